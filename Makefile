@@ -1,0 +1,153 @@
+# seqbench: every command a person types. `make help` lists them.
+
+CC ?= gcc
+CXX ?= g++
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+MARCH ?= native
+OPT ?= -O3
+SAN ?=
+OPENBLAS ?=
+V ?= 0
+
+GRID ?= default
+KERNELS ?= *
+HEADS ?=
+CPU ?=
+OUT ?=
+RUN ?= $(lastword $(sort $(wildcard results/*/*/samples.csv)))
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
+
+comma := ,
+Q := $(if $(filter 0,$(V)),@)
+BUILD := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+
+# Debian's serial OpenBLAS by its path: every other way of naming it resolves to the threaded one.
+ifeq ($(OPENBLAS),)
+BLAS_INCLUDE := /usr/include/$(MULTIARCH)/openblas-serial
+BLAS_DIR := /usr/lib/$(MULTIARCH)/openblas-serial
+else
+BLAS_INCLUDE := $(firstword $(wildcard $(OPENBLAS)/include/openblas) $(OPENBLAS)/include)
+BLAS_DIR := $(OPENBLAS)/lib
+endif
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wcast-qual -Wwrite-strings -Wformat=2 \
+            -Wdouble-promotion -Wfloat-conversion
+C_WARNINGS := -Wstrict-prototypes -Wmissing-prototypes
+# What is measured is decided in the code: contraction to FMA is asked for, nothing else is relaxed.
+CODEGEN := $(OPT) -march=$(MARCH) -ffp-contract=fast -fno-math-errno -g \
+           $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+CPPFLAGS_ALL := -Iinclude -Ibench -I$(BUILD)/gen -I$(BLAS_INCLUDE) -MMD -MP $(CPPFLAGS)
+CFLAGS_ALL := -std=gnu11 $(CODEGEN) $(WARNINGS) $(C_WARNINGS) $(CFLAGS)
+CXXFLAGS_ALL := -std=c++17 $(CODEGEN) $(WARNINGS) $(CXXFLAGS)
+LIBS := $(BLAS_DIR)/libopenblas.so -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) \
+        -lbenchmark -lhwloc -lcjson -lpthread -lm $(LDFLAGS)
+
+KERNEL_SOURCES := $(wildcard kernels/*.c kernels/*/*.c)
+BENCH_SOURCES := $(wildcard bench/*.c)
+C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/timer.o
+TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
+
+.PHONY: all help deps deps-dev have-deps bench test csv plots answer format format-check clean FORCE
+.DEFAULT_GOAL := all
+
+help: ## this list
+	@echo 'make deps bench: install what is missing, time the default grid, print the answer'
+	@echo 'make deps test:  install what is missing, run every test'
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
+	@echo
+	@echo 'GRID=quick|default|full|FILE  KERNELS=GLOB,...  HEADS=LIST  CPU=n  OUT=dir   what to time'
+	@echo 'RUN=dir      results folder for csv, plots and answer (the newest)'
+	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
+	@echo 'CC= CXX= PYTHON=                      SAN=address,undefined   sanitizers, in a build folder of its own'
+	@echo 'V=1          show the commands'
+
+all: have-deps $(BUILD)/seqbench ## build build/seqbench
+
+deps: ## install what is missing (apt; asks for root only then)
+	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use
+
+deps-dev: ## the same with what formatting and the second compiler need
+	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use dev
+
+have-deps:
+	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps missing use
+
+bench: all ## check, time the grid, write CSV and figures, print the answer
+	$(Q)dir=$$($(BUILD)/seqbench run -g '$(GRID)' -k '$(KERNELS)' $(if $(HEADS),--heads '$(HEADS)') \
+	    $(if $(CPU),--cpu '$(CPU)') $(if $(OUT),-o '$(OUT)')) && \
+	    $(MAKE) --no-print-directory csv plots answer RUN="$$dir"
+
+# The folder that csv, plots and answer work on.
+run_folder = $(patsubst %/samples.csv,%,$(RUN))
+
+csv: have-deps ## derive summary.csv and crossover.csv of RUN again
+	$(Q)$(PYTHON) scripts/summarise.py '$(run_folder)'
+
+plots: csv ## draw the figures of RUN again
+	$(Q)$(PYTHON) scripts/plot.py '$(run_folder)'
+
+answer: csv ## print the tables and the answer of RUN
+	$(Q)$(PYTHON) scripts/answer.py '$(run_folder)'
+
+test: all $(C_TESTS) ## every test; the last line counts them
+	$(Q)SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -q -p no:cacheprovider tests
+
+SOURCES_TO_FORMAT := $(wildcard include/*.h kernels/*.c kernels/*/*.[ch] bench/*.[ch] bench/*.cpp tests/*.[ch])
+
+format: ## format all C and C++ files in place
+	$(Q)clang-format -i $(SOURCES_TO_FORMAT)
+
+format-check: ## fail if a file is not formatted
+	$(Q)clang-format --dry-run --Werror $(SOURCES_TO_FORMAT)
+
+clean: ## remove everything that was built
+	rm -rf build build-*
+
+$(BUILD)/seqbench: $(OBJECTS)
+	@echo '  LINK  $@'
+	$(Q)$(CXX) $(CODEGEN) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTED_OBJECTS)
+	@echo '  LINK  $@'
+	$(Q)$(CXX) $(CODEGEN) -o $@ $^ $(LIBS) -lcmocka
+
+$(BUILD)/%.o: %.c $(BUILD)/gen/build_flags.h
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+$(BUILD)/%.o: %.cpp $(BUILD)/gen/build_flags.h
+	@mkdir -p $(@D)
+	@echo '  CXX   $<'
+	$(Q)$(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_ALL) -c -o $@ $<
+
+# How this was built, compiled in. Everything is built again when the flags change, host.c alone
+# when the commit does.
+$(BUILD)/gen/build_flags.h: FORCE
+	@mkdir -p $(@D)
+	@{ echo '#define SEQBENCH_COMPILER "$(shell $(CC) --version 2>/dev/null | head -n 1)"'; \
+	   echo '#define SEQBENCH_FLAGS "$(CFLAGS_ALL)"'; \
+	   echo '#define SEQBENCH_BLAS_DIR "$(BLAS_DIR)"'; \
+	   echo '#define SEQBENCH_BENCHMARK_VERSION "$(or $(shell sed -n 's/^Version: *//p' /usr/lib/$(MULTIARCH)/pkgconfig/benchmark.pc 2>/dev/null),unknown)"'; } > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/gen/build_commit.h: FORCE
+	@mkdir -p $(@D)
+	@{ echo '#define SEQBENCH_COMMIT "$(or $(shell git rev-parse HEAD 2>/dev/null),unknown)"'; \
+	   echo '#define SEQBENCH_DIRTY $(if $(shell git status --porcelain -- Makefile bench include kernels 2>/dev/null),1,0)'; } > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/bench/host.o: $(BUILD)/gen/build_commit.h
+
+FORCE:
+
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

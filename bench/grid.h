@@ -1,0 +1,41 @@
+/* grid.h - text and flags to a grid of sizes. Pure: reads no file but the one it is given. */
+#ifndef SEQBENCH_GRID_H
+#define SEQBENCH_GRID_H
+
+#include <stdint.h>
+
+#include "err.h"
+
+enum { SIZES_MAX = 64 };
+
+struct sizes {
+    int count;
+    int64_t v[SIZES_MAX];
+};
+
+struct grid {
+    char name[256];
+    struct sizes seq_len, hid_size;
+    struct sizes heads; /* count 0: chosen by HidSize, see default_heads */
+    int64_t rounds;
+};
+
+enum { SEQ_LEN_MAX = 1 << 20, HID_SIZE_MAX = 1 << 15, ROUNDS_MAX = 1000 };
+
+/* A whole decimal number from 1 to max. */
+bool parse_count(const char *text, const char *what, int64_t max, int64_t *out, struct err *err);
+
+/* LIST: 64,128 or 16:4096:x2 or 64:512:+64, or several of these with commas between. */
+bool parse_sizes(const char *text, const char *what, int64_t max, struct sizes *out,
+                 struct err *err);
+
+/* Lines `S LIST`, `H LIST`, `heads LIST`, `rounds N`; # starts a comment. name is for messages. */
+bool grid_parse(const char *text, const char *name, struct grid *out, struct err *err);
+
+/* A built-in grid by name (quick, default, full), otherwise a file. */
+bool grid_load(const char *name_or_path, struct grid *out, struct err *err);
+
+/* The smallest count of at least H/64 that divides H: head size 64 where H allows it. */
+int64_t default_heads(int64_t hid_size);
+
+#endif

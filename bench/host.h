@@ -1,0 +1,22 @@
+/* host.h - who this machine is: host.json and topology.xml. */
+#ifndef SEQBENCH_HOST_H
+#define SEQBENCH_HOST_H
+
+#include <cjson/cJSON.h>
+#include <hwloc.h>
+
+#include "err.h"
+
+/* Machine, build and libraries, as seen from the core; release with cJSON_Delete. */
+cJSON *host_describe(hwloc_topology_t topology, int cpu);
+
+/* The CPU's name as a folder name: "amd-epyc". */
+void host_cpu_slug(char *out, size_t size);
+
+/* hwloc's XML without host name, serial numbers and addresses. */
+bool host_write_topology(hwloc_topology_t topology, const char *path, struct err *err);
+
+/* Fails when the BLAS at hand has more than one thread. */
+bool host_blas_is_serial(struct err *err);
+
+#endif

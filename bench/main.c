@@ -1,0 +1,299 @@
+/* main.c - subcommands and options only. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "folder.h"
+#include "host.h"
+#include "pin.h"
+#include "registry.h"
+#include "runner.h"
+
+enum { EXIT_CHECK_FAILED = 1 };
+
+static const char usage[] =
+    "usage:\n"
+    "  seqbench list [--csv]                  kernels: name, equation\n"
+    "  seqbench check [-k GLOB]               every kernel against its reference\n"
+    "  seqbench verify DIR...                 every variant against the tensors of case folders\n"
+    "  seqbench dump -k KERNEL -S n -H n [--heads n] [--seed n] -o DIR\n"
+    "                                         write such a folder from a kernel's own tensors\n"
+    "  seqbench plan [options]                the plan that run would follow, as CSV\n"
+    "  seqbench run [options] [-o DIR]        time; the folder's name goes to stdout\n"
+    "  seqbench host                          host.json on stdout\n"
+    "options of plan and run:\n"
+    "  -k GLOB        kernels, several with commas: 'lstm/*,rnn.step' (all)\n"
+    "  -g NAME|FILE   grid: quick, default, full or a file (default)\n"
+    "  -S LIST        SeqLen instead of the grid's: 64,128 or 16:4096:x2 or 64:512:+64\n"
+    "  -H LIST        HidSize instead of the grid's\n"
+    "  --heads LIST   HeadCount (head size 64 where HidSize allows it)\n"
+    "  --rounds n     processes that visit every case once (the grid's)\n"
+    "  --cpu n        core to measure on (chosen)\n"
+    "  --seed n       of inputs and order (1)\n"
+    "  --no-ftz       keep subnormal numbers\n";
+
+/* What the command line says; NULL: not given. */
+struct arguments {
+    const char *kernels, *grid, *seq_len, *hid_size, *heads, *rounds, *cpu, *seed, *folder, *round;
+    bool csv, no_ftz;
+    const char *operand[256];
+    int operands;
+};
+
+enum { LIST = 1, CHECK = 2, VERIFY = 4, DUMP = 8, PLAN = 16, RUN = 32, HOST = 64, ROUND = 128 };
+
+static const struct option {
+    const char *name;
+    int commands; /* that take it */
+    size_t value; /* offset of a const char *, or */
+    size_t flag;  /* offset of a bool */
+} options[] = {
+#define VALUE(name, commands, field)                                                               \
+    {                                                                                              \
+        name, commands, offsetof(struct arguments, field), 0                                       \
+    }
+#define FLAG(name, commands, field)                                                                \
+    {                                                                                              \
+        name, commands, 0, offsetof(struct arguments, field)                                       \
+    }
+    FLAG("--csv", LIST, csv),
+    FLAG("--no-ftz", PLAN | RUN | ROUND, no_ftz),
+    VALUE("-k", CHECK | DUMP | PLAN | RUN, kernels),
+    VALUE("-g", PLAN | RUN, grid),
+    VALUE("-S", DUMP | PLAN | RUN, seq_len),
+    VALUE("-H", DUMP | PLAN | RUN, hid_size),
+    VALUE("--heads", DUMP | PLAN | RUN, heads),
+    VALUE("--rounds", PLAN | RUN, rounds),
+    VALUE("--cpu", PLAN | RUN | ROUND, cpu),
+    VALUE("--seed", DUMP | PLAN | RUN | ROUND, seed),
+    VALUE("-o", DUMP | RUN | ROUND, folder),
+    VALUE("--round", ROUND, round),
+#undef VALUE
+#undef FLAG
+};
+
+static const struct option *find_option(const char *name)
+{
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+        if (strcmp(options[i].name, name) == 0)
+            return &options[i];
+    return NULL;
+}
+
+static bool parse_arguments(int command, const char *name, char **argv, struct arguments *out,
+                            struct err *err)
+{
+    *out = (struct arguments){0};
+    char *base = (char *)out;
+    for (; *argv; argv++) {
+        if ((*argv)[0] != '-') {
+            if (command != VERIFY)
+                return err_set(err, "%s: unexpected '%s'", name, *argv);
+            if (out->operands == sizeof(out->operand) / sizeof(out->operand[0]))
+                return err_set(err, "%s: too many folders", name);
+            out->operand[out->operands++] = *argv;
+            continue;
+        }
+        const struct option *option = find_option(*argv);
+        if (!option || !(option->commands & command))
+            return err_set(err, "%s: unknown option '%s'; see `seqbench help`", name, *argv);
+        if (option->flag) {
+            *(bool *)(void *)(base + option->flag) = true;
+            continue;
+        }
+        if (!argv[1])
+            return err_set(err, "%s: option '%s' needs a value", name, *argv);
+        *(const char **)(void *)(base + option->value) = *++argv;
+    }
+    return true;
+}
+
+static bool parse_natural(const char *text, const char *what, uint64_t max, uint64_t *out,
+                          struct err *err)
+{
+    char *end;
+    const unsigned long long value = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || strlen(text) > 18 || value > max)
+        return err_set(err, "%s: '%s' is not a whole number from 0 to %" PRIu64, what, text, max);
+    *out = value;
+    return true;
+}
+
+static const uint64_t seed_max = 999999999999999999, cpu_max = 65535;
+
+static bool parse_run_options(const struct arguments *args, struct run_options *out,
+                              struct err *err)
+{
+    *out = (struct run_options){
+        .globs = args->kernels ? args->kernels : "*",
+        .cpu = -1,
+        .seed = 1,
+        .flush_to_zero = !args->no_ftz,
+        .folder = args->folder,
+    };
+    uint64_t cpu = 0;
+    if (!grid_load(args->grid ? args->grid : "default", &out->grid, err) ||
+        (args->seq_len &&
+         !parse_sizes(args->seq_len, "-S", SEQ_LEN_MAX, &out->grid.seq_len, err)) ||
+        (args->hid_size &&
+         !parse_sizes(args->hid_size, "-H", HID_SIZE_MAX, &out->grid.hid_size, err)) ||
+        (args->heads &&
+         !parse_sizes(args->heads, "--heads", HID_SIZE_MAX, &out->grid.heads, err)) ||
+        (args->rounds &&
+         !parse_count(args->rounds, "--rounds", ROUNDS_MAX, &out->grid.rounds, err)) ||
+        (args->seed && !parse_natural(args->seed, "--seed", seed_max, &out->seed, err)) ||
+        (args->cpu && !parse_natural(args->cpu, "--cpu", cpu_max, &cpu, err)))
+        return false;
+    if (args->cpu)
+        out->cpu = (int)cpu;
+    return true;
+}
+
+static bool command_list(const struct arguments *args, struct err *err)
+{
+    (void)err;
+    if (args->csv)
+        puts("kernel,kind,layer,variant,equation,method");
+    for (int i = 0; kernels[i]; i++) {
+        const struct kernel *k = kernels[i];
+        if (args->csv)
+            printf("%s,%s,%.*s,%s,\"%s\",\"%s\"\n", k->name, kernel_kind(k), kernel_layer_length(k),
+                   k->name, kernel_variant(k), k->layer->equation, k->method);
+        else
+            printf("%-22s %s\n%-22s   %s\n", k->name, k->layer->equation, "", k->method);
+    }
+    return true;
+}
+
+static bool command_check(const struct arguments *args, struct err *err)
+{
+    const char *globs = args->kernels ? args->kernels : "*";
+    if (!globs_check(globs, err))
+        return false;
+    const int failed = check_kernels(globs, stdout, NULL, err);
+    if (failed > 0)
+        err_passed_on(err, EXIT_CHECK_FAILED); /* each has its FAIL line */
+    return failed == 0;
+}
+
+static bool command_verify(const struct arguments *args, struct err *err)
+{
+    struct folder_counts counts = {0};
+    if (args->operands == 0)
+        return err_set(err, "verify: which folder?");
+    for (int i = 0; i < args->operands; i++)
+        if (!folder_verify(args->operand[i], stdout, &counts, err))
+            return false;
+    printf("%d passed, %d failed, %d skipped\n", counts.passed, counts.failed, counts.skipped);
+    if (counts.failed > 0)
+        err_passed_on(err, EXIT_CHECK_FAILED);
+    return counts.failed == 0;
+}
+
+static bool command_dump(const struct arguments *args, struct err *err)
+{
+    struct dims d;
+    uint64_t seed = 1;
+    if (!args->kernels || !args->seq_len || !args->hid_size || !args->folder)
+        return err_set(err, "dump: needs -k, -S, -H and -o");
+    const struct kernel *kernel = kernel_find(args->kernels);
+    if (!kernel)
+        return err_set(err, "dump: '%s' is no kernel; `seqbench list` names them", args->kernels);
+    if (!parse_count(args->seq_len, "-S", SEQ_LEN_MAX, &d.S, err) ||
+        !parse_count(args->hid_size, "-H", HID_SIZE_MAX, &d.H, err) ||
+        (args->heads && !parse_count(args->heads, "--heads", HID_SIZE_MAX, &d.A, err)) ||
+        (args->seed && !parse_natural(args->seed, "--seed", seed_max, &seed, err)))
+        return false;
+    if (!args->heads)
+        d.A = kernel->layer->has_heads ? default_heads(d.H) : 1;
+    if (d.H % d.A != 0)
+        return err_set(err, "%s H=%" PRId64 ": not divisible by heads=%" PRId64, kernel->name, d.H,
+                       d.A);
+    return folder_dump(kernel, d, seed, args->folder, err);
+}
+
+static bool command_plan(const struct arguments *args, struct err *err)
+{
+    struct run_options run;
+    return parse_run_options(args, &run, err) && runner_plan(&run, err);
+}
+
+static bool command_run(const struct arguments *args, struct err *err)
+{
+    struct run_options run;
+    return parse_run_options(args, &run, err) && runner_run(&run, err);
+}
+
+static bool command_round(const struct arguments *args, struct err *err)
+{
+    uint64_t round = 0, cpu = 0, seed = 0;
+    if (!args->folder || !args->round || !args->cpu || !args->seed)
+        return err_set(err, "round: is started by run");
+    return parse_natural(args->round, "--round", ROUNDS_MAX, &round, err) &&
+           parse_natural(args->cpu, "--cpu", cpu_max, &cpu, err) &&
+           parse_natural(args->seed, "--seed", seed_max, &seed, err) &&
+           runner_round(args->folder, (int64_t)round, (int)cpu, !args->no_ftz, seed, err);
+}
+
+static bool command_host(const struct arguments *args, struct err *err)
+{
+    (void)args;
+    hwloc_topology_t topology;
+    int cpu;
+    if (!topology_load(&topology, err))
+        return false;
+    const bool ok = pin_choose(topology, -1, &cpu, err);
+    if (ok) {
+        cJSON *host = host_describe(topology, cpu);
+        char *text = cJSON_Print(host);
+        puts(text);
+        free(text);
+        cJSON_Delete(host);
+    }
+    hwloc_topology_destroy(topology);
+    return ok;
+}
+
+static const struct command {
+    const char *name;
+    int bit;
+    bool (*run)(const struct arguments *args, struct err *err);
+} commands[] = {
+    {"list", LIST, command_list},       {"check", CHECK, command_check},
+    {"verify", VERIFY, command_verify}, {"dump", DUMP, command_dump},
+    {"plan", PLAN, command_plan},       {"run", RUN, command_run},
+    {"host", HOST, command_host},       {"round", ROUND, command_round},
+};
+
+static bool run_command(int argc, char **argv, struct err *err)
+{
+    if (argc < 2)
+        return err_set(err, "which command? see `seqbench help`");
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        struct arguments args;
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        if (!parse_arguments(commands[i].bit, argv[1], argv + 2, &args, err) ||
+            !commands[i].run(&args, err))
+            return false;
+        return fflush(stdout) == 0 || err_set(err, "cannot write to stdout");
+    }
+    return err_set(err, "unknown command '%s'; see `seqbench help`", argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    struct err err;
+    if (run_command(argc, argv, &err))
+        return 0;
+    fflush(stdout);
+    if (err.text[0] != '\0')
+        fprintf(stderr, "seqbench: %s\n", err.text);
+    return err.status;
+}

@@ -1,0 +1,63 @@
+/* progress.c - how far a run is. */
+#include "progress.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+static const double plain_line_s = 15.0; /* between two lines when stderr is no terminal */
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* A rough guess; what it misses by is the same factor before and after, and drops out. */
+static double guess_s(const struct visit *visit)
+{
+    const struct cost cost = visit->kernel->layer->cost(visit->dims);
+    const double run_s = 2e-9 * (double)cost.multiply_adds / 50.0 +
+                         1e-9 * (double)(cost.exps + cost.sigmoids + cost.tanhs) +
+                         0.3e-9 * (double)cost.elementwise;
+    const double setup_s = 0.02;
+    return setup_s + (run_s > 0.1 ? run_s : 0.03 + 3.0 * run_s);
+}
+
+void progress_start(struct progress *progress, const struct plan *plan)
+{
+    *progress = (struct progress){.started_s = now_s(), .terminal = isatty(STDERR_FILENO)};
+    progress->printed_s = progress->started_s;
+    for (int64_t i = 0; i < plan->count; i++)
+        progress->total += guess_s(&plan->visits[i]);
+}
+
+void progress_advance(struct progress *progress, const struct plan *plan, int64_t order)
+{
+    if (order < 0 || order >= plan->count)
+        return;
+    const struct visit *v = &plan->visits[order];
+    progress->done += guess_s(v);
+    const double now = now_s();
+    const bool last = order + 1 == plan->count;
+    if (!last && now - progress->printed_s < (progress->terminal ? 0.1 : plain_line_s))
+        return;
+    progress->printed_s = now;
+    const double elapsed = now - progress->started_s;
+    const int64_t left = (int64_t)(elapsed * (progress->total / progress->done - 1.0) + 0.5);
+    fprintf(stderr,
+            "%s%" PRId64 "/%" PRId64 " round %" PRId64 "  %s S=%" PRId64 " H=%" PRId64 "  %" PRId64
+            ":%02" PRId64 " left%s",
+            progress->terminal ? "\r\033[K" : "seqbench: ", order + 1, plan->count, v->round + 1,
+            v->kernel->name, v->dims.S, v->dims.H, left / 60, left % 60,
+            progress->terminal ? "" : "\n");
+    fflush(stderr);
+}
+
+void progress_end(const struct progress *progress)
+{
+    if (progress->terminal)
+        fputc('\n', stderr);
+}

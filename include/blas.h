@@ -1,0 +1,60 @@
+/*
+ * blas.h - row-major float32 matrix products over OpenBLAS.
+ *
+ * A linear map is stored W[out][in], as torch.nn.Linear stores it. Products with one row go to
+ * sgemv: OpenBLAS's sgemm does not forward them and packs both operands at every call.
+ * Every product adds its multiply-adds to blas_multiply_adds, which a test compares with cost().
+ */
+#ifndef SEQBENCH_BLAS_H
+#define SEQBENCH_BLAS_H
+
+#include <cblas.h>
+#include <stdint.h>
+#include <string.h>
+
+extern int64_t blas_multiply_adds;
+
+/* y[m] = W[m,n] x[n] + beta y */
+static inline void blas_sgemv(int64_t m, int64_t n, const float *W, int64_t ldw, const float *x,
+                              float beta, float *y)
+{
+    blas_multiply_adds += m * n;
+    cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)m, (int)n, 1.0f, W, (int)ldw, x, 1, beta, y, 1);
+}
+
+/* C[m,n] = alpha A[m,k] B[n,k]^T + beta C */
+static inline void blas_sgemm_nt(int64_t m, int64_t n, int64_t k, float alpha, const float *A,
+                                 int64_t lda, const float *B, int64_t ldb, float beta, float *C,
+                                 int64_t ldc)
+{
+    blas_multiply_adds += m * n * k;
+    if (m == 1)
+        cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)n, (int)k, alpha, B, (int)ldb, A, 1, beta, C,
+                    1);
+    else
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, alpha, A,
+                    (int)lda, B, (int)ldb, beta, C, (int)ldc);
+}
+
+/* C[m,n] = A[m,k] B[k,n] */
+static inline void blas_sgemm_nn(int64_t m, int64_t n, int64_t k, const float *A, int64_t lda,
+                                 const float *B, int64_t ldb, float *C, int64_t ldc)
+{
+    blas_multiply_adds += m * n * k;
+    if (m == 1)
+        cblas_sgemv(CblasRowMajor, CblasTrans, (int)k, (int)n, 1.0f, B, (int)ldb, A, 1, 0.0f, C, 1);
+    else
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1.0f, A,
+                    (int)lda, B, (int)ldb, 0.0f, C, (int)ldc);
+}
+
+/* Y[rows,out] = X[rows,in] W[out,in]^T + b[out]: the accumulators start from the bias. */
+static inline void blas_linear(int64_t rows, int64_t in, int64_t out, const float *X,
+                               const float *W, const float *b, float *Y)
+{
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(Y + r * out, b, (size_t)out * sizeof(float));
+    blas_sgemm_nt(rows, out, in, 1.0f, X, in, W, in, 1.0f, Y, out);
+}
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * lstm.gates: the eight products and four activations of one step of lstm/literal, timed alone.
+ * Equation    i, f, o = sigmoid(W x + U h + b), C_hat = tanh(W x + U h + b)
+ * Shapes      x[H] h[H] W[4H,H] U[4H,H] b[4H] -> gates[4H], order i, f, C_hat, o
+ * Flops       16 H^2 in matrix products; 3 H sigmoid, H tanh
+ * Bytes       weights, input and output once
+ * State       h, not changed
+ * Inputs      as the lstm layer; h in [-0.5,0.5]
+ * Timed       the gates, with weights as warm as the previous step left them
+ * Sequential  all of it
+ * Source      the article's "LSTM gates"
+ */
+#include <math.h>
+
+#include "lstm.h"
+
+enum { X, STATE, W, U, B, GATES };
+
+static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
+{
+    const float w = 1.0f / sqrtf((float)d.H);
+    out[X] = (struct tensor){"x", INPUT, {d.H}, 0.0f, 1.0f};
+    out[STATE] = (struct tensor){"h", INPUT, {d.H}, 0.0f, 0.5f};
+    out[W] = (struct tensor){"W", PARAMETER, {4 * d.H, d.H}, 0.0f, w};
+    out[U] = (struct tensor){"U", PARAMETER, {4 * d.H, d.H}, 0.0f, w};
+    out[B] = (struct tensor){"b", PARAMETER, {4 * d.H}, 0.0f, w};
+    out[GATES] = (struct tensor){"gates", OUTPUT, {4 * d.H}, 0.0f, 0.0f};
+    return GATES + 1;
+}
+
+static struct cost cost(struct dims d)
+{
+    return (struct cost){.multiply_adds = 8 * d.H * d.H,
+                         .sigmoids = 3 * d.H,
+                         .tanhs = d.H,
+                         .streamed_bytes = 8 * d.H * d.H * 4};
+}
+
+static void reference(struct dims d, double *const t[])
+{
+    for (int64_t row = 0; row < 4 * d.H; row++) {
+        double sum = t[B][row];
+        for (int64_t j = 0; j < d.H; j++)
+            sum += t[W][row * d.H + j] * t[X][j] + t[U][row * d.H + j] * t[STATE][j];
+        t[GATES][row] = row / d.H == 2 ? tanh(sum) : 1.0 / (1.0 + exp(-sum));
+    }
+}
+
+static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
+{
+    out[0] = (struct tensor){.name = "wx", .shape = {d.H}};
+    out[1] = (struct tensor){.name = "uh", .shape = {d.H}};
+    return 2;
+}
+
+static void run(const struct instance *in)
+{
+    lstm_literal_gates(in->dims.H, in->t[X], in->t[STATE], in->t[W], in->t[U], in->t[B],
+                       in->scratch[0], in->scratch[1], in->t[GATES]);
+}
+
+static const struct layer layer = {
+    .name = "lstm.gates",
+    .equation = "i,f,o = sigmoid(W x + U h + b); C^ = tanh(W x + U h + b), one step",
+    .cells = CELLS_PER_STEP,
+    .tensors = tensors,
+    .cost = cost,
+    .reference = reference,
+    .tolerance = 2e-6,
+};
+
+const struct kernel lstm_gates = {
+    .name = "lstm.gates",
+    .method = "the gates of lstm/literal",
+    .layer = &layer,
+    .scratch = scratch,
+    .run = run,
+};

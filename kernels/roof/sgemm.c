@@ -1,0 +1,74 @@
+/*
+ * roof/sgemm: the BLAS's rate for a large square matrix product.
+ * Equation    Y = X W^T
+ * Shapes      x[S,H] W[H,H] -> y[S,H], S = H = 256 .. 2048
+ * Flops       2 S H^2
+ * Bytes       input, weights and output once
+ * State       none
+ * Inputs      x in [-1,1]; W in [-1/sqrt H, 1/sqrt H]
+ * Timed       one sgemm. Sequential: nothing
+ * Source      this suite
+ */
+#include <math.h>
+
+#include "blas.h"
+#include "seqbench.h"
+
+enum { X, W, Y };
+
+static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
+{
+    out[X] = (struct tensor){"x", INPUT, {d.S, d.H}, 0.0f, 1.0f};
+    out[W] = (struct tensor){"W", PARAMETER, {d.H, d.H}, 0.0f, 1.0f / sqrtf((float)d.H)};
+    out[Y] = (struct tensor){"y", OUTPUT, {d.S, d.H}, 0.0f, 0.0f};
+    return Y + 1;
+}
+
+static struct cost cost(struct dims d)
+{
+    return (struct cost){.multiply_adds = d.S * d.H * d.H};
+}
+
+static void reference(struct dims d, double *const t[])
+{
+    for (int64_t s = 0; s < d.S; s++)
+        for (int64_t o = 0; o < d.H; o++) {
+            double sum = 0.0;
+            for (int64_t i = 0; i < d.H; i++)
+                sum += t[X][s * d.H + i] * t[W][o * d.H + i];
+            t[Y][s * d.H + o] = sum;
+        }
+}
+
+static void run(const struct instance *in)
+{
+    const struct dims d = in->dims;
+    blas_sgemm_nt(d.S, d.H, d.H, 1.0f, in->t[X], d.H, in->t[W], d.H, 0.0f, in->t[Y], d.H);
+}
+
+static int own_cells(int64_t last_level_bytes, struct dims out[OWN_CELLS_MAX])
+{
+    (void)last_level_bytes;
+    int count = 0;
+    for (int64_t n = 256; n <= 2048; n *= 2)
+        out[count++] = (struct dims){n, n, 1};
+    return count;
+}
+
+static const struct layer layer = {
+    .name = "roof/sgemm",
+    .equation = "Y = X W^T",
+    .cells = CELLS_OWN,
+    .tensors = tensors,
+    .cost = cost,
+    .reference = reference,
+    .tolerance = 2e-6,
+    .own_cells = own_cells,
+};
+
+const struct kernel roof_sgemm = {
+    .name = "roof/sgemm",
+    .method = "one square sgemm",
+    .layer = &layer,
+    .run = run,
+};

@@ -1,0 +1,135 @@
+/*
+ * Transformer encoder block, bidirectional, post-norm, ReLU, FfnSize F = 4H, A heads.
+ * Equation    q, k, v = Wqkv x + bqkv; per head P = softmax(Q K^T / sqrt(H/A)), context = P V
+ *             x1 = LN1(x + Wo context + bo); y = LN2(x1 + W2 relu(W1 x1 + b1) + b2); epsilon 1e-5
+ * Shapes      x[S,H] Wqkv[3H,H] Wo[H,H] W1[F,H] W2[H,F], biases and norms -> y[S,H]
+ * Flops       24 S H^2 + 4 S^2 H in matrix products; S (17H + 2) + A S (4S - 2) + S F elementwise;
+ *             A S^2 exp, 2 S rsqrt
+ * Bytes       weights (48 H^2 bytes and little more), input and output once
+ * State       none
+ * Inputs      x in [-1,1]; matrices in +-1/sqrt(inputs of the map), as torch.nn.Linear draws them;
+ *             gains in [0.9,1.1], biases of the norms in [-0.1,0.1]
+ * Timed       everything from x to y. Not timed: drawing the inputs
+ * Sequential  nothing
+ * Source      torch.nn.TransformerEncoderLayer with its defaults, dropout 0; Vaswani et al. 2017
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "transformer.h"
+
+static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
+{
+    const int64_t S = d.S, H = d.H, F = TRANSFORMER_FFN_FACTOR * d.H;
+    const float w = 1.0f / sqrtf((float)H), w2 = 1.0f / sqrtf((float)F);
+    out[TRANSFORMER_X] = (struct tensor){"x", INPUT, {S, H}, 0.0f, 1.0f};
+    out[TRANSFORMER_WQKV] = (struct tensor){"Wqkv", PARAMETER, {3 * H, H}, 0.0f, w};
+    out[TRANSFORMER_BQKV] = (struct tensor){"bqkv", PARAMETER, {3 * H}, 0.0f, w};
+    out[TRANSFORMER_WO] = (struct tensor){"Wo", PARAMETER, {H, H}, 0.0f, w};
+    out[TRANSFORMER_BO] = (struct tensor){"bo", PARAMETER, {H}, 0.0f, w};
+    out[TRANSFORMER_W1] = (struct tensor){"W1", PARAMETER, {F, H}, 0.0f, w};
+    out[TRANSFORMER_B1] = (struct tensor){"b1", PARAMETER, {F}, 0.0f, w};
+    out[TRANSFORMER_W2] = (struct tensor){"W2", PARAMETER, {H, F}, 0.0f, w2};
+    out[TRANSFORMER_B2] = (struct tensor){"b2", PARAMETER, {H}, 0.0f, w2};
+    out[TRANSFORMER_LN1_G] = (struct tensor){"ln1_g", PARAMETER, {H}, 1.0f, 0.1f};
+    out[TRANSFORMER_LN1_B] = (struct tensor){"ln1_b", PARAMETER, {H}, 0.0f, 0.1f};
+    out[TRANSFORMER_LN2_G] = (struct tensor){"ln2_g", PARAMETER, {H}, 1.0f, 0.1f};
+    out[TRANSFORMER_LN2_B] = (struct tensor){"ln2_b", PARAMETER, {H}, 0.0f, 0.1f};
+    out[TRANSFORMER_Y] = (struct tensor){"y", OUTPUT, {S, H}, 0.0f, 0.0f};
+    return TRANSFORMER_Y + 1;
+}
+
+static struct cost cost(struct dims d)
+{
+    const int64_t S = d.S, H = d.H, A = d.A, F = TRANSFORMER_FFN_FACTOR * d.H;
+    return (struct cost){
+        .multiply_adds = 4 * S * H * H + 2 * S * H * F + 2 * S * S * H,
+        .elementwise = S * (17 * H + 2) + A * S * (4 * S - 2) + S * F,
+        .exps = A * S * S,
+        .rsqrts = 2 * S,
+    };
+}
+
+/* out[to] = b + W in, one token */
+static void map(int64_t from, int64_t to, const double *W, const double *b, const double *in,
+                double *out)
+{
+    for (int64_t o = 0; o < to; o++) {
+        out[o] = b[o];
+        for (int64_t i = 0; i < from; i++)
+            out[o] += W[o * from + i] * in[i];
+    }
+}
+
+static void add_and_norm(int64_t n, const double *a, const double *b, const double *gain,
+                         const double *bias, double *out)
+{
+    double mean = 0.0, variance = 0.0;
+    for (int64_t i = 0; i < n; i++)
+        mean += (a[i] + b[i]) / (double)n;
+    for (int64_t i = 0; i < n; i++)
+        variance += pow(a[i] + b[i] - mean, 2) / (double)n;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (a[i] + b[i] - mean) / sqrt(variance + 1e-5) * gain[i] + bias[i];
+}
+
+/* Context of token s, head by head; weight[S] is scratch. */
+static void attend(struct dims d, const double *qkv, int64_t s, double *weight, double *context)
+{
+    const int64_t size = d.H / d.A;
+    for (int64_t c = 0; c < d.H; c++)
+        context[c] = 0.0;
+    for (int64_t head = 0; head < d.A; head++) {
+        const double *q = qkv + s * 3 * d.H + head * size;
+        double sum = 0.0;
+        for (int64_t j = 0; j < d.S; j++) {
+            double score = 0.0;
+            for (int64_t c = 0; c < size; c++)
+                score += q[c] * qkv[j * 3 * d.H + d.H + head * size + c];
+            weight[j] = exp(score / sqrt((double)size)); /* scores of a check stay far below 700 */
+            sum += weight[j];
+        }
+        for (int64_t j = 0; j < d.S; j++)
+            for (int64_t c = 0; c < size; c++)
+                context[head * size + c] +=
+                    weight[j] / sum * qkv[j * 3 * d.H + 2 * d.H + head * size + c];
+    }
+}
+
+static void reference(struct dims d, double *const t[])
+{
+    const int64_t S = d.S, H = d.H, F = TRANSFORMER_FFN_FACTOR * d.H;
+    double *qkv = malloc((size_t)(3 * S * H + S + 3 * H + F) * sizeof(double));
+    if (!qkv)
+        abort();
+    double *weight = qkv + 3 * S * H, *context = weight + S, *branch = context + H;
+    double *x1 = branch + H, *hidden = x1 + H;
+
+    for (int64_t s = 0; s < S; s++)
+        map(H, 3 * H, t[TRANSFORMER_WQKV], t[TRANSFORMER_BQKV], t[TRANSFORMER_X] + s * H,
+            qkv + s * 3 * H);
+    for (int64_t s = 0; s < S; s++) {
+        attend(d, qkv, s, weight, context);
+        map(H, H, t[TRANSFORMER_WO], t[TRANSFORMER_BO], context, branch);
+        add_and_norm(H, t[TRANSFORMER_X] + s * H, branch, t[TRANSFORMER_LN1_G],
+                     t[TRANSFORMER_LN1_B], x1);
+        map(H, F, t[TRANSFORMER_W1], t[TRANSFORMER_B1], x1, hidden);
+        for (int64_t i = 0; i < F; i++)
+            hidden[i] = fmax(hidden[i], 0.0);
+        map(F, H, t[TRANSFORMER_W2], t[TRANSFORMER_B2], hidden, branch);
+        add_and_norm(H, x1, branch, t[TRANSFORMER_LN2_G], t[TRANSFORMER_LN2_B],
+                     t[TRANSFORMER_Y] + s * H);
+    }
+    free(qkv);
+}
+
+const struct layer transformer_layer = {
+    .name = "transformer",
+    .equation = "x1 = LN(x + Wo softmax(Q K^T / sqrt(H/A)) V); y = LN(x1 + W2 relu(W1 x1))",
+    .cells = CELLS_GRID,
+    .has_heads = true,
+    .tensors = tensors,
+    .cost = cost,
+    .reference = reference,
+    .tolerance = 1e-5,
+};
