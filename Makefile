@@ -57,6 +57,8 @@ TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 .PHONY: all help deps deps-dev have-deps bench test csv plots answer format format-check clean FORCE
 .DEFAULT_GOAL := all
+.SECONDARY:
+.DELETE_ON_ERROR:
 
 help: ## this list
 	@echo 'make deps bench: install what is missing, time the default grid, print the answer'
@@ -99,7 +101,7 @@ answer: csv ## print the tables and the answer of RUN
 	$(Q)$(PYTHON) scripts/answer.py '$(run_folder)'
 
 test: all $(C_TESTS) ## every test; the last line counts them
-	$(Q)SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -q -p no:cacheprovider tests
+	$(Q)SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider tests
 
 SOURCES_TO_FORMAT := $(wildcard include/*.h kernels/*.c kernels/*/*.[ch] bench/*.[ch] bench/*.cpp tests/*.[ch])
 

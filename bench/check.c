@@ -124,8 +124,10 @@ struct verdict check_case(struct bench_case *c)
 static void report_row(FILE *csv, const struct bench_case *c, const struct verdict *verdict)
 {
     const struct dims d = c->instance.dims;
-    fprintf(csv, "%s,%" PRId64 ",%" PRId64 ",%" PRId64 ",%.3g,%.3g,%s\n", c->kernel->name, d.S, d.H,
-            d.A, verdict->error, verdict->bound, verdict_passed(verdict) ? "PASS" : "FAIL");
+    fprintf(csv, "%s,%" PRId64 ",%" PRId64 ",%" PRId64 ",", c->kernel->name, d.S, d.H, d.A);
+    if (isfinite(verdict->error))
+        fprintf(csv, "%.3g", verdict->error);
+    fprintf(csv, ",%.3g,%s\n", verdict->bound, verdict_passed(verdict) ? "PASS" : "FAIL");
 }
 
 static void report_line(FILE *text, const struct bench_case *worst, const struct verdict *verdict)

@@ -69,15 +69,22 @@ static void write_row(FILE *out, const struct sample *s)
 static bool write_whole(int fd, const char *text, size_t length, struct err *err)
 {
     const off_t before = lseek(fd, 0, SEEK_END);
-    const ssize_t written = write(fd, text, length);
-    if (written == (ssize_t)length)
-        return true;
-    const int cause = written < 0 ? errno : ENOSPC;
-    if (written > 0 && ftruncate(fd, before) != 0)
-        return err_set(err, "samples.csv: %s, and its last line stays incomplete: %s",
-                       strerror(cause), strerror(errno));
-    return err_set(err, "samples.csv: cannot write the next row: %s; all rows before it are there",
-                   strerror(cause));
+    size_t done = 0;
+    while (done < length) {
+        const ssize_t written = write(fd, text + done, length - done);
+        if (written > 0) {
+            done += (size_t)written;
+            continue;
+        }
+        const int cause = errno;
+        if (done > 0 && ftruncate(fd, before) != 0)
+            return err_set(err, "samples.csv: %s, and its last line stays incomplete: %s",
+                           strerror(cause), strerror(errno));
+        return err_set(err,
+                       "samples.csv: cannot write the next row: %s; all rows before it are there",
+                       strerror(cause));
+    }
+    return true;
 }
 
 bool samples_append(int fd, const struct sample *sample, struct err *err)

@@ -1,0 +1,323 @@
+"""The program from outside: listing, checking, case folders, bad input."""
+
+import csv
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from conftest import BUILD, ROOT
+
+VECTORS = ROOT / "tests" / "vectors"
+NAMES = [line.split("(")[1].split(")")[0]
+         for line in (ROOT / "kernels" / "kernels.def").read_text().splitlines()
+         if line.startswith("KERNEL(")]
+
+
+def refused(process, *words):
+    """Exit status 2, one line on stderr that starts with the program's name, nothing on stdout."""
+    assert process.returncode == 2, process
+    lines = process.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("seqbench: "), process.stderr
+    for word in words:
+        assert word in lines[0], process.stderr
+    assert process.stdout == ""
+
+
+# list, check, verify
+
+
+def test_list_has_every_line_of_kernels_def(seqbench):
+    rows = list(csv.DictReader(seqbench("list", "--csv").stdout.splitlines()))
+    symbols = [row["kernel"].replace("/", "_").replace(".", "_") for row in rows]
+    assert symbols == NAMES
+    for row in rows:
+        assert row["kernel"] in (f"{row['layer']}/{row['variant']}",
+                                 f"{row['layer']}.{row['variant']}")
+        assert row["kind"] in ("layer", "part", "roof") and row["equation"] and row["method"]
+    text = seqbench("list").stdout
+    assert all(row["kernel"] in text and row["equation"] in text for row in rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_check(seqbench, name):
+    kernels = {row["kernel"].replace("/", "_").replace(".", "_"): row["kernel"]
+               for row in csv.DictReader(seqbench("list", "--csv").stdout.splitlines())}
+    process = seqbench("check", "-k", kernels[name])
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert process.stdout.startswith(f"PASS {kernels[name]} ")
+    assert len(process.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in VECTORS.iterdir()))
+def test_verify_outside_vectors(seqbench, folder):
+    process = seqbench("verify", VECTORS / folder)
+    assert process.returncode == 0, process.stdout + process.stderr
+    *lines, counts = process.stdout.splitlines()
+    assert len(lines) >= 2 and all(line.startswith("PASS ") for line in lines)
+    assert all(float(line.split("error ")[1].split()[0]) <= 1e-5 for line in lines)
+    assert counts == f"{len(lines)} passed, 0 failed, 0 skipped"
+
+
+def copy_of(tmp_path, folder="lstm_S7_H12_A2"):
+    return pathlib.Path(shutil.copytree(VECTORS / folder, tmp_path / folder))
+
+
+def test_verify_fails_on_a_wrong_output(seqbench, tmp_path):
+    folder = copy_of(tmp_path)
+    y = np.load(folder / "y.npy")
+    y[-1, -1] += 2e-5
+    np.save(folder / "y.npy", y)
+    process = seqbench("verify", folder)
+    assert process.returncode == 1
+    assert process.stdout.splitlines()[-1] == "0 passed, 3 failed, 0 skipped"
+
+
+def test_verify_notices_swapped_gates(seqbench, tmp_path):
+    folder = copy_of(tmp_path)
+    for name in "WUb":
+        stacked = np.load(folder / f"{name}.npy")
+        i, f, g, o = np.split(stacked, 4)
+        np.save(folder / f"{name}.npy", np.concatenate([f, i, g, o]))
+    assert seqbench("verify", folder).returncode == 1
+
+
+def test_verify_skips_unknown_layers(seqbench, tmp_path):
+    folder = copy_of(tmp_path)
+    case = json.loads((folder / "case.json").read_text())
+    (folder / "case.json").write_text(json.dumps({**case, "layer": "hopfield"}))
+    process = seqbench("verify", folder, VECTORS / "rnn_S7_H12_A2")
+    assert process.returncode == 0
+    assert process.stdout.splitlines()[0].startswith("SKIP hopfield")
+    assert process.stdout.splitlines()[-1] == "2 passed, 0 failed, 1 skipped"
+
+
+def truncate(folder):
+    data = (folder / "U.npy").read_bytes()
+    (folder / "U.npy").write_bytes(data[:-4])
+
+
+def save(name, change):
+    def breaks(folder):
+        np.save(folder / name, change(np.load(folder / name)))
+    return breaks
+
+
+def describe(**changes):
+    def breaks(folder):
+        case = {**json.loads((folder / "case.json").read_text()), **changes}
+        (folder / "case.json").write_text(
+            json.dumps({key: value for key, value in case.items() if value is not None}))
+    return breaks
+
+
+@pytest.mark.parametrize("breaks, words", [
+    (lambda f: (f / "U.npy").unlink(), ["U.npy", "No such file"]),
+    (lambda f: (f / "y.npy").unlink(), ["y.npy", "No such file"]),
+    (lambda f: (f / "case.json").unlink(), ["case.json", "No such file"]),
+    (truncate, ["U.npy", "2300 bytes of data where its shape needs 2304"]),
+    (lambda f: (f / "U.npy").write_bytes(b""), ["U.npy", "not a .npy file"]),
+    (save("U.npy", lambda a: a.T[:5]), ["U.npy", "shape is [5,48], it must be [48,12]"]),
+    (save("b.npy", lambda a: a[:, None]), ["b.npy", "shape is [48,1], it must be [48]"]),
+    (save("W.npy", lambda a: a.astype("f8")), ["W.npy", "'<f8'", "float32"]),
+    (save("W.npy", lambda a: a.astype(">f4")), ["W.npy", "'>f4'", "little-endian float32"]),
+    (save("x.npy", np.asfortranarray), ["x.npy", "C order"]),
+    (lambda f: (f / "case.json").write_text("{"), ["case.json", "not JSON"]),
+    (lambda f: (f / "case.json").write_text("[]"), ["case.json", '"layer" is missing']),
+    (describe(layer=None), ['"layer" is missing']),
+    (describe(layer=3), ['"layer" is missing or not a name']),
+    (describe(S=None), ['"S" is missing or not a number']),
+    (describe(S=0), ['"S" is 0', "from 1 to"]),
+    (describe(S=-7), ['"S" is -7', "from 1 to"]),
+    (describe(S=7.5), ['"S" is 7.5', "whole number"]),
+    (describe(H=1e30), ['"H" is 1e+30', "from 1 to"]),
+    (describe(heads=5), ["H=12 is not divisible by heads=5"]),
+    (describe(S=8), ["x.npy", "shape is [7,12], it must be [8,12]"]),
+])
+def test_verify_refuses_broken_folders(seqbench, tmp_path, breaks, words):
+    folder = copy_of(tmp_path)
+    breaks(folder)
+    refused(seqbench("verify", folder), *words)
+
+
+# dump
+
+
+def numpy_lstm(t):
+    """Written here from the equations, gate order i, f, g, o."""
+    sigmoid = lambda a: 1 / (1 + np.exp(-a))
+    t = {name: array.astype("f8") for name, array in t.items()}
+    h = c = np.zeros(t["U"].shape[1])
+    ys = []
+    for x in t["x"]:
+        i, f, g, o = np.split(t["W"] @ x + t["U"] @ h + t["b"], 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        ys.append(h)
+    return np.array(ys), c
+
+
+def test_dump_can_be_checked_elsewhere(seqbench, tmp_path):
+    folder = tmp_path / "case"
+    assert seqbench("dump", "-k", "lstm/fused", "-S", 9, "-H", 20, "--seed", 3,
+                    "-o", folder).returncode == 0
+    tensors = {path.stem: np.load(path) for path in folder.glob("*.npy")}
+    y, c_last = numpy_lstm(tensors)
+    np.testing.assert_allclose(tensors["y"], y, atol=1e-6)
+    np.testing.assert_allclose(tensors["c_last"], c_last, atol=1e-6)
+    case = json.loads((folder / "case.json").read_text())
+    assert (case["layer"], case["S"], case["H"], case["heads"]) == ("lstm", 9, 20, 1)
+    assert case["inputs"] == ["x"] and case["outputs"] == ["y", "c_last"]
+    assert seqbench("verify", folder).returncode == 0
+
+
+def test_dump_of_every_kernel_verifies(seqbench, tmp_path):
+    for row in csv.DictReader(seqbench("list", "--csv").stdout.splitlines()):
+        folder = tmp_path / row["kernel"].replace("/", "-")
+        made = seqbench("dump", "-k", row["kernel"], "-S", 5, "-H", 16, "-o", folder)
+        assert made.returncode == 0, made.stderr
+        assert seqbench("verify", folder).returncode == 0, row["kernel"]
+
+
+def test_dump_seeds_differ(seqbench, tmp_path):
+    for seed in (1, 2):
+        seqbench("dump", "-k", "rnn/literal", "-S", 3, "-H", 4, "--seed", seed,
+                 "-o", tmp_path / str(seed))
+    assert not np.array_equal(np.load(tmp_path / "1" / "W.npy"), np.load(tmp_path / "2" / "W.npy"))
+
+
+def test_dump_refuses(seqbench, tmp_path):
+    new = tmp_path / "new"
+    shape = ["-S", 3, "-H", 64]
+    refused(seqbench("dump", "-k", "lstm/none", *shape, "-o", new), "'lstm/none' is no kernel")
+    refused(seqbench("dump", "-k", "lstm/*", *shape, "-o", new), "'lstm/*' is no kernel")
+    refused(seqbench("dump", "-k", "lstm/fused", *shape), "needs -k, -S, -H and -o")
+    refused(seqbench("dump", "-k", "lstm/fused", "-S", "3,4", "-H", 64, "-o", new), "-S: '3,4'")
+    refused(seqbench("dump", "-k", "transformer/full", *shape, "--heads", 5, "-o", new),
+            "H=64", "not divisible by heads=5")
+    refused(seqbench("dump", "-k", "transformer/full", "-S", 1048576, "-H", 32768, "-o", new),
+            "MiB of memory", "are available")
+    assert not new.exists()
+    refused(seqbench("dump", "-k", "lstm/fused", *shape, "-o", tmp_path), str(tmp_path),
+            "File exists")
+
+
+def test_dump_on_a_full_disk_leaves_nothing(tmp_path):
+    process = subprocess.run(["bash", "-c", 'trap "" XFSZ; ulimit -f 8; exec "$@"', "bash",
+                              BUILD / "seqbench", "dump", "-k", "lstm/fused", "-S", "8", "-H", "64",
+                              "-o", tmp_path / "new"], text=True, capture_output=True)
+    refused(process, "npy", "File too large")
+    assert not (tmp_path / "new").exists()
+
+
+# plan, host
+
+
+def test_plan_is_reproducible(seqbench):
+    one = seqbench("plan", "-g", "quick", "--seed", 7).stdout
+    assert one == seqbench("plan", "-g", "quick", "--seed", 7).stdout
+    assert one != seqbench("plan", "-g", "quick", "--seed", 8).stdout
+    assert one.splitlines()[0] == "order,round,kernel,seq_len,hid_size,heads"
+
+
+def test_plan_follows_options(seqbench):
+    rows = list(csv.DictReader(seqbench(
+        "plan", "-k", "lstm/f*,transformer/tiled", "-S", "16:64:x2", "-H", "64,96",
+        "--heads", "2,4", "--rounds", 2).stdout.splitlines()))
+    assert len(rows) == 2 * (3 * 2 + 3 * 2 * 2)
+    assert {row["heads"] for row in rows if row["kernel"] == "transformer/tiled"} == {"2", "4"}
+    assert {row["heads"] for row in rows if row["kernel"] == "lstm/fused"} == {"1"}
+
+
+def test_host_is_json_without_names(seqbench):
+    process = seqbench("host", env={"OPENBLAS_VERBOSE": "0", "OMP_NUM_THREADS": "1"})
+    host = json.loads(process.stdout)
+    assert host["libraries"]["openblas_parallel"] == 0
+    assert host["libraries"]["blas_environment"]["OMP_NUM_THREADS"] == "1"
+    assert "-march=" in host["build"]["flags"]
+    assert host["cpu"]["model"] and host["cpu"]["caches"]
+    assert f'"{os.uname().nodename}"' not in process.stdout
+
+
+# bad input of plan and run
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ([], ["which command"]),
+    (["fly"], ["unknown command 'fly'"]),
+    (["plan", "--fast"], ["unknown option '--fast'"]),
+    (["plan", "-o", "x"], ["unknown option '-o'"]),
+    (["plan", "extra"], ["unexpected 'extra'"]),
+    (["plan", "-S"], ["'-S' needs a value"]),
+    (["plan", "-S", "0"], ["-S: 0 is outside 1..1048576"]),
+    (["plan", "-S", "-5"], ["-S: '-5' is not a size"]),
+    (["plan", "-S", "ten"], ["-S: 'ten' is not a size"]),
+    (["plan", "-S", ""], ["-S: '' is not a size"]),
+    (["plan", "-H", "99999999999999999999"], ["-H: '99999999999999999999' is outside 1..32768"]),
+    (["plan", "-H", "64:512"], ["-H: '64:512' is not a size"]),
+    (["plan", "-H", "64", "--heads", "5"], ["H=64", "not divisible by heads=5"]),
+    (["plan", "--heads", "0"], ["--heads: 0 is outside"]),
+    (["plan", "--rounds", "0"], ["--rounds: '0' is not a whole number from 1"]),
+    (["plan", "--seed", "-1"], ["--seed: '-1' is not a whole number"]),
+    (["plan", "--seed", "1e3"], ["--seed: '1e3' is not a whole number"]),
+    (["plan", "-k", "gpt/*"], ["'gpt/*' matches no kernel"]),
+    (["plan", "-k", "lstm/*,none"], ["'none' matches no kernel"]),
+    (["plan", "-k", ""], ["kernels: the list is empty"]),
+    (["plan", "-g", "huge"], ["grid 'huge' is neither quick, default, full nor a file"]),
+    (["plan", "--cpu", "x"], ["--cpu: 'x' is not a whole number"]),
+    (["plan", "--cpu", "9999"], ["cannot pin to core 9999", "no such core", "allowed: "]),
+    (["check", "-k", "nothing"], ["'nothing' matches no kernel"]),
+    (["verify"], ["which folder"]),
+    (["run", "-S", "1048576", "-H", "32768", "-k", "transformer/full"],
+     ["transformer/full S=1048576 H=32768 heads=512", "MiB of memory", "are available"]),
+])
+def test_bad_input_is_refused(seqbench, tmp_path, arguments, words):
+    refused(seqbench(*arguments, cwd=tmp_path), *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_malformed_grid_line_is_named(seqbench, tmp_path):
+    grid = tmp_path / "my.grid"
+    grid.write_text("S 16,32\nH 64\nheads none\n")
+    refused(seqbench("plan", "-g", grid), f"{grid}:3: heads: 'none' is not a size")
+    grid.write_bytes(b"S 16\nH 64\0\n")
+    refused(seqbench("plan", "-g", grid), str(grid), "not a text file")
+    refused(seqbench("plan", "-g", tmp_path), str(tmp_path), "directory")
+
+
+def test_core_that_is_not_allowed(seqbench):
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        pytest.skip("needs two cores")
+    only = {allowed[0]}
+    process = seqbench("plan", "--cpu", allowed[1],
+                       preexec_fn=lambda: os.sched_setaffinity(0, only))
+    refused(process, f"cannot pin to core {allowed[1]}: not allowed; allowed: {allowed[0]}")
+
+
+def test_multi_threaded_blas_is_refused(seqbench, tmp_path):
+    source, library = tmp_path / "blas.c", tmp_path / "blas.so"
+    source.write_text("int openblas_get_parallel(void) { return 1; }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    process = seqbench("run", "-o", tmp_path / "out",
+                       env={"LD_PRELOAD": str(library),
+                            "ASAN_OPTIONS": "verify_asan_link_order=0"})
+    refused(process, "the BLAS is multi-threaded", "OPENBLAS=")
+    assert not (tmp_path / "out").exists()
+
+
+def test_foreign_topology_is_refused(seqbench, tmp_path):
+    xml = tmp_path / "other.xml"
+    xml.write_text('<?xml version="1.0"?>\n<topology version="2.0">\n'
+                   '<object type="Machine" os_index="0" cpuset="0x1" complete_cpuset="0x1" '
+                   'allowed_cpuset="0x1" nodeset="0x1" complete_nodeset="0x1" '
+                   'allowed_nodeset="0x1" gp_index="1">\n'
+                   '<object type="NUMANode" os_index="0" cpuset="0x1" complete_cpuset="0x1" '
+                   'nodeset="0x1" complete_nodeset="0x1" gp_index="2" local_memory="1"/>\n'
+                   '<object type="PU" os_index="0" cpuset="0x1" complete_cpuset="0x1" '
+                   'nodeset="0x1" complete_nodeset="0x1" gp_index="3"/>\n</object>\n</topology>\n')
+    refused(seqbench("plan", env={"HWLOC_XMLFILE": str(xml)}), "another machine's topology")

@@ -1,0 +1,103 @@
+/* cost() against what really goes through blas.h, and against figures worked out by hand. */
+#include "test.h"
+
+#include <string.h>
+
+#include "blas.h"
+#include "case.h"
+#include "registry.h"
+
+static int64_t counted_multiply_adds(const struct kernel *kernel, struct dims dims)
+{
+    struct arena arena;
+    struct err err;
+    struct bench_case c;
+    assert_true(arena_map(case_bytes(kernel, dims), &arena, &err));
+    case_place(kernel, dims, &arena, &c);
+    case_draw(&c, 1);
+    const int64_t before = blas_multiply_adds;
+    case_run(&c);
+    const int64_t counted = blas_multiply_adds - before;
+    arena_unmap(&arena);
+    return counted;
+}
+
+static void multiply_adds_are_those_that_run(void **state)
+{
+    (void)state;
+    const struct dims shapes[] = {{1, 1, 1}, {7, 12, 2}, {65, 24, 3}, {130, 64, 1}, {33, 40, 5}};
+    for (int i = 0; kernels[i]; i++) {
+        if (strcmp(kernels[i]->name, "roof/fma") == 0)
+            continue; /* its multiply-adds are not the BLAS's */
+        for (size_t k = 0; k < sizeof(shapes) / sizeof(shapes[0]); k++) {
+            struct dims d = shapes[k];
+            if (kernels[i]->layer->cells == CELLS_PER_STEP)
+                d.S = 1;
+            const int64_t counted = counted_multiply_adds(kernels[i], d);
+            if (counted != kernels[i]->layer->cost(d).multiply_adds)
+                fail_msg("%s S=%d H=%d: cost says %ld, the BLAS did %ld", kernels[i]->name,
+                         (int)d.S, (int)d.H, (long)kernels[i]->layer->cost(d).multiply_adds,
+                         (long)counted);
+        }
+    }
+}
+
+/* M and E in operations, T in evaluations, weights in floats. */
+static const struct {
+    const char *kernel;
+    struct dims dims;
+    int64_t matrix_flops, elementwise, transcendentals, parameters;
+} by_hand[] = {
+    {"rnn/hoisted", {128, 256, 1}, 33554432, 0, 32768, 131328},
+    {"rnn/literal", {512, 512, 1}, 536870912, 0, 262144, 524800},
+    {"lstm/fused", {128, 256, 1}, 134217728, 131072, 163840, 525312},
+    {"lstm/literal", {512, 512, 1}, 2147483648, 1048576, 1310720, 2099200},
+    {"transformer/full", {128, 256, 4}, 218103808, 949504, 65792, 789760},
+    {"transformer/tiled", {512, 512, 8}, 3758096384, 13886464, 2098176, 3152384},
+    {"transformer.scores", {128, 256, 4}, 8388608, 0, 0, 0},
+    {"transformer.softmax", {128, 256, 4}, 0, 261120, 65536, 0},
+    {"lstm.gates", {1, 256, 1}, 1048576, 0, 1024, 525312},
+    {"lstm.update", {1, 256, 1}, 0, 1024, 256, 0},
+};
+
+static void costs_worked_out_by_hand(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(by_hand) / sizeof(by_hand[0]); i++) {
+        const struct kernel *kernel = kernel_find(by_hand[i].kernel);
+        const struct cost cost = kernel->layer->cost(by_hand[i].dims);
+        struct tensor tensors[TENSOR_MAX];
+        const int count = kernel->layer->tensors(by_hand[i].dims, tensors);
+        int64_t parameters = 0;
+        for (int k = 0; k < count; k++)
+            if (tensors[k].role == PARAMETER)
+                parameters += tensor_elements(&tensors[k]);
+        assert_int_equal(2 * cost.multiply_adds, by_hand[i].matrix_flops);
+        assert_int_equal(cost.elementwise, by_hand[i].elementwise);
+        assert_int_equal(cost.exps + cost.sigmoids + cost.tanhs + cost.rsqrts,
+                         by_hand[i].transcendentals);
+        assert_int_equal(parameters, by_hand[i].parameters);
+    }
+}
+
+static void tiled_memory_is_linear_in_seq_len(void **state)
+{
+    (void)state;
+    const struct dims one = {4096, 64, 1}, two = {8192, 64, 1};
+    const double tiled = (double)case_bytes(kernel_find("transformer/tiled"), two) /
+                         (double)case_bytes(kernel_find("transformer/tiled"), one);
+    const double full = (double)case_bytes(kernel_find("transformer/full"), two) /
+                        (double)case_bytes(kernel_find("transformer/full"), one);
+    assert_true(tiled < 2.01);
+    assert_true(full > 3.0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(multiply_adds_are_those_that_run),
+        cmocka_unit_test(costs_worked_out_by_hand),
+        cmocka_unit_test(tiled_memory_is_linear_in_seq_len),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

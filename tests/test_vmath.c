@@ -1,0 +1,184 @@
+/* vmath.h against long double, over the whole float range. */
+#include "test.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "vmath.h"
+
+static const long double ulp_bound = 4.0L;
+
+typedef void (*row_function)(int64_t n, const float *x, float *y);
+typedef long double (*exact_function)(long double x);
+
+static long double exact_exp(long double x)
+{
+    return expl(x);
+}
+
+static long double exact_sigmoid(long double x)
+{
+    return 1.0L / (1.0L + expl(-x));
+}
+
+static long double exact_tanh(long double x)
+{
+    return tanhl(x);
+}
+
+/* Distance in units of the float spacing at the exact value; subnormals have spacing 2^-149. */
+static long double ulps(float got, long double exact)
+{
+    int exponent;
+    if (fabsl(exact) >= 0x1.ffffffp+127L) /* rounds to infinity */
+        return isinf(got) && (got > 0.0f) == (exact > 0.0L) ? 0.0L : INFINITY;
+    frexpl(exact, &exponent);
+    const int spacing = exponent - 24 < -149 ? -149 : exponent - 24;
+    return fabsl((long double)got - exact) / ldexpl(1.0L, spacing);
+}
+
+static float float_of(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof(x));
+    return x;
+}
+
+/* Every stride-th bit pattern, NaN left out; infinities are among the edges. */
+static void test_function(row_function function, exact_function exact)
+{
+    enum { N = 4096, STRIDE = 1531 };
+    static float x[N], y[N];
+    uint64_t bits = 0;
+    while (bits < (uint64_t)1 << 32) {
+        int n = 0;
+        for (; n < N && bits < (uint64_t)1 << 32; bits += STRIDE)
+            if (!isnan(float_of((uint32_t)bits)))
+                x[n++] = float_of((uint32_t)bits);
+        function(n, x, y);
+        for (int i = 0; i < n; i++)
+            if (!(ulps(y[i], exact((long double)x[i])) <= ulp_bound))
+                fail_msg("f(%a) = %a, off by %Lg ulp", (double)x[i], (double)y[i],
+                         ulps(y[i], exact((long double)x[i])));
+    }
+}
+
+static void exp_within_4_ulp(void **state)
+{
+    (void)state;
+    test_function(vmath_exp, exact_exp);
+}
+
+static void sigmoid_within_4_ulp(void **state)
+{
+    (void)state;
+    test_function(vmath_sigmoid, exact_sigmoid);
+}
+
+static void tanh_within_4_ulp(void **state)
+{
+    (void)state;
+    test_function(vmath_tanh, exact_tanh);
+}
+
+/* Dense around the places where a branch, a clamp or a reduction step changes. */
+static void edges_within_4_ulp(void **state)
+{
+    (void)state;
+    const float places[] = {0.0f,  0x1p-149f, 0x1p-126f, 1e-4f, 0.1733f,  0.3466f,
+                            0.52f, 1.04f,     9.0109f,   10.0f, 87.3365f, 88.7228f,
+                            90.0f, 103.97f,   105.0f,    3e38f};
+    for (size_t p = 0; p < sizeof(places) / sizeof(places[0]); p++)
+        for (int sign = -1; sign <= 1; sign += 2) {
+            enum { N = 401 };
+            float x[N], y[N];
+            x[0] = (float)sign * places[p];
+            for (int i = 1; i < N; i++)
+                x[i] = nextafterf(x[i - 1], i < N / 2 ? INFINITY : -INFINITY);
+            vmath_exp(N, x, y);
+            for (int i = 0; i < N; i++)
+                assert_true(ulps(y[i], exact_exp((long double)x[i])) <= ulp_bound);
+            vmath_sigmoid(N, x, y);
+            for (int i = 0; i < N; i++)
+                assert_true(ulps(y[i], exact_sigmoid((long double)x[i])) <= ulp_bound);
+            vmath_tanh(N, x, y);
+            for (int i = 0; i < N; i++)
+                assert_true(ulps(y[i], exact_tanh((long double)x[i])) <= ulp_bound);
+        }
+}
+
+static void infinities_and_nan(void **state)
+{
+    (void)state;
+    const float x[] = {INFINITY, -INFINITY, NAN};
+    float y[3];
+    vmath_exp(3, x, y);
+    assert_true(isinf(y[0]) && y[1] == 0.0f && isnan(y[2]));
+    vmath_sigmoid(3, x, y);
+    assert_true(y[0] == 1.0f && y[1] == 0.0f && isnan(y[2]));
+    vmath_tanh(3, x, y);
+    assert_true(y[0] == 1.0f && y[1] == -1.0f && isnan(y[2]));
+}
+
+static float random_float(void)
+{
+    return (float)rand() / (float)RAND_MAX * 2.0f - 1.0f;
+}
+
+/* Rows of every length around the vector width; what lies behind the row stays untouched. */
+static void softmax_rows(void **state)
+{
+    (void)state;
+    for (int n = 1; n <= 3 * VMATH_LANES + 1; n++) {
+        float x[3 * VMATH_LANES + 2], y[3 * VMATH_LANES + 2];
+        double sum = 0.0, max = -INFINITY;
+        for (int i = 0; i < n; i++) {
+            x[i] = 300.0f * random_float(); /* overflows without subtracting the maximum */
+            max = fmax(max, (double)x[i]);
+        }
+        for (int i = 0; i < n; i++)
+            sum += exp((double)x[i] - max);
+        y[n] = 7.0f;
+        vmath_softmax(n, x, y);
+        for (int i = 0; i < n; i++)
+            assert_true(fabs((double)y[i] - exp((double)x[i] - max) / sum) < 5e-7);
+        assert_true(y[n] == 7.0f);
+    }
+}
+
+static void layer_norm_rows(void **state)
+{
+    (void)state;
+    for (int n = 1; n <= 3 * VMATH_LANES + 1; n++) {
+        float x[3 * VMATH_LANES + 2], y[3 * VMATH_LANES + 2];
+        float gain[3 * VMATH_LANES + 2], bias[3 * VMATH_LANES + 2];
+        double mean = 0.0, variance = 0.0;
+        for (int i = 0; i < n; i++) {
+            x[i] = 100.0f + random_float(); /* E[x^2] - mean^2 would lose most digits here */
+            gain[i] = random_float();
+            bias[i] = random_float();
+            mean += (double)x[i] / n;
+        }
+        for (int i = 0; i < n; i++)
+            variance += ((double)x[i] - mean) * ((double)x[i] - mean) / n;
+        y[n] = 7.0f;
+        vmath_layer_norm(n, x, gain, bias, 1e-5f, y);
+        for (int i = 0; i < n; i++) {
+            const double want =
+                ((double)x[i] - mean) / sqrt(variance + 1e-5) * (double)gain[i] + (double)bias[i];
+            assert_true(fabs((double)y[i] - want) < 1e-4);
+        }
+        assert_true(y[n] == 7.0f);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exp_within_4_ulp),   cmocka_unit_test(sigmoid_within_4_ulp),
+        cmocka_unit_test(tanh_within_4_ulp),  cmocka_unit_test(edges_within_4_ulp),
+        cmocka_unit_test(infinities_and_nan), cmocka_unit_test(softmax_rows),
+        cmocka_unit_test(layer_norm_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
