@@ -174,9 +174,9 @@ def test_round_that_is_killed_is_named(tmp_path):
     while run.poll() is None and not (samples.exists() and samples.read_text().count("\n") > 3):
         pass
     children = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-    os.kill(int(children[0]), 11)
+    os.kill(int(children[0]), 9)
     out, err = run.communicate()
     last = err.splitlines()[-1]
     assert run.returncode == 1 and out == ""
-    assert last.startswith("seqbench: rnn/literal S=") and "ended by signal 11" in last
+    assert last.startswith("seqbench: rnn/literal S=") and "ended by signal 9" in last
     runs.validate(samples, README)

@@ -1,0 +1,389 @@
+"""Load and check a run folder, and derive its statistics: all that the other scripts share."""
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+README = Path(__file__).resolve().parent.parent / "results" / "README.md"
+REFERENCE = "transformer"  # the layer that every other layer is compared with
+CASE = ["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "heads"]
+COSTS = ["flops", "bytes"]
+NEEDED_OF_SAMPLES = CASE + ["round", "sample", "iterations", "wall_ns", *COSTS, "status"]
+RESAMPLES = 2000
+SEED = 20240229
+DIGITS = 7  # significant digits of a derived number in a file
+
+PATTERNS = {
+    "text": re.compile(r".+", re.DOTALL),
+    "integer": re.compile(r"-?[0-9]{1,18}"),
+    "number": re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"),
+    "time": re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9](:[0-5][0-9]){2}\.[0-9]{3}Z"),
+}
+MAY_BE_EMPTY = ", may be empty"
+
+
+class RunError(Exception):
+    """What is wrong with a file, as `path: what`, for a person to read."""
+
+
+def exit_status(script: str, work: Callable[[], None]) -> int:
+    """Run the work of a script; print what is wrong with its input, if anything."""
+    try:
+        work()
+    except RunError as error:
+        print(f"{script}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+# ---- files -------------------------------------------------------------------------------------
+
+
+def read_text(path: Path) -> str:
+    """The text of a file."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path}: not UTF-8 text: byte {error.start}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that it is seen either whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"{path}: cannot write: {error.strerror}") from error
+
+
+def schemas(readme: Path) -> dict[str, dict[str, str]]:
+    """Column types of every CSV file, from the tables of the data dictionary."""
+    tables: dict[str, dict[str, str]] = {}
+    name = None
+    for number, line in enumerate(read_text(readme).splitlines(), start=1):
+        if line.startswith("#"):
+            heading = re.fullmatch(r"#+ `?(\w+\.csv)`?", line)
+            name = heading[1] if heading else None
+        elif name and re.match(r"\| *`", line):
+            column, kind = (cell.strip().strip("`") for cell in line.split("|")[1:3])
+            if kind.removesuffix(MAY_BE_EMPTY) not in PATTERNS:
+                raise RunError(f"{readme}: line {number}: {column}: unknown type '{kind}'")
+            tables.setdefault(name, {})[column] = kind
+    return tables
+
+
+def schema(readme: Path, name: str) -> dict[str, str]:
+    """Column types of one CSV file."""
+    try:
+        return schemas(readme)[name]
+    except KeyError:
+        raise RunError(f"{readme}: no table for {name}") from None
+
+
+def read_rows(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
+    """Header, line numbers and fields of a CSV file whose rows all have the header's length."""
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    lines, rows = [], []
+    try:
+        header = next(reader, None)
+        if not header:
+            raise RunError(f"{path}: empty")
+        for row in reader:
+            if len(row) != len(header):
+                raise RunError(f"{path}: line {reader.line_num}: {len(row)} fields, "
+                               f"the header has {len(header)}")
+            lines.append(reader.line_num)
+            rows.append(row)
+    except csv.Error as error:
+        raise RunError(f"{path}: line {reader.line_num}: {error}") from error
+    return header, lines, rows
+
+
+def typed(path: Path, column: str, kind: str, lines: list[int], values: Iterable[str]) -> pd.Series:
+    """One column as numbers or text; an empty number is NaN."""
+    base = kind.removesuffix(MAY_BE_EMPTY)
+    may_be_empty = kind.endswith(MAY_BE_EMPTY)
+    pattern, values = PATTERNS[base], list(values)
+    for line, value in zip(lines, values):
+        if not (pattern.fullmatch(value) or (may_be_empty and value == "")):
+            raise RunError(f"{path}: line {line}: {column}: '{value}' is not of type {kind}")
+    if base in ("text", "time"):
+        return pd.Series(values, index=lines, dtype=object)
+    if base == "integer" and not may_be_empty:
+        return pd.Series([int(value) for value in values], index=lines, dtype=np.int64)
+    return pd.Series([float(value or "nan") for value in values], index=lines, dtype=float)
+
+
+def read_columns(path: Path, types: dict[str, str], exact: bool = False) -> pd.DataFrame:
+    """The named columns of a CSV file, indexed by line number; `exact` forbids any others."""
+    header, lines, rows = read_rows(path)
+    for column in types:
+        if column not in header:
+            raise RunError(f"{path}: column {column} is missing")
+    for place, column in enumerate(header):
+        if column in header[:place]:
+            raise RunError(f"{path}: column {column} appears twice")
+        if exact and column not in types:
+            raise RunError(f"{path}: column {column} is not in the data dictionary")
+    if exact and header != list(types):
+        raise RunError(f"{path}: columns are not in the order of the data dictionary")
+    by_column = dict(zip(header, zip(*rows))) if rows else {}
+    return pd.DataFrame({column: typed(path, column, kind, lines, by_column.get(column, ()))
+                         for column, kind in types.items()})
+
+
+def validate(csv_path: Path, readme_path: Path) -> None:
+    """Raise RunError unless a CSV file has the columns and types of the data dictionary."""
+    read_columns(csv_path, schema(readme_path, csv_path.name), exact=True)
+
+
+def format_number(value: float) -> str:
+    """A derived number as it stands in a file; empty when there is none."""
+    if not np.isfinite(value):
+        return ""
+    return np.format_float_positional(value, precision=DIGITS, unique=False, fractional=False,
+                                      trim="-")
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A frame as CSV."""
+    columns = {name: frame[name].map(format_number) if frame[name].dtype == float else frame[name]
+               for name in frame}
+    return pd.DataFrame(columns, columns=list(frame)).to_csv(index=False, lineterminator="\n")
+
+
+# ---- a run folder ------------------------------------------------------------------------------
+
+
+def refuse(path: Path, bad: pd.Series, what: str) -> None:
+    """Raise RunError with the line number of the first bad row."""
+    if bad.any():
+        raise RunError(f"{path}: line {bad.idxmax()}: {what}")
+
+
+def load_samples(run_dir: Path) -> pd.DataFrame:
+    """The columns of samples.csv that the scripts use, checked."""
+    path = run_dir / "samples.csv"
+    types = schema(README, "samples.csv")
+    samples = read_columns(path, {column: types[column] for column in NEEDED_OF_SAMPLES})
+    if samples.empty:
+        raise RunError(f"{path}: no rows")
+    is_ok = samples.status == "ok"
+    for column in ("seq_len", "hid_size", "heads"):
+        refuse(path, samples[column] < 1, f"{column} is less than 1")
+    refuse(path, is_ok & ~(samples.iterations >= 1), "iterations is not at least 1")
+    refuse(path, is_ok & ~(samples.wall_ns > 0), "wall_ns is not above 0")
+    refuse(path, samples.duplicated(CASE + ["round", "sample"]), "this sample is there already")
+    for column in COSTS:
+        refuse(path, is_ok & samples[column].isna(), f"{column} is empty")
+        first = samples.groupby(CASE)[column].transform("first")
+        refuse(path, is_ok & (samples[column] != first),
+               f"{column} differs from another row of this case")
+    return samples
+
+
+def load_derived(run_dir: Path, name: str) -> pd.DataFrame:
+    """summary.csv or crossover.csv, as summarise.py wrote it."""
+    path = run_dir / name
+    if not path.exists():
+        raise RunError(f"{path}: No such file: run scripts/summarise.py first")
+    return read_columns(path, schema(README, name)).reset_index(drop=True)
+
+
+def load_summary(run_dir: Path) -> pd.DataFrame:
+    """summary.csv, without the cases that have no good sample."""
+    summary = load_derived(run_dir, "summary.csv")
+    summary = summary[summary.samples > 0].reset_index(drop=True)
+    if summary.empty:
+        raise RunError(f"{run_dir / 'summary.csv'}: no case with a good sample")
+    return summary
+
+
+def load_host(run_dir: Path) -> dict:
+    """host.json."""
+    path = run_dir / "host.json"
+    try:
+        host = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise RunError(f"{path}: line {error.lineno}: {error.msg}") from error
+    if not isinstance(host, dict):
+        raise RunError(f"{path}: not an object")
+    return host
+
+
+def host_value(host: dict, group: str, key: str):
+    """One value of host.json; None when it is not there."""
+    values = host.get(group)
+    return values.get(key) if isinstance(values, dict) else None
+
+
+def machine_name(host: dict) -> str:
+    """The CPU's name."""
+    return str(host_value(host, "cpu", "model") or "unknown CPU").strip()
+
+
+# ---- statistics of a case ----------------------------------------------------------------------
+
+
+def median_interval(rounds: list[np.ndarray]) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of the median: rounds are drawn, then samples in them."""
+    counts = np.array([len(times) for times in rounds])
+    table = np.full((len(rounds), counts.max()), np.nan)
+    for row, times in zip(table, rounds):
+        row[:len(times)] = times
+    random = np.random.default_rng(SEED)
+    drawn_round = random.integers(len(rounds), size=(RESAMPLES, len(rounds)))
+    drawn_count = counts[drawn_round][:, :, None]
+    place = random.random((RESAMPLES, *table.shape)) * drawn_count
+    drawn = table[drawn_round[:, :, None], place.astype(int)]
+    drawn[np.broadcast_to(np.arange(counts.max()) >= drawn_count, drawn.shape)] = np.nan
+    drawn = np.sort(drawn.reshape(RESAMPLES, -1), axis=1)  # NaN last
+    total = drawn_count.sum(axis=(1, 2))
+    every = np.arange(RESAMPLES)
+    medians = (drawn[every, (total - 1) // 2] + drawn[every, total // 2]) / 2
+    low, high = np.percentile(medians, [2.5, 97.5])
+    return low, high
+
+
+def time_statistics(rounds: list[np.ndarray]) -> dict[str, float]:
+    """Median, minimum, MAD and interval of times that are grouped by round."""
+    if not rounds:
+        return dict.fromkeys(("median_ns", "min_ns", "mad_ns", "ci_low_ns", "ci_high_ns"), np.nan)
+    times = np.concatenate(rounds)
+    median = np.median(times)
+    low, high = median_interval(rounds)
+    return {"median_ns": median, "min_ns": times.min(), "mad_ns": np.median(abs(times - median)),
+            "ci_low_ns": low, "ci_high_ns": high}
+
+
+def summarise_case(case: tuple, rows: pd.DataFrame) -> dict:
+    """One row of summary.csv."""
+    row = dict(zip(CASE, case))
+    good = rows[rows.status == "ok"]
+    times = good.wall_ns / good.iterations
+    rounds = [group.to_numpy() for _, group in times.groupby(good["round"])]
+    statistics = time_statistics(rounds)
+    median = statistics["median_ns"]
+    flops, moved = good[COSTS].iloc[0] if len(good) else (np.nan, np.nan)
+    return row | {"samples": len(good), "rounds": len(rounds), "dropped": len(rows) - len(good),
+                  **statistics, "us_per_token": median / row["seq_len"] / 1000,
+                  "flops": flops, "bytes": moved,
+                  "gflops": flops / median, "gbytes_per_s": moved / median}
+
+
+def summarise(samples: pd.DataFrame) -> pd.DataFrame:
+    """summary.csv: one row per case, ordered by kind, kernel and size."""
+    ordered = samples.sort_values(["round", "sample"], kind="stable")
+    rows = [summarise_case(case, group) for case, group in ordered.groupby(CASE)]
+    order = ["kind", "kernel", "seq_len", "hid_size", "heads"]
+    summary = pd.DataFrame(rows).sort_values(order, kind="stable").reset_index(drop=True)
+    return summary.astype(dict.fromkeys(COSTS, "Int64"))
+
+
+# ---- layers compared ---------------------------------------------------------------------------
+
+
+def fastest(summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the fastest variant of each layer in each cell."""
+    timed = summary[(summary.kind == "layer") & (summary.samples > 0)]
+    cells = timed.groupby(["layer", "seq_len", "hid_size", "heads"])
+    return timed.loc[cells.median_ns.idxmin()]
+
+
+def relative(summary: pd.DataFrame) -> pd.DataFrame:
+    """Per layer and cell, fastest variants: time and flops of the reference over the layer's.
+
+    A layer with heads meets the reference with as many; one without (heads = 1) meets every.
+    """
+    kept = ["layer", "seq_len", "hid_size", "heads", "median_ns", "flops"]
+    best = fastest(summary)[kept].astype({"flops": float})
+    is_reference = best.layer == REFERENCE
+    pairs = best[~is_reference].merge(best[is_reference], on=["seq_len", "hid_size"],
+                                      suffixes=("", "_reference"))
+    pairs = pairs[(pairs.heads == 1) | (pairs.heads == pairs.heads_reference)]
+    cell = ["layer", "hid_size", "heads_reference", "seq_len"]
+    pairs = pairs.sort_values(cell + ["heads"]).drop_duplicates(cell, keep="last")
+    return pd.DataFrame({
+        "layer": pairs.layer, "hid_size": pairs.hid_size, "heads": pairs.heads_reference,
+        "seq_len": pairs.seq_len, "ratio": pairs.median_ns_reference / pairs.median_ns,
+        "flops_ratio": pairs.flops_reference / pairs.flops,
+    }).reset_index(drop=True)
+
+
+def crossings(seq_len: np.ndarray, ratio: np.ndarray) -> list[float]:
+    """SeqLens at which the ratio passes 1, on straight lines between cells in log-log."""
+    x, y = np.log(seq_len), np.log(ratio)
+    cheaper = y > 0
+    found = []
+    for i in np.flatnonzero(cheaper[1:] != cheaper[:-1]):
+        found.append(float(np.exp(x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i]))))
+    return found
+
+
+def verdict(seq_len: np.ndarray, ratio: np.ndarray) -> tuple[str, float, list[float]]:
+    """How the layer fares along SeqLen, from where on it stays cheaper, and all crossings."""
+    found = crossings(seq_len, ratio)
+    cheaper_at_end = ratio[-1] > 1
+    if len(found) > 1:
+        word = "several crossings"
+    elif found:
+        word = "crosses" if cheaper_at_end else "crosses back"
+    else:
+        word = "cheaper everywhere" if cheaper_at_end else "dearer everywhere"
+    return word, found[-1] if found and cheaper_at_end else np.nan, found
+
+
+def crossover_row(layer: str, hid_size: int, heads: int, cells: pd.DataFrame) -> dict:
+    """One row of crossover.csv, from the cells of one layer and HidSize, ordered by SeqLen."""
+    seq_len, ratio = cells.seq_len.to_numpy(), cells.ratio.to_numpy()
+    word, cheaper_from, found = verdict(seq_len, ratio)
+    arithmetic_word, arithmetic_from, _ = verdict(seq_len, cells.flops_ratio.to_numpy())
+    return {"layer": layer, "reference": REFERENCE, "hid_size": hid_size, "heads": heads,
+            "verdict": word, "cheaper_from_seq_len": cheaper_from,
+            "crossings": " ".join(format_number(value) for value in found),
+            "min_seq_len": seq_len[0], "max_seq_len": seq_len[-1],
+            "ratio_at_min_seq_len": ratio[0], "ratio_at_max_seq_len": ratio[-1],
+            "arithmetic_verdict": arithmetic_word, "arithmetic_seq_len": arithmetic_from}
+
+
+def crossover(summary: pd.DataFrame) -> pd.DataFrame:
+    """crossover.csv: one row per layer and HidSize; only a header when nothing can be compared."""
+    groups = relative(summary).groupby(["layer", "hid_size", "heads"])
+    rows = [crossover_row(*key, cells) for key, cells in groups]
+    return pd.DataFrame(rows, columns=list(schema(README, "crossover.csv")))
+
+
+# ---- parts of a layer --------------------------------------------------------------------------
+
+
+def part_times(summary: pd.DataFrame, layer: str) -> pd.DataFrame:
+    """Time of a layer's parts in a whole sequence, per cell: one column per part.
+
+    A part that was timed with SeqLen 1 only is one step and counts SeqLen times, any other once.
+    Cells of the layer where a part was not timed are left out.
+    """
+    cell = ["seq_len", "hid_size", "heads"]
+    of_layer = summary[(summary.layer == layer) & (summary.samples > 0)]
+    table = of_layer.loc[of_layer.kind == "layer", cell].drop_duplicates().set_index(cell)
+    for variant, rows in of_layer[of_layer.kind == "part"].groupby("variant"):
+        is_step = (rows.seq_len == 1).all()
+        times = rows.set_index(cell).median_ns
+        table[variant] = [
+            times.get((1 if is_step else seq_len, hid_size, heads),
+                      times.get((1 if is_step else seq_len, hid_size, 1), np.nan))
+            * (seq_len if is_step else 1)
+            for seq_len, hid_size, heads in table.index]
+    return table.dropna().sort_index()

@@ -1,0 +1,641 @@
+"""Tests of scripts/: planted times in, known answers out."""
+import json
+import math
+import random
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "results" / "README.md"
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import answer  # noqa: E402
+import plot  # noqa: E402
+import runs  # noqa: E402
+import summarise  # noqa: E402
+
+HEADER = ["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "heads", "round", "sample",
+          "order", "iterations", "wall_ns", "cpu_ns", "started_utc", "cpu_before", "cpu_after",
+          "flops", "elementwise_flops", "transcendentals", "bytes", "streamed_bytes",
+          "resident_bytes", "status", "error"]
+FIGURES = ["us_per_token", "relative", "roofs", "parts"]
+VIRTUAL = {"cpu": {"model": "Planted CPU 3000"}, "machine": {"virtual": True}}
+
+
+# ---- synthetic runs ----------------------------------------------------------------------------
+
+
+def sample(kernel, seq_len, hid_size, ns, heads=1, round=0, number=0, iterations=4, flops=1000,
+           moved=500):
+    """One good row of samples.csv: `ns` per iteration."""
+    layer, variant = kernel.replace(".", "/").split("/")
+    kind = "roof" if layer == "roof" else "part" if "." in kernel else "layer"
+    return [kernel, kind, layer, variant, seq_len, hid_size, heads, round, number, 0, iterations,
+            repr(float(ns * iterations)), repr(float(ns * iterations)),
+            "2024-05-06T07:08:09.123Z", 3, 3, flops, 10, 5, moved, 0, 2 * moved, "ok", ""]
+
+
+def failed(kernel, seq_len, hid_size, heads=1, round=0, number=0):
+    """One row of samples.csv of a sample that failed."""
+    row = sample(kernel, seq_len, hid_size, 1, heads, round, number)
+    return row[:10] + [""] * 12 + ["failed", '"cannot, alas"']
+
+
+def write_run(folder, rows, host=VIRTUAL):
+    """A run folder with samples.csv and host.json."""
+    folder.mkdir(exist_ok=True)
+    lines = [HEADER, *rows]
+    text = "".join(",".join(str(cell) for cell in line) + "\n" for line in lines)
+    (folder / "samples.csv").write_text(text, encoding="utf-8")
+    (folder / "host.json").write_text(json.dumps(host), encoding="utf-8")
+    return folder
+
+
+def table(path):
+    """A CSV file without quotes as a list of dicts of text."""
+    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    return [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
+
+
+def summarised(folder, rows, host=VIRTUAL):
+    """A run folder after summarise.py."""
+    write_run(folder, rows, host)
+    assert summarise.main([str(folder)]) == 0
+    return folder
+
+
+def grid_run():
+    """Layers, parts and roofs with planted times on SeqLen 16, 128, 1024 and HidSize 64, 256."""
+    rows = []
+    for round in range(2):
+        for hid_size in (64, 256):
+            heads = hid_size // 64
+            rows += [sample("rnn.step", 1, hid_size, 10 * hid_size, round=round),
+                     sample("lstm.gates", 1, hid_size, 30 * hid_size, round=round),
+                     sample("lstm.update", 1, hid_size, 5 * hid_size, round=round)]
+            for seq_len in (16, 128, 1024):
+                at = dict(seq_len=seq_len, hid_size=hid_size, round=round)
+                ratio = (seq_len / 50) ** 0.5  # transformer over lstm
+                lstm = 40 * hid_size * seq_len
+                rows += [
+                    sample("rnn/literal", ns=11 * hid_size * seq_len, **at),
+                    sample("lstm/literal", ns=1.5 * lstm, **at),
+                    sample("lstm/hoisted", ns=lstm, **at),
+                    sample("transformer/full", ns=ratio * lstm * 1.25, heads=heads, flops=1500,
+                           **at),
+                    sample("transformer/tiled", ns=ratio * lstm, heads=heads, flops=1500, **at),
+                    sample("transformer.softmax", ns=ratio * lstm * 0.4, heads=heads, **at),
+                    sample("transformer.ffn", ns=ratio * lstm * 0.6, **at)]
+        rows += [sample("roof/fma", 1, 1, 10, flops=2000, round=round),
+                 sample("roof/sgemm", 64, 64, 10, flops=1500, round=round),
+                 sample("roof/sgemm", 1024, 1024, 10, flops=1400, round=round),
+                 sample("roof/sgemv", 1, 64, 10, flops=600, round=round),
+                 sample("roof/read", 4, 1024, 100, flops=0, moved=16384, round=round),
+                 sample("roof/read", 8, 1024, 400, flops=0, moved=32768, round=round)]
+    return rows
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    """The run folder of grid_run, summarised."""
+    return summarised(tmp_path_factory.mktemp("runs") / "2024-05-06T070809Z", grid_run())
+
+
+def ratio_run(folder, ratios, flops_ratios=None, seq_lens=(16, 32, 64, 128, 256)):
+    """A run of lstm and transformer with these ratios of transformer time to lstm time."""
+    rows = []
+    for i, (seq_len, ratio) in enumerate(zip(seq_lens, ratios)):
+        flops = 1000 * (flops_ratios[i] if flops_ratios else 1)
+        rows += [sample("lstm/hoisted", seq_len, 64, 1000),
+                 sample("lstm/literal", seq_len, 64, 7000),
+                 sample("transformer/full", seq_len, 64, 1000 * ratio * 9, heads=2,
+                        flops=int(flops)),
+                 sample("transformer/tiled", seq_len, 64, 1000 * ratio, heads=2,
+                        flops=int(flops))]
+    return summarised(folder, rows)
+
+
+# ---- statistics of a case ----------------------------------------------------------------------
+
+
+def test_summary_holds_the_planted_statistics(tmp_path):
+    times = {0: [120.0, 100.5, 110.0], 1: [90.25, 400.0, 95.0], 2: [101.0, 99.0]}
+    rows = [sample("lstm/hoisted", 16, 64, ns, round=round, number=number, iterations=8,
+                   flops=4_000_000_123, moved=700)
+            for round, group in times.items() for number, ns in enumerate(group)]
+    rows.append(failed("lstm/hoisted", 16, 64, round=2, number=2))
+    (row,) = table(summarised(tmp_path / "run", rows) / "summary.csv")
+    flat = [ns for group in times.values() for ns in group]
+    median = statistics.median(flat)
+    assert (row["samples"], row["rounds"], row["dropped"]) == ("8", "3", "1")
+    assert float(row["median_ns"]) == pytest.approx(median)
+    assert float(row["min_ns"]) == 90.25
+    assert float(row["mad_ns"]) == pytest.approx(
+        statistics.median(abs(ns - median) for ns in flat))
+    assert float(row["us_per_token"]) == pytest.approx(median / 16 / 1000)
+    assert (row["flops"], row["bytes"]) == ("4000000123", "700")
+    assert float(row["gflops"]) == pytest.approx(4_000_000_123 / median)
+    assert float(row["gbytes_per_s"]) == pytest.approx(700 / median)
+
+
+def test_case_without_a_good_sample_keeps_its_row(tmp_path):
+    rows = [failed("lstm/hoisted", 16, 64), sample("lstm/literal", 16, 64, 5)]
+    run = summarised(tmp_path / "run", rows)
+    empty = table(run / "summary.csv")[0]
+    assert (empty["kernel"], empty["samples"], empty["dropped"]) == ("lstm/hoisted", "0", "1")
+    assert [empty[name] for name in ("median_ns", "ci_low_ns", "flops", "gflops")] == [""] * 4
+    runs.validate(run / "summary.csv", README)
+
+
+def test_interval_spans_rounds_that_disagree():
+    low, high = runs.median_interval([runs.np.full(50, 10.0), runs.np.full(50, 20.0)])
+    assert (low, high) == (10.0, 20.0)
+    assert runs.median_interval([runs.np.array([7.0])]) == (7.0, 7.0)
+
+
+def slow_interval(rounds, resamples):
+    """The interval of the median by plain loops."""
+    source = random.Random(5)
+    medians = []
+    for _ in range(resamples):
+        drawn = []
+        for _ in rounds:
+            times = source.choice(rounds)
+            drawn += [source.choice(times) for _ in times]
+        medians.append(statistics.median(drawn))
+    medians.sort()
+    return medians[int(0.025 * resamples)], medians[int(0.975 * resamples)]
+
+
+def test_interval_agrees_with_plain_loops_on_rounds_of_unequal_size():
+    source = random.Random(1)
+    rounds = [[source.gauss(100 + 3 * i, 4) for _ in range(count)]
+              for i, count in enumerate((9, 2, 5, 12))]
+    expected = slow_interval(rounds, 4000)
+    found = runs.median_interval([runs.np.array(times) for times in rounds])
+    assert found == pytest.approx(expected, abs=0.6)
+
+
+def rank_of_resampled_median(count, share):
+    """The exact quantile of the median of `count` draws from 1, 2, ... count (odd)."""
+    for rank in range(1, count + 1):
+        total = sum(math.comb(count, k) * rank ** k * (count - rank) ** (count - k)
+                    for k in range((count + 1) // 2, count + 1)) / count ** count
+        if total >= share:
+            return rank
+    raise AssertionError(f"no rank has a share of {share}")
+
+
+def test_interval_of_one_round_is_that_of_the_resampled_median():
+    low, high = runs.median_interval([runs.np.arange(1.0, 302.0)])
+    expected = rank_of_resampled_median(301, 0.025)
+    assert low == pytest.approx(expected, abs=1.5)
+    assert high == pytest.approx(302 - expected, abs=1.5)
+    assert rank_of_resampled_median(301, 0.05) > expected + 2
+
+
+def test_interval_covers_the_true_median():
+    source = random.Random(2)
+    covered = 0
+    for _ in range(120):
+        rounds = []
+        for _ in range(8):
+            level = source.gauss(1000, 20)
+            rounds.append(runs.np.array([source.gauss(level, 10) for _ in range(5)]))
+        low, high = runs.median_interval(rounds)
+        covered += low <= 1000 <= high
+    assert 102 <= covered < 120  # 85 % of 120, and not an interval that holds anything
+
+
+# ---- crossover ---------------------------------------------------------------------------------
+
+
+def test_crossover_of_a_power_law_is_exact(tmp_path):
+    seq_lens = (16, 32, 64, 128, 256)
+    ratios = [(seq_len / 100) ** 0.7 for seq_len in seq_lens]
+    flops = [5, 5, 5, 5, 5]
+    (row,) = table(ratio_run(tmp_path / "run", ratios, flops) / "crossover.csv")
+    assert (row["layer"], row["reference"]) == ("lstm", "transformer")
+    assert (row["hid_size"], row["heads"]) == ("64", "2")
+    assert row["verdict"] == "crosses"
+    assert float(row["cheaper_from_seq_len"]) == pytest.approx(100, rel=1e-6)
+    assert float(row["crossings"]) == pytest.approx(100, rel=1e-6)
+    assert (row["min_seq_len"], row["max_seq_len"]) == ("16", "256")
+    assert float(row["ratio_at_min_seq_len"]) == pytest.approx(0.16 ** 0.7)
+    assert float(row["ratio_at_max_seq_len"]) == pytest.approx(2.56 ** 0.7)
+    assert row["arithmetic_verdict"] == "cheaper everywhere"
+    assert row["arithmetic_seq_len"] == ""
+
+
+def test_crossover_by_operation_counts(tmp_path):
+    run = ratio_run(tmp_path / "run", [2] * 5, [0.25, 0.5, 1, 2, 4])
+    (row,) = table(run / "crossover.csv")
+    assert row["verdict"] == "cheaper everywhere"
+    assert row["arithmetic_verdict"] == "crosses"
+    assert float(row["arithmetic_seq_len"]) == pytest.approx(64)
+
+
+ROOT_2 = math.sqrt(2)
+
+
+@pytest.mark.parametrize("ratios, word, cheaper_from, crossings", [
+    ([2, 3, 4, 5, 6], "cheaper everywhere", None, []),
+    ([0.5, 0.4, 0.3, 0.2, 0.1], "dearer everywhere", None, []),
+    ([1, 1, 1, 1, 1], "dearer everywhere", None, []),
+    ([0.5, 1, 0.5, 0.5, 0.5], "dearer everywhere", None, []),
+    ([0.25, 0.5, 0.5, 2, 4], "crosses", 64 * ROOT_2, [64 * ROOT_2]),
+    ([4, 2, 0.5, 0.5, 0.5], "crosses back", None, [32 * ROOT_2]),
+    ([0.5, 2, 0.5, 2, 2], "several crossings", 64 * ROOT_2,
+     [16 * ROOT_2, 32 * ROOT_2, 64 * ROOT_2]),
+    ([0.5, 2, 2, 2, 0.5], "several crossings", None, [16 * ROOT_2, 128 * ROOT_2]),
+])
+def test_verdicts(tmp_path, ratios, word, cheaper_from, crossings):
+    (row,) = table(ratio_run(tmp_path / "run", ratios) / "crossover.csv")
+    assert row["verdict"] == word
+    assert [float(value) for value in row["crossings"].split()] == pytest.approx(crossings)
+    assert (row["cheaper_from_seq_len"] == "") == (cheaper_from is None)
+    if cheaper_from:
+        assert float(row["cheaper_from_seq_len"]) == pytest.approx(cheaper_from, rel=1e-6)
+
+
+def test_crossover_has_a_row_per_head_count_of_the_transformer(tmp_path):
+    rows = []
+    for seq_len in (16, 64):
+        rows += [sample("lstm/hoisted", seq_len, 64, 1000),
+                 sample("linear/plain", seq_len, 64, 500, heads=4),
+                 sample("transformer/full", seq_len, 64, 2000, heads=1),
+                 sample("transformer/full", seq_len, 64, 3000, heads=4)]
+    rows.append(sample("lstm/hoisted", 256, 64, 1000))  # no transformer there
+    found = table(summarised(tmp_path / "run", rows) / "crossover.csv")
+    assert [(row["layer"], row["heads"], float(row["ratio_at_min_seq_len"]), row["max_seq_len"])
+            for row in found] == [("linear", "4", 6, "64"), ("lstm", "1", 2, "64"),
+                                  ("lstm", "4", 3, "64")]
+
+
+# ---- parts -------------------------------------------------------------------------------------
+
+
+def test_parts_count_once_or_once_per_step(grid):
+    summary = runs.load_summary(grid)
+    lstm = runs.part_times(summary, "lstm")
+    assert lstm.loc[(128, 64, 1)].to_dict() == {"gates": 128 * 30 * 64, "update": 128 * 5 * 64}
+    assert runs.part_times(summary, "rnn").loc[(1024, 256, 1)].to_dict() == {
+        "step": 1024 * 10 * 256}
+    transformer = runs.part_times(summary, "transformer")
+    sum_of_parts = transformer.loc[(16, 256, 4)].sum()
+    assert sum_of_parts == pytest.approx((16 / 50) ** 0.5 * 40 * 256 * 16, rel=1e-6)
+
+
+def test_whole_stands_beside_the_sum_of_its_parts(grid):
+    summary = runs.load_summary(grid)
+    expected = {"transformer": 1.25, "lstm": 60 / 35, "rnn": 1.1}
+    for layer, ratio in expected.items():
+        found = plot.whole_over_sum(summary, layer, runs.part_times(summary, layer))
+        assert list(found) == pytest.approx([ratio] * 6, rel=1e-6)
+
+
+def test_cells_with_a_missing_part_are_left_out(tmp_path):
+    rows = [row for row in grid_run() if not (row[0] == "transformer.ffn" and row[4] == 128)]
+    summary = runs.load_summary(summarised(tmp_path / "run", rows))
+    assert sorted({cell[0] for cell in runs.part_times(summary, "transformer").index}) == [16, 1024]
+
+
+# ---- malformed input ---------------------------------------------------------------------------
+
+
+def replaced(old, new, count=-1):
+    """A change of a text that must take effect."""
+    def change(text):
+        assert old in text
+        return text.replace(old, new, count)
+    return change
+
+
+TWO_ROWS = [sample("lstm/hoisted", 16, 64, 100), sample("lstm/hoisted", 16, 64, 100, number=1)]
+GOOD_END = ",1000,10,5,500,0,1000,ok,\n"
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda text: "", "samples.csv: empty"),
+    (lambda text: text.splitlines(keepends=True)[0], "samples.csv: no rows"),
+    (replaced("wall_ns,", "", 1), "samples.csv: line 2: 24 fields, the header has 23"),
+    (replaced("wall_ns,", "wall,", 1), "samples.csv: column wall_ns is missing"),
+    (replaced("cpu_ns,", "wall_ns,", 1), "samples.csv: column wall_ns appears twice"),
+    (lambda text: text[:-len(GOOD_END)], "samples.csv: line 3: 16 fields, the header has 24"),
+    (replaced(",400.0,", ",fast,", 1), "line 2: wall_ns: 'fast' is not of type number"),
+    (replaced(",400.0,", ",nan,", 1), "line 2: wall_ns: 'nan' is not of type number"),
+    (replaced(",400.0,", ",,", 1), "samples.csv: line 2: wall_ns is not above 0"),
+    (replaced(",400.0,", ",0,", 1), "samples.csv: line 2: wall_ns is not above 0"),
+    (replaced(",0,1,0,4,", ",0,1,0,0,"), "samples.csv: line 3: iterations is not at least 1"),
+    (replaced(",16,64,", ",0,64,", 1), "samples.csv: line 2: seq_len is less than 1"),
+    (replaced(",16,64,", ",1.5,64,", 1), "line 2: seq_len: '1.5' is not of type integer"),
+    (replaced("hoisted,layer", "hoisted,", 1), "samples.csv: line 2: kind: '' is not of type text"),
+    (replaced(",0,1,0,4,", ",0,0,0,4,"), "samples.csv: line 3: this sample is there already"),
+    (replaced(GOOD_END, ",9" + GOOD_END[2:], 1), "line 3: flops differs from another row"),
+    (replaced(GOOD_END, "," + GOOD_END[5:], 1), "samples.csv: line 2: flops is empty"),
+    (replaced(",ok,\n", ',ok,"x"y\n', 1), "samples.csv: line 2: ',' expected after '\"'"),
+])
+def test_malformed_samples_are_refused(tmp_path, capsys, change, message):
+    run = write_run(tmp_path / "run", TWO_ROWS)
+    path = run / "samples.csv"
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+    assert summarise.main([str(run)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"summarise.py: {path}: ") and message in error
+    assert sorted(file.name for file in run.iterdir()) == ["host.json", "samples.csv"]
+
+
+def test_odd_line_separators_in_an_error_do_not_break_a_row(tmp_path):
+    odd = failed("lstm/hoisted", 16, 64, number=2)
+    odd[-1] = 'no\u2028such\x85core'
+    (row,) = table(summarised(tmp_path / "run", [*TWO_ROWS, odd]) / "summary.csv")
+    assert (row["samples"], row["dropped"]) == ("2", "1")
+
+
+def test_bytes_that_are_not_text_are_refused(tmp_path, capsys):
+    run = write_run(tmp_path / "run", TWO_ROWS)
+    (run / "samples.csv").write_bytes(b"kernel\xff\n")
+    assert summarise.main([str(run)]) == 2
+    assert "samples.csv: not UTF-8 text: byte 6" in capsys.readouterr().err
+
+
+def test_output_that_cannot_be_written_is_reported(tmp_path, capsys):
+    run = write_run(tmp_path / "run", TWO_ROWS)
+    (run / "summary.csv").mkdir()
+    assert summarise.main([str(run)]) == 2
+    assert "summary.csv: cannot write: Is a directory" in capsys.readouterr().err
+    assert len(list(run.iterdir())) == 3
+
+
+@pytest.mark.parametrize("name", ["summarise.py", "answer.py", "plot.py"])
+def test_missing_run_folder_ends_with_status_2(tmp_path, name):
+    result = subprocess.run([str(ROOT / "scripts" / name), str(tmp_path / "nowhere")],
+                            capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"{name}: {tmp_path / 'nowhere'}")
+    assert "No such file" in result.stderr and result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("script", [answer, plot])
+@pytest.mark.parametrize("name, content, message", [
+    ("summary.csv", None, "summary.csv: No such file: run scripts/summarise.py first"),
+    ("summary.csv", "kernel,kind\n", "summary.csv: column layer is missing"),
+    ("host.json", None, "host.json: No such file"),
+    ("host.json", '{"cpu":\n oops}', "host.json: line 2: Expecting value"),
+    ("host.json", "[]", "host.json: not an object"),
+])
+def test_later_scripts_refuse_broken_files(tmp_path, capsys, script, name, content, message):
+    run = summarised(tmp_path / "run", TWO_ROWS)
+    (run / name).unlink()
+    if content is not None:
+        (run / name).write_text(content, encoding="utf-8")
+    assert script.main([str(run)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_run_in_which_everything_failed_is_refused(tmp_path, capsys):
+    run = summarised(tmp_path / "run", [failed("lstm/hoisted", 16, 64)])
+    assert answer.main([str(run)]) == 2
+    assert "summary.csv: no case with a good sample" in capsys.readouterr().err
+
+
+# ---- the data dictionary -----------------------------------------------------------------------
+
+GOOD_FILES = {
+    "plan.csv": "order,round,kernel,seq_len,hid_size,heads\n0,0,lstm/hoisted,16,64,1\n",
+    "checks.csv": "kernel,seq_len,hid_size,heads,error,bound,verdict\n"
+                  "lstm/hoisted,16,64,1,1.5e-07,0.0001,PASS\nlstm/fused,16,64,1,,0.0001,FAIL\n",
+}
+
+
+def test_data_dictionary_describes_every_file(grid, tmp_path):
+    assert list(runs.schemas(README)) == ["samples.csv", "plan.csv", "checks.csv", "summary.csv",
+                                          "crossover.csv"]
+    assert list(runs.schema(README, "samples.csv")) == HEADER
+    for name in ("samples.csv", "summary.csv", "crossover.csv"):
+        runs.validate(grid / name, README)
+    for name, text in GOOD_FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        runs.validate(tmp_path / name, README)
+
+
+@pytest.mark.parametrize("change, message", [
+    (replaced("heads\n", "head\n"), "column heads is missing"),
+    (lambda text: "".join(line[:line.rindex(",")] + "\n" for line in text.splitlines()),
+     "column heads is missing"),
+    (replaced("heads\n0", "heads,more\n0"), "line 2: 6 fields, the header has 7"),
+    (replaced("heads\n0,0,lstm/hoisted,16,64,1", "heads,b\n0,0,lstm/hoisted,16,64,1,1"),
+     "column b is not in the data dictionary"),
+    (replaced("order,round", "round,order"), "columns are not in the order"),
+    (replaced(",64,1\n", ",64,one\n"), "line 2: heads: 'one' is not of type integer"),
+    (replaced("lstm/hoisted", ""), "line 2: kernel: '' is not of type text"),
+])
+def test_validate_refuses_what_the_dictionary_does_not_say(tmp_path, change, message):
+    path = tmp_path / "plan.csv"
+    path.write_text(change(GOOD_FILES["plan.csv"]), encoding="utf-8")
+    with pytest.raises(runs.RunError, match=message):
+        runs.validate(path, README)
+
+
+@pytest.mark.parametrize("value, good", [
+    ("2024-05-06T07:08:09.123Z", True), ("2024-05-06T07:08:09Z", False),
+    ("2024-05-06 07:08:09.123Z", False), ("", True), ("1715000000", False),
+])
+def test_validate_knows_times(tmp_path, value, good):
+    row = sample("lstm/hoisted", 16, 64, 100)
+    row[13] = value
+    path = write_run(tmp_path / "run", [row]) / "samples.csv"
+    if good:
+        runs.validate(path, README)
+    else:
+        with pytest.raises(runs.RunError, match="started_utc: .* is not of type time"):
+            runs.validate(path, README)
+
+
+def test_dictionary_with_an_unknown_type_or_without_a_table_is_refused(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("## plan.csv\n| column | type |\n|---|---|\n| `order` | float |\n",
+                      encoding="utf-8")
+    with pytest.raises(runs.RunError, match="line 4: order: unknown type 'float'"):
+        runs.schemas(readme)
+    with pytest.raises(runs.RunError, match="no table for odd.csv"):
+        runs.schema(README, "odd.csv")
+
+
+def test_loader_reads_by_name_and_ignores_other_columns(tmp_path):
+    run = write_run(tmp_path / "run", TWO_ROWS)
+    path = run / "samples.csv"
+    lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+    turned = [["steal" if i == 0 else "?"] + line[::-1] for i, line in enumerate(lines)]
+    before = runs.load_samples(run)
+    path.write_text("".join(",".join(line) + "\n" for line in turned), encoding="utf-8")
+    assert runs.load_samples(run).equals(before)
+
+
+# ---- reruns ------------------------------------------------------------------------------------
+
+
+def test_reruns_are_identical_and_the_order_of_rows_does_not_matter(tmp_path):
+    source = random.Random(3)
+    rows = [sample("lstm/hoisted", seq_len, 64, source.uniform(90, 110), round=round, number=i)
+            for seq_len in (16, 32) for round in range(3) for i in range(4)]
+    run = summarised(tmp_path / "run", rows)
+    first = (run / "summary.csv").read_bytes(), (run / "crossover.csv").read_bytes()
+    for _ in range(2):
+        source.shuffle(rows)
+        summarised(run, rows)
+        assert ((run / "summary.csv").read_bytes(), (run / "crossover.csv").read_bytes()) == first
+    assert sorted(file.name for file in run.iterdir()) == [
+        "crossover.csv", "host.json", "samples.csv", "summary.csv"]
+
+
+# ---- answer.py ---------------------------------------------------------------------------------
+
+
+def test_answer_prints_the_planted_numbers(grid, capsys):
+    assert answer.main([str(grid)]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 110
+    words = [line.split() for line in text.splitlines()]
+    # HidSize 64: lstm/hoisted takes 40*64 ns per token, rnn/literal 11*64, which is the least.
+    assert ["lstm/hoisted", "2.56", "2.56", "2.56"] in words
+    assert ["rnn/literal", "0.704*", "0.704*", "0.704*"] in words
+    assert ["transformer/tiled", "1.45", "4.10", "11.6"] in words
+    assert ["transformer/tiled", "A=4", "5.79", "16.4", "46.3"] in words
+    assert any(line[:7] == ["64", "1", "lstm", "from", "S", "=", "50"] for line in words)
+    assert any(line[:4] == ["256", "4", "rnn", "everywhere"] for line in words)
+    assert ["64", "1", "lstm", "0.57x", "to", "1.60x", "1.25x", "to", "3.00x", "4.53x", "17.0x"] \
+        in words
+    flat = " ".join(text.split())
+    assert "Planted CPU 3000" in flat
+    assert "a virtual machine: one session is not a CPU's number" in flat
+    assert ("At S 16..128 the Transformer block takes 0.57x to 1.60x as long as lstm "
+            "(middle 1.08x; lstm is faster in 2 of 4 cells)") in flat
+    assert "(S <= H/8, S 16..128) the textbook expects equal times (1.06x); measured: 0.57x for " \
+        "lstm and 2.06x for rnn." in flat
+    assert "At S >= 1024 the Transformer block takes 4.53x as long as lstm" in flat
+    # measured 4.525 over textbook 17 and 5: middle of 0.266 and 0.905 is 0.586, the inverse 1.71
+    assert "the textbook expects a lead of 5.00x to 17.0x; measured, in the middle cell, it is " \
+        "1.71 times smaller for lstm" in flat
+    assert "Fastest of all at S 16..128: rnn at H = 64, 256." in flat
+
+
+def test_answer_names_the_transformer_when_it_wins(tmp_path, capsys):
+    answer.main([str(ratio_run(tmp_path / "run", [0.5] * 5))])
+    text = capsys.readouterr().out
+    assert "Fastest of all at S 16..128: transformer at H = 64." in text
+    assert "At S >= 1024 nothing was measured." in text
+    assert "S=16" in text and "0.031*" in text
+
+
+@pytest.mark.parametrize("ratios, words", [
+    ([2, 3, 4, 5, 6], "everywhere"),
+    ([0.5, 0.4, 0.3, 0.2, 0.1], "nowhere"),
+    ([4, 2, 0.5, 0.5, 0.5], "below S = 45"),
+    ([0.5, 2, 0.5, 2, 2], "several crossings: 23 45 91"),
+])
+def test_answer_words_every_verdict(tmp_path, capsys, ratios, words):
+    run = ratio_run(tmp_path / "run", ratios, [0.5, 2, 0.5, 0.5, 0.5])
+    answer.main([str(run), "--markdown"])
+    assert f"| 64 | 2 | lstm | {words} | several crossings | " in capsys.readouterr().out
+
+
+def test_answer_as_markdown_is_two_tables(grid, capsys):
+    assert answer.main([str(grid), "--markdown"]) == 0
+    blocks = capsys.readouterr().out.strip().split("\n\n")
+    tables = [block.splitlines() for block in blocks if block.startswith("|")]
+    assert [len(lines) for lines in tables] == [6, 6] and len(blocks) == 4
+    for lines in tables:
+        assert len({line.count("|") for line in lines}) == 1
+        assert set(lines[1]) <= set("|- ")
+    assert tables[0][2] == ("| 64 | 1 | lstm | from S = 50 | everywhere "
+                            "| 0.57x at 16 | 4.53x at 1024 |")
+
+
+@pytest.mark.parametrize("host, words", [
+    ({}, "unknown CPU, one core, batch 1, float32 (whether it is a virtual machine is not known)"),
+    ({"cpu": "x", "machine": {"virtual": None}}, "unknown CPU"),
+    ({"cpu": {"model": "A"}, "machine": {"virtual": False}},
+     "Measured on A, one core, batch 1, float32 (not a virtual machine)."),
+])
+def test_answer_bears_an_incomplete_host(tmp_path, capsys, host, words):
+    run = summarised(tmp_path / "run", TWO_ROWS, host)
+    assert answer.main([str(run)]) == 0
+    text = capsys.readouterr().out
+    assert words in text
+    assert "No layer was timed beside the layer transformer: nothing to compare." in text
+
+
+def test_answer_breaks_wide_tables(tmp_path, capsys):
+    rows = [sample("transformer/tiled", seq_len, 64, 1000, heads=16) for seq_len in range(1, 21)]
+    answer.main([str(summarised(tmp_path / "run", rows))])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 110
+    assert sum(line.startswith("transformer/tiled A=16") for line in lines) == 3
+    assert {f"S={n}" for n in range(1, 21)} <= {word for line in lines for word in line.split()}
+
+
+# ---- plot.py -----------------------------------------------------------------------------------
+
+
+def test_plot_draws_all_figures_the_same_every_time(grid, capsys):
+    assert plot.main([str(grid)]) == 0
+    assert capsys.readouterr().err == ""
+    files = sorted((grid / "figures").iterdir())
+    assert [file.name for file in files] == sorted(
+        f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png"))
+    first = {file.name: file.read_bytes() for file in files}
+    assert all(3000 < len(content) < 300_000 for content in first.values())
+    assert all(first[f"{name}.png"].startswith(b"\x89PNG") for name in FIGURES)
+    assert plot.main([str(grid)]) == 0
+    assert {file.name: file.read_bytes() for file in files} == first
+
+
+def test_figures_show_machine_run_kernels_and_values(grid):
+    plot.main([str(grid)])
+    texts = {name: (grid / "figures" / f"{name}.svg").read_text(encoding="utf-8")
+             for name in FIGURES}
+    for text in texts.values():
+        assert "Planted CPU 3000 (virtual machine)  ·  run 2024-05-06T070809Z  ·  2 rounds" in text
+    for word in ("lstm/hoisted", "transformer/tiled", "HidSize 256", "(µs)", "SeqLen (steps)"):
+        assert word in texts["us_per_token"]
+    for word in (">0.57x<", ">1.6x<", ">4.5x<", ">16x<", "Transformer time / rnn time"):
+        assert word in texts["relative"]
+    for word in ("roof/fma 200", "roof/sgemm 150", "roof/sgemv 60", "GFLOP/s", "16 KiB"):
+        assert word in texts["roofs"]
+    for word in (">softmax<", ">gates<", "rnn, HidSize 64", "whole / sum"):
+        assert word in texts["parts"]
+
+
+def test_plot_says_which_figures_it_skips_and_why(tmp_path, capsys):
+    rows = [row for row in grid_run() if row[2] == "lstm" and row[1] == "layer"]
+    run = summarised(tmp_path / "run", rows)
+    assert plot.main([str(run)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[2] for line in lines] == [
+        "figure relative skipped", "figure roofs skipped", "figure parts skipped"]
+    assert lines[0] == (f"plot.py: {run}: figure relative skipped: "
+                        "no layer was timed beside the layer transformer")
+    assert sorted(file.name for file in (run / "figures").iterdir()) == [
+        "us_per_token.png", "us_per_token.svg"]
+
+
+def test_plot_without_layers_draws_nothing(tmp_path, capsys):
+    run = summarised(tmp_path / "run", [sample("roof/fma", 1, 1, 10)])
+    assert plot.main([str(run)]) == 0
+    assert capsys.readouterr().err.count("no layer was timed") == 4
+    assert not (run / "figures").exists()
+
+
+def test_with_many_kernels_a_line_is_the_fastest_variant_of_a_layer(tmp_path):
+    rows = [sample(f"layer{i}/v{j}", 16, 64, 100 + j) for i in range(4) for j in range(4)]
+    summary = runs.load_summary(summarised(tmp_path / "run", rows))
+    lines, what = plot.lines_of(summary)
+    assert what == "fastest variant of each layer"
+    assert list(lines.name) == ["layer0", "layer1", "layer2", "layer3"]
+    assert list(lines.median_ns) == [100] * 4
+    assert plot.lines_of(summary[summary.layer == "layer0"])[1] == "one line per kernel"
