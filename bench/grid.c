@@ -12,7 +12,7 @@ static const struct {
     const char *name, *text;
 } built_in[] = {
     {"quick", "S 16,128,1024\nH 64,256,512\nrounds 3\n"},
-    {"default", "S 16:4096:x2\nH 64,128,256,384,512,768,1024\nrounds 4\n"},
+    {"default", "S 16:4096:x2\nH 64,128,256,384,512,768,1024\nrounds 3\n"},
     {"full", "S 8:8192:x2\nH 64:512:+64,640,768,896,1024,1536,2048\nrounds 5\n"},
 };
 
