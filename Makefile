@@ -14,6 +14,7 @@ KERNELS ?= *
 HEADS ?=
 CPU ?=
 OUT ?=
+DOCS_RUN ?=
 RUN ?= $(lastword $(sort $(wildcard results/*/*/samples.csv)))
 
 ifeq ($(origin CC),default)
@@ -55,7 +56,7 @@ C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/timer.o
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
-.PHONY: all help deps deps-dev have-deps bench test csv plots answer format format-check clean FORCE
+.PHONY: all help deps deps-dev have-deps bench test csv plots answer docs format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -99,6 +100,9 @@ plots: csv ## draw the figures of RUN again
 
 answer: csv ## print the tables and the answer of RUN
 	$(Q)$(PYTHON) scripts/answer.py '$(run_folder)'
+
+docs: have-deps ## write the answer into README.md again (DOCS_RUN=dir: from another run)
+	$(Q)$(PYTHON) scripts/docs.py README.md $(DOCS_RUN)
 
 test: all $(C_TESTS) ## every test; the last line counts them
 	$(Q)SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider tests

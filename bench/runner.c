@@ -34,7 +34,7 @@
 static const double sample_ns = 10e6; /* a sample lasts at least this long */
 static const double warm_up_ns = 5e6; /* a case is run this long before its first sample */
 static const double own_warm_up_ns =
-    100e6;                      /* a run this long warms itself: a cold start is < 1 % */
+    100e6;                      /* a run this long is its own warm-up: caches fill in about 1 ms */
 enum { SAMPLES_PER_VISIT = 3 }; /* of a case whose runs are shorter than that */
 
 /* ISO 8601 with milliseconds. */

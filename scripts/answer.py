@@ -136,6 +136,27 @@ def machine_sentence(host: dict) -> str:
     return f"Measured on {runs.machine_name(host)}, one core, batch 1, float32 ({virtual})."
 
 
+def cache_sentence(host: dict) -> str:
+    """Sizes of the data caches that the measured core can use."""
+    caches = runs.host_value(host, "cpu", "caches")
+    if not isinstance(caches, list) or not caches:
+        return ""
+    words = [f"L{cache['level']} {runs.bytes_text(cache['bytes'])}" for cache in caches]
+    return f"Its caches: {', '.join(words)}."
+
+
+def roof_sentence(summary: pd.DataFrame) -> str:
+    """Why equal operations are not equal times: the roofs of matrix products."""
+    gemm = summary[summary.kernel == "roof/sgemm"].gflops.max()
+    gemv = summary[summary.kernel == "roof/sgemv"].dropna(subset="gflops")
+    if gemv.empty or not np.isfinite(gemm):
+        return ""
+    best, worst = (gemv.loc[place] for place in (gemv.gflops.idxmax(), gemv.gflops.idxmin()))
+    return (f"A multiply-add is not a multiply-add: sgemm reaches {plain(gemm)} GFLOP/s, sgemv "
+            f"{plain(best.gflops)} with a matrix of {runs.bytes_text(best.bytes)} and "
+            f"{plain(worst.gflops)} with one of {runs.bytes_text(worst.bytes)}.")
+
+
 def band_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
     """What was measured in a band of SeqLen."""
     cells = within(cells, band)
@@ -192,42 +213,40 @@ def winner_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
     return f"Fastest of all at {band[0]}: {listing(words)}."
 
 
-def sentences(cells: pd.DataFrame, host: dict) -> list[str]:
+def sentences(summary: pd.DataFrame, cells: pd.DataFrame, host: dict) -> list[str]:
     """The answer in words."""
+    found = [f"{machine_sentence(host)} {cache_sentence(host)}".strip(), roof_sentence(summary)]
     if cells.empty:
-        return [machine_sentence(host),
-                f"No layer was timed beside the layer {runs.REFERENCE}: nothing to compare."]
-    found = [machine_sentence(host), band_sentence(cells, SHORT), far_below_sentence(cells),
-             band_sentence(cells, LONG), far_above_sentence(cells),
-             f"{winner_sentence(cells, SHORT)} {winner_sentence(cells, LONG)}".strip()]
+        found += [f"No layer was timed beside the layer {runs.REFERENCE}: nothing to compare."]
+    else:
+        found += [band_sentence(cells, SHORT), far_below_sentence(cells), band_sentence(cells, LONG),
+                  far_above_sentence(cells),
+                  f"{winner_sentence(cells, SHORT)} {winner_sentence(cells, LONG)}".strip()]
     return [sentence for sentence in found if sentence]
 
 
 # ---- output ------------------------------------------------------------------------------------
 
 
-def answer(run_dir: Path, markdown: bool) -> None:
-    """Print the answer of one run."""
+def answer(run_dir: Path, markdown: bool) -> str:
+    """The answer of one run: words and tables; in a terminal also every time per token."""
     summary = runs.load_summary(run_dir)
     crossover = runs.load_derived(run_dir, "crossover.csv")
-    host = runs.load_host(run_dir)
     cells = runs.relative(summary)
     cells["textbook"] = 1 + cells.seq_len / cells.hid_size  # (S*H^2 + H*S^2) / (S*H^2)
-    blocks = []
+    words = sentences(summary, cells, runs.load_host(run_dir))
     table = markdown_table if markdown else text_table
-    if not markdown:
-        sizes = sorted(summary[summary.kind == "layer"].hid_size.unique())
-        blocks += [time_table(summary, hid_size) for hid_size in sizes]
+    tables = []
     if len(cells):
-        blocks.append("SeqLen at which a layer becomes cheaper than the Transformer block "
-                      "(fastest variants, within the grid):")
-        blocks.append(table(*crossover_table(crossover)))
-        blocks.append("Transformer time / layer time (above 1: the layer is faster), "
-                      "measured and by the textbook (1 + S/H):")
-        blocks.append(table(*ratio_table(cells)))
-    if not markdown:
-        blocks += [textwrap.fill(sentence, WIDTH) for sentence in sentences(cells, host)]
-    print("\n\n".join(blocks))
+        tables = ["SeqLen at which a layer becomes cheaper than the Transformer block "
+                  "(fastest variants, within the grid):", table(*crossover_table(crossover)),
+                  "Transformer time / layer time (above 1: the layer is faster), "
+                  "measured and by the textbook (1 + S/H):", table(*ratio_table(cells))]
+    if markdown:
+        return "\n\n".join(words + tables)
+    sizes = sorted(summary[summary.kind == "layer"].hid_size.unique())
+    times_per_token = [time_table(summary, hid_size) for hid_size in sizes]
+    return "\n\n".join(times_per_token + tables + [textwrap.fill(line, WIDTH) for line in words])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -235,9 +254,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="answer.py", description=__doc__)
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument("--markdown", action="store_true",
-                        help="print the crossover and ratio tables as markdown, and nothing else")
+                        help="words and comparisons only, as markdown")
     options = parser.parse_args(arguments)
-    return runs.exit_status("answer.py", lambda: answer(options.run_dir, options.markdown))
+    return runs.exit_status("answer.py", lambda: print(answer(options.run_dir, options.markdown)))
 
 
 if __name__ == "__main__":

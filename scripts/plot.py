@@ -298,11 +298,6 @@ def draw_roof_lines(axes: Axes, lines: dict[str, float], with_names: bool) -> No
                           va="center", fontsize=8, color="#444444")
 
 
-def binary(count: float) -> str:
-    """A count of bytes: 64 KiB, 4 MiB."""
-    return f"{count / 2 ** 10:g} KiB" if count < 2 ** 20 else f"{count / 2 ** 20:g} MiB"
-
-
 def draw_read_curve(axes: Axes, read: pd.DataFrame) -> None:
     """Bandwidth over the working set."""
     read = read.sort_values("bytes")
@@ -312,7 +307,7 @@ def draw_read_curve(axes: Axes, read: pd.DataFrame) -> None:
     axes.set_ylim(bottom=0)
     powers = np.arange(10, 50, 4)
     axes.xaxis.set_major_locator(FixedLocator(2.0 ** powers))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: binary(count)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: runs.bytes_text(count)))
     axes.set_xlabel("working set")
     axes.set_ylabel("read bandwidth (GB/s)")
     axes.set_title("roof/read")

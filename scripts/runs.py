@@ -230,6 +230,14 @@ def host_value(host: dict, group: str, key: str):
     return values.get(key) if isinstance(values, dict) else None
 
 
+def bytes_text(count: float) -> str:
+    """A size for a reader: 48 KiB, 1.5 MiB."""
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count:.0f} bytes"
+
+
 def machine_name(host: dict) -> str:
     """The CPU's name."""
     return str(host_value(host, "cpu", "model") or "unknown CPU").strip()

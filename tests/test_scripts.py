@@ -14,6 +14,7 @@ README = ROOT / "results" / "README.md"
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import answer  # noqa: E402
+import docs  # noqa: E402
 import plot  # noqa: E402
 import runs  # noqa: E402
 import summarise  # noqa: E402
@@ -544,11 +545,13 @@ def test_answer_words_every_verdict(tmp_path, capsys, ratios, words):
     assert f"| 64 | 2 | lstm | {words} | several crossings | " in capsys.readouterr().out
 
 
-def test_answer_as_markdown_is_two_tables(grid, capsys):
+def test_answer_as_markdown_has_two_tables(grid, capsys):
     assert answer.main([str(grid), "--markdown"]) == 0
-    blocks = capsys.readouterr().out.strip().split("\n\n")
+    text = capsys.readouterr().out
+    assert text.startswith("Measured on ") and "median us per token" not in text
+    blocks = text.strip().split("\n\n")
     tables = [block.splitlines() for block in blocks if block.startswith("|")]
-    assert [len(lines) for lines in tables] == [6, 6] and len(blocks) == 4
+    assert [len(lines) for lines in tables] == [6, 6]
     for lines in tables:
         assert len({line.count("|") for line in lines}) == 1
         assert set(lines[1]) <= set("|- ")
@@ -568,6 +571,53 @@ def test_answer_bears_an_incomplete_host(tmp_path, capsys, host, words):
     text = capsys.readouterr().out
     assert words in text
     assert "No layer was timed beside the layer transformer: nothing to compare." in text
+
+
+def test_answer_names_caches_and_roofs(tmp_path, capsys):
+    rows = TWO_ROWS + [
+        sample("roof/sgemm", 512, 512, 1000, flops=100000),
+        sample("roof/sgemv", 1, 64, 1000, flops=40000, moved=16384),
+        sample("roof/sgemv", 1, 4096, 1000, flops=12500, moved=67108864)]
+    host = {"cpu": {"model": "A", "caches": [{"level": 1, "bytes": 32768},
+                                             {"level": 2, "bytes": 1572864}]}}
+    answer.main([str(summarised(tmp_path / "run", rows, host))])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Its caches: L1 32 KiB, L2 1.5 MiB." in text
+    assert ("sgemm reaches 100 GFLOP/s, sgemv 40.0 with a matrix of 16 KiB and 12.5 with one of "
+            "64 MiB.") in text
+
+
+README_TEXT = """# before
+<!-- answer of old/run, written by `make docs` -->
+stale
+<!-- end of the answer -->
+after
+"""
+
+
+def test_docs_rewrites_the_block_and_nothing_else(grid, tmp_path):
+    readme = grid.parent / "README.md"
+    readme.write_text(README_TEXT)
+    assert docs.main([str(readme), grid.name]) == 0
+    text = readme.read_text()
+    assert text.startswith(f"# before\n<!-- answer of {grid.name},") and text.endswith("-->\nafter\n")
+    assert "stale" not in text and "| 64 | 1 | lstm | from S = 50 |" in text
+    assert f"]({grid.name}/figures/relative.png)" in text
+    assert docs.main([str(readme)]) == 0
+    assert readme.read_text() == text
+
+
+@pytest.mark.parametrize("text, count", [("no block", 0), (README_TEXT * 2, 2)])
+def test_docs_refuses_a_readme_without_one_block(tmp_path, capsys, text, count):
+    (tmp_path / "README.md").write_text(text)
+    assert docs.main([str(tmp_path / "README.md")]) == 2
+    assert f"{count} blocks between the markers" in capsys.readouterr().err
+    assert (tmp_path / "README.md").read_text() == text
+
+
+def test_answer_in_the_readme_is_that_of_its_run():
+    readme = ROOT / "README.md"
+    assert docs.renewed(readme, None) == readme.read_text(), "run `make docs`"
 
 
 def test_answer_breaks_wide_tables(tmp_path, capsys):
