@@ -26,7 +26,7 @@ double relative_error(const float *got, const double *want, int64_t n)
     for (int64_t i = 0; i < n; i++) {
         const double difference = fabs((double)got[i] - want[i]);
         if (!isfinite(difference))
-            return INFINITY;
+            return (double)INFINITY;
         scale = fmax(scale, fabs(want[i]));
         worst = fmax(worst, difference);
     }

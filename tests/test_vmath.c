@@ -31,7 +31,7 @@ static long double ulps(float got, long double exact)
 {
     int exponent;
     if (fabsl(exact) >= 0x1.ffffffp+127L) /* rounds to infinity */
-        return isinf(got) && (got > 0.0f) == (exact > 0.0L) ? 0.0L : INFINITY;
+        return isinf(got) && (got > 0.0f) == (exact > 0.0L) ? 0.0L : (long double)INFINITY;
     frexpl(exact, &exponent);
     const int spacing = exponent - 24 < -149 ? -149 : exponent - 24;
     return fabsl((long double)got - exact) / ldexpl(1.0L, spacing);
@@ -131,7 +131,7 @@ static void softmax_rows(void **state)
     (void)state;
     for (int n = 1; n <= 3 * VMATH_LANES + 1; n++) {
         float x[3 * VMATH_LANES + 2], y[3 * VMATH_LANES + 2];
-        double sum = 0.0, max = -INFINITY;
+        double sum = 0.0, max = -HUGE_VAL;
         for (int i = 0; i < n; i++) {
             x[i] = 300.0f * random_float(); /* overflows without subtracting the maximum */
             max = fmax(max, (double)x[i]);
