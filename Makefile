@@ -15,7 +15,10 @@ HEADS ?=
 CPU ?=
 OUT ?=
 DOCS_RUN ?=
-RUN ?= $(lastword $(sort $(wildcard results/*/*/samples.csv)))
+RUN ?= $(shell ls -d results/*/2*/samples.csv 2>/dev/null | sort -t/ -k3 | tail -n 1)
+A ?=
+B ?=
+RUNS ?=
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -27,12 +30,13 @@ endif
 comma := ,
 Q := $(if $(filter 0,$(V)),@)
 BUILD := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
-MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+# Asked when it is needed: `make deps bench` may install the compiler first.
+MULTIARCH = $(shell $(CC) -print-multiarch 2>/dev/null)
 
 # Debian's serial OpenBLAS by its path: every other way of naming it resolves to the threaded one.
 ifeq ($(OPENBLAS),)
-BLAS_INCLUDE := /usr/include/$(MULTIARCH)/openblas-serial
-BLAS_DIR := /usr/lib/$(MULTIARCH)/openblas-serial
+BLAS_INCLUDE = /usr/include/$(MULTIARCH)/openblas-serial
+BLAS_DIR = /usr/lib/$(MULTIARCH)/openblas-serial
 else
 BLAS_INCLUDE := $(firstword $(wildcard $(OPENBLAS)/include/openblas) $(OPENBLAS)/include)
 BLAS_DIR := $(OPENBLAS)/lib
@@ -44,10 +48,10 @@ C_WARNINGS := -Wstrict-prototypes -Wmissing-prototypes
 # What is measured is decided in the code: contraction to FMA is asked for, nothing else is relaxed.
 CODEGEN := $(OPT) -march=$(MARCH) -ffp-contract=fast -fno-math-errno -g \
            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-CPPFLAGS_ALL := -Iinclude -Ibench -I$(BUILD)/gen -I$(BLAS_INCLUDE) -MMD -MP $(CPPFLAGS)
+CPPFLAGS_ALL = -Iinclude -Ibench -I$(BUILD)/gen -I$(BLAS_INCLUDE) -MMD -MP $(CPPFLAGS)
 CFLAGS_ALL := -std=gnu11 $(CODEGEN) $(WARNINGS) $(C_WARNINGS) $(CFLAGS)
 CXXFLAGS_ALL := -std=c++17 $(CODEGEN) $(WARNINGS) $(CXXFLAGS)
-LIBS := $(BLAS_DIR)/libopenblas.so -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) \
+LIBS = $(BLAS_DIR)/libopenblas.so -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) \
         -lbenchmark -lhwloc -lcjson -lpthread -lm $(LDFLAGS)
 
 KERNEL_SOURCES := $(wildcard kernels/*.c kernels/*/*.c)
@@ -56,7 +60,7 @@ C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/timer.o
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
-.PHONY: all help deps deps-dev have-deps bench test csv plots answer docs format format-check clean FORCE
+.PHONY: all fuzz planted help deps deps-dev have-deps bench test csv plots answer docs compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -69,6 +73,7 @@ help: ## this list
 	@echo
 	@echo 'GRID=quick|default|full|FILE  KERNELS=GLOB,...  HEADS=LIST  CPU=n  OUT=dir   what to time'
 	@echo 'RUN=dir      results folder for csv, plots and answer (the newest)'
+	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
 	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
 	@echo 'CC= CXX= PYTHON=                      SAN=address,undefined   sanitizers, in a build folder of its own'
 	@echo 'V=1          show the commands'
@@ -76,15 +81,17 @@ help: ## this list
 all: have-deps $(BUILD)/seqbench ## build build/seqbench
 
 deps: ## install what is missing (apt; asks for root only then)
-	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use
+	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use
 
 deps-dev: ## the same with what formatting and the second compiler need
-	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use dev
+	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use dev
 
-have-deps:
-	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps missing use
+# After deps, when both are asked for at once.
+have-deps: $(filter deps deps-dev,$(MAKECMDGOALS))
+	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps missing use
 
 bench: all ## check, time the grid, write CSV and figures, print the answer
+	$(Q)$(BUILD)/seqbench doctor --warnings $(if $(CPU),--cpu '$(CPU)')
 	$(Q)dir=$$($(BUILD)/seqbench run -g '$(GRID)' -k '$(KERNELS)' $(if $(HEADS),--heads '$(HEADS)') \
 	    $(if $(CPU),--cpu '$(CPU)') $(if $(OUT),-o '$(OUT)')) && \
 	    $(MAKE) --no-print-directory csv plots answer RUN="$$dir"
@@ -104,10 +111,41 @@ answer: csv ## print the tables and the answer of RUN
 docs: have-deps ## write the answer into README.md again (DOCS_RUN=dir: from another run)
 	$(Q)$(PYTHON) scripts/docs.py README.md $(DOCS_RUN)
 
+compare: have-deps ## compare run B (and RUNS) with run A, case by case
+	$(Q)$(if $(and $(A),$(B)),,$(error compare needs A=run-folder B=run-folder))\
+	    $(PYTHON) scripts/compare.py '$(A)' '$(B)' $(RUNS) $(if $(OUT),-o '$(OUT)')
+
+aa: all ## time the same twice and compare: the noise floor
+	$(Q)out='$(or $(OUT),results/aa/'$$(date -u +%Y%m%dT%H%M%SZ)')' && mkdir -p "$$out" && \
+	    for run in a b; do $(BUILD)/seqbench run -g '$(GRID)' -k '$(KERNELS)' \
+	        $(if $(HEADS),--heads '$(HEADS)') $(if $(CPU),--cpu '$(CPU)') -o "$$out/$$run" || exit; done && \
+	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
+
+# Short cases of many iterations, so that every sample holds its share of the planted work.
+PLANTED_RUN := run -k 'rnn/*,lstm/*,transformer/tiled' -S 16,32 -H 32,64 --rounds 40 --budget 0
+
+planted: all $(BUILD)/tests/planted ## time 5 % more work and compare: does it show?
+	$(Q)out='$(or $(OUT),results/planted/'$$(date -u +%Y%m%dT%H%M%SZ)')' && mkdir -p "$$out" && \
+	    $(BUILD)/seqbench $(PLANTED_RUN) -o "$$out/a" && $(BUILD)/tests/planted $(PLANTED_RUN) -o "$$out/b" && \
+	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
+
 test: all $(C_TESTS) ## every test; the last line counts them
 	$(Q)SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider tests
 
-SOURCES_TO_FORMAT := $(wildcard include/*.h kernels/*.c kernels/*/*.[ch] bench/*.[ch] bench/*.cpp tests/*.[ch])
+# Everything that parses, with the sanitizers; FUZZ_SECONDS for each of two processes.
+FUZZ_SECONDS ?= 60
+FUZZ_SOURCES := tests/fuzz/fuzz.c $(KERNEL_SOURCES) \
+                $(filter-out $(addprefix bench/,main.c round.c runner.c run_folder.c doctor.c host.c), $(BENCH_SOURCES))
+FUZZ_SANITIZERS := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+fuzz: have-deps ## fuzz grids, lists, plans, samples, .npy and case.json (clang, FUZZ_SECONDS=n)
+	$(Q)mkdir -p build-fuzz/corpus
+	$(Q)clang $(filter-out -MMD -MP,$(CPPFLAGS_ALL)) -std=gnu11 -O1 -g $(FUZZ_SANITIZERS) -o build-fuzz/fuzz \
+	    $(FUZZ_SOURCES) $(LIBS)
+	$(Q)cd build-fuzz && ./fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -jobs=2 -workers=2 \
+	    -dict=../tests/fuzz/words.dict corpus ../tests/fuzz/seeds
+
+SOURCES_TO_FORMAT := $(wildcard include/*.h kernels/*.c kernels/*/*.[ch] bench/*.[ch] bench/*.cpp tests/*.[ch] tests/fuzz/*.[ch])
 
 format: ## format all C and C++ files in place
 	$(Q)clang-format -i $(SOURCES_TO_FORMAT)
@@ -121,6 +159,12 @@ clean: ## remove everything that was built
 $(BUILD)/seqbench: $(OBJECTS)
 	@echo '  LINK  $@'
 	$(Q)$(CXX) $(CODEGEN) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/planted: $(BUILD)/tests/planted.o $(OBJECTS)
+	@echo '  LINK  $@'
+	$(Q)$(CXX) $(CODEGEN) -Wl,--wrap=case_run -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/test_fuzz: $(BUILD)/tests/fuzz/fuzz.o
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTED_OBJECTS)
 	@echo '  LINK  $@'
@@ -142,6 +186,8 @@ $(BUILD)/gen/build_flags.h: FORCE
 	@mkdir -p $(@D)
 	@{ echo '#define SEQBENCH_COMPILER "$(shell $(CC) --version 2>/dev/null | head -n 1)"'; \
 	   echo '#define SEQBENCH_FLAGS "$(CFLAGS_ALL)"'; \
+	   echo '#define SEQBENCH_CXX_COMPILER "$(shell $(CXX) --version 2>/dev/null | head -n 1)"'; \
+	   echo '#define SEQBENCH_CXX_FLAGS "$(CXXFLAGS_ALL)"'; \
 	   echo '#define SEQBENCH_BLAS_DIR "$(BLAS_DIR)"'; \
 	   echo '#define SEQBENCH_BENCHMARK_VERSION "$(or $(shell sed -n 's/^Version: *//p' /usr/lib/$(MULTIARCH)/pkgconfig/benchmark.pc 2>/dev/null),unknown)"'; } > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@

@@ -133,11 +133,16 @@ static void fill_nan(const struct placed *placed)
         placed->data[i] = NAN;
 }
 
-void case_poison(struct bench_case *bench_case)
+void case_poison_outputs(struct bench_case *bench_case)
 {
     for (int i = 0; i < bench_case->tensor_count; i++)
         if (bench_case->tensor[i].spec.role == OUTPUT)
             fill_nan(&bench_case->tensor[i]);
+}
+
+void case_poison(struct bench_case *bench_case)
+{
+    case_poison_outputs(bench_case);
     for (int i = 0; i < bench_case->scratch_count; i++)
         fill_nan(&bench_case->scratch[i]);
 }

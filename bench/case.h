@@ -35,7 +35,8 @@ void case_place(const struct kernel *kernel, struct dims dims, const struct aren
 /* Draws inputs and parameters; the same seed gives the same values for every variant. */
 void case_draw(struct bench_case *bench_case, uint64_t seed);
 
-/* Fills outputs and scratch with NaN. */
+/* Fills outputs with NaN; the second one scratch too. */
+void case_poison_outputs(struct bench_case *bench_case);
 void case_poison(struct bench_case *bench_case);
 
 /* The name of an array whose guard zone was written to, or NULL. */

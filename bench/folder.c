@@ -15,11 +15,14 @@
 #include "grid.h"
 #include "npy.h"
 
-/* What case.json says. */
-struct description {
-    char layer[64];
-    struct dims dims;
-};
+/* Any kernel of the layer tells what the layer is; NULL: unknown. */
+static const struct layer *find_layer(const char *name)
+{
+    for (int i = 0; kernels[i]; i++)
+        if (strcmp(kernels[i]->layer->name, name) == 0)
+            return kernels[i]->layer;
+    return NULL;
+}
 
 static bool read_file(const char *path, unsigned char **out, size_t *size, struct err *err)
 {
@@ -72,8 +75,20 @@ static bool read_size(const cJSON *json, const char *key, int64_t max, const cha
     return true;
 }
 
-static bool parse_description(const char *text, const char *path, struct description *out,
-                              struct err *err)
+static bool read_dims(const cJSON *json, const struct layer *layer, const char *path,
+                      struct dims *out, struct err *err)
+{
+    out->A = 1;
+    if (!read_size(json, "S", SEQ_LEN_MAX, path, &out->S, err) ||
+        !read_size(json, "H", HID_SIZE_MAX, path, &out->H, err) ||
+        (layer->has_heads && !read_size(json, "heads", HID_SIZE_MAX, path, &out->A, err)))
+        return false;
+    return out->H % out->A == 0 ||
+           err_set(err, "%s: H=%" PRId64 " is not divisible by heads=%" PRId64, path, out->H,
+                   out->A);
+}
+
+bool description_parse(const char *text, const char *path, struct description *out, struct err *err)
 {
     cJSON *json = cJSON_Parse(text);
     if (!json)
@@ -84,12 +99,10 @@ static bool parse_description(const char *text, const char *path, struct descrip
         strcpy(out->layer, layer->valuestring);
     else
         err_set(err, "%s: \"layer\" is missing or not a name", path);
-    ok = ok && read_size(json, "S", SEQ_LEN_MAX, path, &out->dims.S, err) &&
-         read_size(json, "H", HID_SIZE_MAX, path, &out->dims.H, err) &&
-         read_size(json, "heads", HID_SIZE_MAX, path, &out->dims.A, err);
-    if (ok && out->dims.H % out->dims.A != 0)
-        ok = err_set(err, "%s: H=%" PRId64 " is not divisible by heads=%" PRId64, path, out->dims.H,
-                     out->dims.A);
+    const struct layer *known = ok ? find_layer(out->layer) : NULL;
+    out->known = known != NULL;
+    if (known)
+        ok = read_dims(json, known, path, &out->dims, err);
     cJSON_Delete(json);
     return ok;
 }
@@ -101,7 +114,7 @@ static bool read_description(const char *folder, struct description *out, struct
     size_t size;
     if (!join(folder, "case", ".json", path, err) || !read_file(path, &text, &size, err))
         return false;
-    const bool ok = parse_description((const char *)text, path, out, err);
+    const bool ok = description_parse((const char *)text, path, out, err);
     free(text);
     return ok;
 }
@@ -186,8 +199,6 @@ static bool verify_variant(const char *folder, const struct kernel *kernel, stru
                            FILE *text, struct folder_counts *counts, struct err *err)
 {
     struct arena arena;
-    if (!kernel->layer->has_heads)
-        dims.A = 1;
     if (!arena_map(case_bytes(kernel, dims), &arena, err))
         return false;
     struct bench_case c;
@@ -211,17 +222,16 @@ bool folder_verify(const char *path, FILE *text, struct folder_counts *counts, s
     struct description description;
     if (!read_description(path, &description, err))
         return false;
-    bool known = false;
+    if (!description.known) {
+        fprintf(text, "SKIP %-22s unknown layer  in %s\n", description.layer, path);
+        counts->skipped++;
+        return true;
+    }
     for (int i = 0; kernels[i]; i++) {
         if (strcmp(kernels[i]->layer->name, description.layer) != 0)
             continue;
-        known = true;
         if (!verify_variant(path, kernels[i], description.dims, text, counts, err))
             return false;
-    }
-    if (!known) {
-        fprintf(text, "SKIP %-22s unknown layer  in %s\n", description.layer, path);
-        counts->skipped++;
     }
     return true;
 }

@@ -8,6 +8,17 @@
 #include "err.h"
 #include "seqbench.h"
 
+/* What case.json says. */
+struct description {
+    char layer[64];
+    bool known; /* only then are dims read */
+    struct dims dims;
+};
+
+/* Parses the text of a case.json; path is for messages. */
+bool description_parse(const char *text, const char *path, struct description *out,
+                       struct err *err);
+
 struct folder_counts {
     int passed, failed, skipped;
 };

@@ -11,9 +11,9 @@
 static const struct {
     const char *name, *text;
 } built_in[] = {
-    {"quick", "S 16,128,1024\nH 64,256,512\nrounds 3\n"},
-    {"default", "S 16:4096:x2\nH 64,128,256,384,512,768,1024\nrounds 3\n"},
-    {"full", "S 8:8192:x2\nH 64:512:+64,640,768,896,1024,1536,2048\nrounds 5\n"},
+    {"quick", "S 16,128,1024\nH 64,256,512\nrounds 3\nbudget 60\n"},
+    {"default", "S 16:4096:x2\nH 64,128,256,384,512,768,1024\nrounds 3\nbudget 540\n"},
+    {"full", "S 8:8192:x2\nH 64:512:+64,640,768,896,1024,1536,2048\nrounds 5\nbudget 7200\n"},
 };
 
 /* Reads digits at *text; leaves *text behind them. */
@@ -129,7 +129,9 @@ static bool parse_line(char *line, struct grid *grid, struct err *err)
         return parse_sizes(value, "heads", HID_SIZE_MAX, &grid->heads, err);
     if (strcmp(key, "rounds") == 0)
         return parse_count(value, "rounds", ROUNDS_MAX, &grid->rounds, err);
-    return err_set(err, "unknown key '%.60s'; known: S, H, heads, rounds", key);
+    if (strcmp(key, "budget") == 0)
+        return parse_count(value, "budget", BUDGET_MAX, &grid->budget_s, err);
+    return err_set(err, "unknown key '%.60s'; known: S, H, heads, rounds, budget", key);
 }
 
 bool grid_parse(const char *text, const char *name, struct grid *out, struct err *err)

@@ -18,9 +18,10 @@ struct grid {
     struct sizes seq_len, hid_size;
     struct sizes heads; /* count 0: chosen by HidSize, see default_heads */
     int64_t rounds;
+    int64_t budget_s; /* seconds after which no further round is added */
 };
 
-enum { SEQ_LEN_MAX = 1 << 20, HID_SIZE_MAX = 1 << 15, ROUNDS_MAX = 1000 };
+enum { SEQ_LEN_MAX = 1 << 20, HID_SIZE_MAX = 1 << 15, ROUNDS_MAX = 1000, BUDGET_MAX = 10000000 };
 
 /* A whole decimal number from 1 to max. */
 bool parse_count(const char *text, const char *what, int64_t max, int64_t *out, struct err *err);
@@ -29,7 +30,8 @@ bool parse_count(const char *text, const char *what, int64_t max, int64_t *out, 
 bool parse_sizes(const char *text, const char *what, int64_t max, struct sizes *out,
                  struct err *err);
 
-/* Lines `S LIST`, `H LIST`, `heads LIST`, `rounds N`; # starts a comment. name is for messages. */
+/* Lines `S LIST`, `H LIST`, `heads LIST`, `rounds N`, `budget SECONDS`; # starts a comment. name is
+ * for messages. */
 bool grid_parse(const char *text, const char *name, struct grid *out, struct err *err);
 
 /* A built-in grid by name (quick, default, full), otherwise a file. */

@@ -182,6 +182,8 @@ static void add_build(cJSON *host)
     cJSON *group = cJSON_AddObjectToObject(host, "build");
     cJSON_AddStringToObject(group, "compiler", SEQBENCH_COMPILER);
     cJSON_AddStringToObject(group, "flags", SEQBENCH_FLAGS);
+    cJSON_AddStringToObject(group, "cxx_compiler", SEQBENCH_CXX_COMPILER);
+    cJSON_AddStringToObject(group, "cxx_flags", SEQBENCH_CXX_FLAGS);
     cJSON_AddStringToObject(group, "commit", SEQBENCH_COMMIT);
     cJSON_AddBoolToObject(group, "dirty", SEQBENCH_DIRTY);
 }
@@ -201,18 +203,17 @@ static void add_blas_environment(cJSON *group)
     }
 }
 
-static void add_libraries(cJSON *host)
+static void add_libraries(cJSON *host, hwloc_topology_t topology)
 {
     cJSON *group = cJSON_AddObjectToObject(host, "libraries");
     cJSON_AddStringToObject(group, "openblas_config", openblas_get_config());
     cJSON_AddStringToObject(group, "openblas_corename", openblas_get_corename());
     cJSON_AddNumberToObject(group, "openblas_parallel", openblas_get_parallel());
+    cJSON_AddStringToObject(group, "openblas_folder", SEQBENCH_BLAS_DIR);
     add_blas_environment(group);
     cJSON_AddStringToObject(group, "google_benchmark", SEQBENCH_BENCHMARK_VERSION);
-    char version[32];
-    const unsigned api = hwloc_get_api_version();
-    snprintf(version, sizeof(version), "%u.%u.%u", api >> 16, api >> 8 & 0xff, api & 0xff);
-    cJSON_AddStringToObject(group, "hwloc_api", version);
+    const char *version = hwloc_obj_get_info_by_name(hwloc_get_root_obj(topology), "hwlocVersion");
+    cJSON_AddStringToObject(group, "hwloc", version ? version : unknown);
 }
 
 cJSON *host_describe(hwloc_topology_t topology, int cpu)
@@ -222,7 +223,7 @@ cJSON *host_describe(hwloc_topology_t topology, int cpu)
     add_machine(host);
     add_os(host);
     add_build(host);
-    add_libraries(host);
+    add_libraries(host, topology);
     return host;
 }
 
@@ -276,7 +277,8 @@ bool host_write_topology(hwloc_topology_t topology, const char *path, struct err
         if (!is_private(line))
             fprintf(file, "%s\n", line);
     hwloc_free_xmlbuffer(topology, xml);
-    if (fclose(file) != 0)
+    const bool written = !ferror(file);
+    if (fclose(file) != 0 || !written)
         return err_set(err, "%s: %s", path, strerror(errno));
     return true;
 }

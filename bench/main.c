@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "doctor.h"
 #include "folder.h"
 #include "host.h"
 #include "pin.h"
@@ -23,6 +24,7 @@ static const char usage[] =
     "  seqbench plan [options]                the plan that run would follow, as CSV\n"
     "  seqbench run [options] [-o DIR]        time; the folder's name goes to stdout\n"
     "  seqbench host                          host.json on stdout\n"
+    "  seqbench doctor [--cpu n] [--warnings] what disturbs timings here, and what to do about it\n"
     "options of plan and run:\n"
     "  -k GLOB        kernels, several with commas: 'lstm/*,rnn.step' (all)\n"
     "  -g NAME|FILE   grid: quick, default, full or a file (default)\n"
@@ -32,17 +34,36 @@ static const char usage[] =
     "  --rounds n     processes that visit every case once (the grid's)\n"
     "  --cpu n        core to measure on (chosen)\n"
     "  --seed n       of inputs and order (1)\n"
-    "  --no-ftz       keep subnormal numbers\n";
+    "  --no-ftz       keep subnormal numbers\n"
+    "options of run:\n"
+    "  --samples n    of a case in a round, when its runs are short (3)\n"
+    "  --until REL    go on until 95 % intervals of medians are within REL, 0.02 is 2 % (0.02)\n"
+    "  --budget n     but make no further rounds after n seconds (the grid's)\n"
+    "  --cache hot|cold   cold: evict the caches before each iteration (hot)\n"
+    "  --timeout n    give a case up after n seconds (600)\n"
+    "  --wait n       wait up to n seconds for another run on the same core (0)\n"
+    "  --resume DIR   go on with an interrupted run, with its options\n";
 
 /* What the command line says; NULL: not given. */
 struct arguments {
-    const char *kernels, *grid, *seq_len, *hid_size, *heads, *rounds, *cpu, *seed, *folder, *round;
-    bool csv, no_ftz;
+    const char *kernels, *grid, *seq_len, *hid_size, *heads, *rounds, *cpu, *seed, *folder;
+    const char *samples, *until, *budget, *cache, *timeout, *wait, *resume, *round, *deadline;
+    bool csv, no_ftz, warnings;
     const char *operand[256];
     int operands;
 };
 
-enum { LIST = 1, CHECK = 2, VERIFY = 4, DUMP = 8, PLAN = 16, RUN = 32, HOST = 64, ROUND = 128 };
+enum {
+    LIST = 1,
+    CHECK = 2,
+    VERIFY = 4,
+    DUMP = 8,
+    PLAN = 16,
+    RUN = 32,
+    HOST = 64,
+    ROUND = 128,
+    DOCTOR = 256
+};
 
 static const struct option {
     const char *name;
@@ -60,16 +81,25 @@ static const struct option {
     }
     FLAG("--csv", LIST, csv),
     FLAG("--no-ftz", PLAN | RUN | ROUND, no_ftz),
+    FLAG("--warnings", DOCTOR, warnings),
     VALUE("-k", CHECK | DUMP | PLAN | RUN, kernels),
     VALUE("-g", PLAN | RUN, grid),
     VALUE("-S", DUMP | PLAN | RUN, seq_len),
     VALUE("-H", DUMP | PLAN | RUN, hid_size),
     VALUE("--heads", DUMP | PLAN | RUN, heads),
     VALUE("--rounds", PLAN | RUN, rounds),
-    VALUE("--cpu", PLAN | RUN | ROUND, cpu),
+    VALUE("--cpu", PLAN | RUN | ROUND | DOCTOR, cpu),
     VALUE("--seed", DUMP | PLAN | RUN | ROUND, seed),
     VALUE("-o", DUMP | RUN | ROUND, folder),
+    VALUE("--samples", RUN | ROUND, samples),
+    VALUE("--until", RUN, until),
+    VALUE("--budget", RUN, budget),
+    VALUE("--cache", RUN | ROUND, cache),
+    VALUE("--timeout", RUN, timeout),
+    VALUE("--wait", RUN, wait),
+    VALUE("--resume", RUN, resume),
     VALUE("--round", ROUND, round),
+    VALUE("--deadline", ROUND, deadline),
 #undef VALUE
 #undef FLAG
 };
@@ -121,33 +151,94 @@ static bool parse_natural(const char *text, const char *what, uint64_t max, uint
     return true;
 }
 
-static const uint64_t seed_max = 999999999999999999, cpu_max = 65535;
+static const uint64_t seed_max = 999999999999999999, cpu_max = 65535, seconds_max = 10000000;
+
+enum { SAMPLES_MAX = 1000 };
+
+static bool parse_seconds(const char *text, const char *what, int64_t *out, struct err *err)
+{
+    uint64_t value = 0;
+    if (text && !parse_natural(text, what, seconds_max, &value, err))
+        return false;
+    if (text)
+        *out = (int64_t)value;
+    return true;
+}
+
+static bool parse_share(const char *text, const char *what, double *out, struct err *err)
+{
+    char *end;
+    const double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value > 0.0 && value <= 1.0))
+        return err_set(err, "%s: '%s' is not a number above 0 and up to 1", what, text);
+    *out = value;
+    return true;
+}
+
+static bool parse_cache(const char *text, bool *cold, struct err *err)
+{
+    *cold = strcmp(text, "cold") == 0;
+    return *cold || strcmp(text, "hot") == 0 ||
+           err_set(err, "--cache: '%s' is neither hot nor cold", text);
+}
+
+/* What run and round have in common. */
+static bool parse_settings(const struct arguments *args, struct settings *out, struct err *err)
+{
+    *out = (struct settings){
+        .cpu = -1, .seed = 1, .flush_to_zero = !args->no_ftz, .samples = 3, .until = 0.02};
+    uint64_t cpu = 0;
+    if ((args->seed && !parse_natural(args->seed, "--seed", seed_max, &out->seed, err)) ||
+        (args->cpu && !parse_natural(args->cpu, "--cpu", cpu_max, &cpu, err)) ||
+        (args->samples &&
+         !parse_count(args->samples, "--samples", SAMPLES_MAX, &out->samples, err)) ||
+        (args->until && !parse_share(args->until, "--until", &out->until, err)) ||
+        (args->cache && !parse_cache(args->cache, &out->cold, err)))
+        return false;
+    if (args->cpu)
+        out->cpu = (int)cpu;
+    return true;
+}
+
+static bool parse_grid(const struct arguments *args, struct grid *out, struct err *err)
+{
+    return grid_load(args->grid ? args->grid : "default", out, err) &&
+           (!args->seq_len || parse_sizes(args->seq_len, "-S", SEQ_LEN_MAX, &out->seq_len, err)) &&
+           (!args->hid_size ||
+            parse_sizes(args->hid_size, "-H", HID_SIZE_MAX, &out->hid_size, err)) &&
+           (!args->heads || parse_sizes(args->heads, "--heads", HID_SIZE_MAX, &out->heads, err)) &&
+           (!args->rounds ||
+            parse_count(args->rounds, "--rounds", ROUNDS_MAX, &out->rounds, err)) &&
+           parse_seconds(args->budget, "--budget", &out->budget_s, err);
+}
+
+/* A resumed run has its plan and its settings in its folder. */
+static bool resume_stands_alone(const struct arguments *args, struct err *err)
+{
+    if (!args->resume ||
+        !(args->kernels || args->grid || args->seq_len || args->hid_size || args->heads ||
+          args->rounds || args->cpu || args->seed || args->samples || args->until || args->budget ||
+          args->cache || args->folder || args->no_ftz))
+        return true;
+    return err_set(err, "--resume: the run's options are those it was started with; only --timeout "
+                        "and --wait may be given");
+}
 
 static bool parse_run_options(const struct arguments *args, struct run_options *out,
                               struct err *err)
 {
     *out = (struct run_options){
         .globs = args->kernels ? args->kernels : "*",
-        .cpu = -1,
-        .seed = 1,
-        .flush_to_zero = !args->no_ftz,
         .folder = args->folder,
+        .resume = args->resume,
+        .timeout_s = 600,
     };
-    uint64_t cpu = 0;
-    if (!grid_load(args->grid ? args->grid : "default", &out->grid, err) ||
-        (args->seq_len &&
-         !parse_sizes(args->seq_len, "-S", SEQ_LEN_MAX, &out->grid.seq_len, err)) ||
-        (args->hid_size &&
-         !parse_sizes(args->hid_size, "-H", HID_SIZE_MAX, &out->grid.hid_size, err)) ||
-        (args->heads &&
-         !parse_sizes(args->heads, "--heads", HID_SIZE_MAX, &out->grid.heads, err)) ||
-        (args->rounds &&
-         !parse_count(args->rounds, "--rounds", ROUNDS_MAX, &out->grid.rounds, err)) ||
-        (args->seed && !parse_natural(args->seed, "--seed", seed_max, &out->seed, err)) ||
-        (args->cpu && !parse_natural(args->cpu, "--cpu", cpu_max, &cpu, err)))
+    if (!resume_stands_alone(args, err) || !parse_grid(args, &out->grid, err) ||
+        !parse_settings(args, &out->settings, err) ||
+        !parse_seconds(args->timeout, "--timeout", &out->timeout_s, err) ||
+        !parse_seconds(args->wait, "--wait", &out->wait_s, err))
         return false;
-    if (args->cpu)
-        out->cpu = (int)cpu;
+    out->settings.budget_s = out->grid.budget_s;
     return true;
 }
 
@@ -228,13 +319,14 @@ static bool command_run(const struct arguments *args, struct err *err)
 
 static bool command_round(const struct arguments *args, struct err *err)
 {
-    uint64_t round = 0, cpu = 0, seed = 0;
-    if (!args->folder || !args->round || !args->cpu || !args->seed)
+    struct settings settings;
+    uint64_t round = 0, deadline_ns = 0;
+    if (!args->folder || !args->round || !args->cpu || !args->deadline)
         return err_set(err, "round: is started by run");
-    return parse_natural(args->round, "--round", ROUNDS_MAX, &round, err) &&
-           parse_natural(args->cpu, "--cpu", cpu_max, &cpu, err) &&
-           parse_natural(args->seed, "--seed", seed_max, &seed, err) &&
-           runner_round(args->folder, (int64_t)round, (int)cpu, !args->no_ftz, seed, err);
+    return parse_settings(args, &settings, err) &&
+           parse_natural(args->round, "--round", ROUNDS_MAX, &round, err) &&
+           parse_natural(args->deadline, "--deadline", seed_max, &deadline_ns, err) &&
+           round_visit(args->folder, (int64_t)round, &settings, (double)deadline_ns, err);
 }
 
 static bool command_host(const struct arguments *args, struct err *err)
@@ -256,6 +348,13 @@ static bool command_host(const struct arguments *args, struct err *err)
     return ok;
 }
 
+static bool command_doctor(const struct arguments *args, struct err *err)
+{
+    uint64_t cpu = 0;
+    return (!args->cpu || parse_natural(args->cpu, "--cpu", cpu_max, &cpu, err)) &&
+           doctor_run(args->cpu ? (int)cpu : -1, args->warnings, stdout, err);
+}
+
 static const struct command {
     const char *name;
     int bit;
@@ -265,6 +364,7 @@ static const struct command {
     {"verify", VERIFY, command_verify}, {"dump", DUMP, command_dump},
     {"plan", PLAN, command_plan},       {"run", RUN, command_run},
     {"host", HOST, command_host},       {"round", ROUND, command_round},
+    {"doctor", DOCTOR, command_doctor},
 };
 
 static bool run_command(int argc, char **argv, struct err *err)

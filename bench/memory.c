@@ -57,11 +57,25 @@ static int64_t cgroup_bytes(const char *path)
     return got ? strtoll(text, NULL, 10) : -1;
 }
 
+/* Page cache that the kernel gives up first; it counts as used by the cgroup. */
+static int64_t cgroup_cache_bytes(void)
+{
+    FILE *file = fopen("/sys/fs/cgroup/memory.stat", "r");
+    int64_t bytes = 0;
+    char line[256];
+    while (file && fgets(line, sizeof(line), file))
+        if (sscanf(line, "inactive_file %" SCNd64, &bytes) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return bytes;
+}
+
 int64_t memory_available(void)
 {
     const int64_t available = memory_info_bytes("MemAvailable");
     const int64_t limit = cgroup_bytes("/sys/fs/cgroup/memory.max");
-    const int64_t used = cgroup_bytes("/sys/fs/cgroup/memory.current");
+    const int64_t used = cgroup_bytes("/sys/fs/cgroup/memory.current") - cgroup_cache_bytes();
     if (limit < 0 || used < 0)
         return available;
     return limit - used < available ? limit - used : available;

@@ -85,7 +85,7 @@ bool pin_bind(hwloc_topology_t topology, int cpu, struct err *err)
     hwloc_bitmap_only(set, (unsigned)cpu);
     const int flags = HWLOC_CPUBIND_THREAD | HWLOC_CPUBIND_STRICT;
     bool ok = hwloc_set_cpubind(topology, set, flags) == 0;
-    const int cause = errno;
+    const int cause = ok ? 0 : errno;
     if (ok)
         ok = hwloc_get_last_cpu_location(topology, set, HWLOC_CPUBIND_THREAD) == 0 &&
              hwloc_bitmap_weight(set) == 1 && hwloc_bitmap_isset(set, (unsigned)cpu);
@@ -109,16 +109,16 @@ bool pin_set_flush_to_zero(bool on)
 #if defined(__SSE2__)
     const unsigned ftz = 0x8000, daz = 0x0040;
     _mm_setcsr(on ? _mm_getcsr() | ftz | daz : _mm_getcsr() & ~(ftz | daz));
-    return true;
+    return (_mm_getcsr() & (ftz | daz)) == (on ? ftz | daz : 0);
 #elif defined(__aarch64__)
     uint64_t fpcr;
     const uint64_t fz = (uint64_t)1 << 24;
     __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
     fpcr = on ? fpcr | fz : fpcr & ~fz;
     __asm__ volatile("msr fpcr, %0" : : "r"(fpcr));
-    return true;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+    return ((fpcr & fz) != 0) == on;
 #else
-    (void)on;
-    return false;
+    return !on;
 #endif
 }

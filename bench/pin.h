@@ -25,7 +25,7 @@ int pin_core_kind(hwloc_topology_t topology, int cpu);
 /* Size of the last cache level that the core can use, or 0 when unknown. */
 int64_t pin_last_level_bytes(hwloc_topology_t topology, int cpu);
 
-/* Switches flush-to-zero and denormals-are-zero. Returns whether this CPU has them. */
+/* Switches flush-to-zero and denormals-are-zero, and reads back whether they are so. */
 bool pin_set_flush_to_zero(bool on);
 
 #endif

@@ -74,6 +74,26 @@ static void shuffle(struct visit *visits, int64_t count, uint64_t *state)
     }
 }
 
+bool same_case(const struct visit *a, const struct visit *b)
+{
+    return a->kernel == b->kernel && a->dims.S == b->dims.S && a->dims.H == b->dims.H &&
+           a->dims.A == b->dims.A;
+}
+
+void plan_add_round(struct plan *plan, const struct visit *cases, int64_t count, uint64_t seed)
+{
+    const int64_t first = plan->count;
+    const int64_t round = first ? plan->visits[first - 1].round + 1 : 0;
+    uint64_t state = seed + (uint64_t)round * 0xD1B54A32D192ED03u;
+    for (int64_t i = 0; i < count; i++)
+        append(plan, cases[i]);
+    shuffle(plan->visits + first, count, &state);
+    for (int64_t i = first; i < plan->count; i++) {
+        plan->visits[i].round = round;
+        plan->visits[i].order = i;
+    }
+}
+
 bool plan_make(const struct grid *grid, const char *globs, int64_t last_level_bytes, uint64_t seed,
                struct plan *out, struct err *err)
 {
@@ -89,16 +109,8 @@ bool plan_make(const struct grid *grid, const char *globs, int64_t last_level_by
             return false;
         }
     }
-    uint64_t state = seed;
-    for (int64_t round = 0; round < grid->rounds; round++) {
-        shuffle(cases.visits, cases.count, &state);
-        for (int64_t i = 0; i < cases.count; i++) {
-            struct visit visit = cases.visits[i];
-            visit.round = round;
-            visit.order = out->count;
-            append(out, visit);
-        }
-    }
+    for (int64_t round = 0; round < grid->rounds; round++)
+        plan_add_round(out, cases.visits, cases.count, seed);
     plan_free(&cases);
     return true;
 }

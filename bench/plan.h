@@ -20,6 +20,8 @@ struct plan {
     int64_t count;
 };
 
+bool same_case(const struct visit *a, const struct visit *b);
+
 /*
  * Every case of the grid for the kernels that match, shuffled anew in each round.
  * Fails when a HidSize is not divisible by a head count, naming both.
@@ -30,6 +32,9 @@ bool plan_make(const struct grid *grid, const char *globs, int64_t last_level_by
 void plan_write(const struct plan *plan, FILE *file);
 bool plan_read(const char *path, struct plan *out, struct err *err);
 void plan_free(struct plan *plan);
+
+/* Adds a round that visits these cases, shuffled by the seed and the round's number. */
+void plan_add_round(struct plan *plan, const struct visit *cases, int64_t count, uint64_t seed);
 
 /* The visit that needs the most memory. */
 const struct visit *plan_largest(const struct plan *plan);

@@ -26,22 +26,22 @@ static double guess_s(const struct visit *visit)
     return setup_s + (run_s > 0.1 ? run_s : 0.03 + 3.0 * run_s);
 }
 
-void progress_start(struct progress *progress, const struct plan *plan)
+void progress_start(struct progress *progress)
 {
     *progress = (struct progress){.started_s = now_s(), .terminal = isatty(STDERR_FILENO)};
     progress->printed_s = progress->started_s;
-    for (int64_t i = 0; i < plan->count; i++)
-        progress->total += guess_s(&plan->visits[i]);
 }
 
-void progress_advance(struct progress *progress, const struct plan *plan, int64_t order)
+void progress_expect(struct progress *progress, const struct visit *visit)
 {
-    if (order < 0 || order >= plan->count)
-        return;
-    const struct visit *v = &plan->visits[order];
-    progress->done += guess_s(v);
+    progress->total += guess_s(visit);
+}
+
+void progress_advance(struct progress *progress, const struct visit *visit, int64_t planned)
+{
+    progress->done += guess_s(visit);
     const double now = now_s();
-    const bool last = order + 1 == plan->count;
+    const bool last = visit->order + 1 == planned;
     if (!last && now - progress->printed_s < (progress->terminal ? 0.1 : plain_line_s))
         return;
     progress->printed_s = now;
@@ -50,9 +50,9 @@ void progress_advance(struct progress *progress, const struct plan *plan, int64_
     fprintf(stderr,
             "%s%" PRId64 "/%" PRId64 " round %" PRId64 "  %s S=%" PRId64 " H=%" PRId64 "  %" PRId64
             ":%02" PRId64 " left%s",
-            progress->terminal ? "\r\033[K" : "seqbench: ", order + 1, plan->count, v->round + 1,
-            v->kernel->name, v->dims.S, v->dims.H, left / 60, left % 60,
-            progress->terminal ? "" : "\n");
+            progress->terminal ? "\r\033[K" : "seqbench: ", visit->order + 1, planned,
+            visit->round + 1, visit->kernel->name, visit->dims.S, visit->dims.H, left / 60,
+            left % 60, progress->terminal ? "" : "\n");
     fflush(stderr);
 }
 

@@ -7,17 +7,18 @@
 #include "plan.h"
 
 struct progress {
-    double total,
-        done; /* estimated times of all visits and of those made; only their ratio counts */
+    double total, done; /* estimated times of visits in this session; only their ratio counts */
     double started_s, printed_s;
     bool terminal;
 };
 
-void progress_start(struct progress *progress, const struct plan *plan);
+void progress_start(struct progress *progress);
 
-/* Counts the visit with this order as made. One line that is renewed, or a plain line now and then.
- */
-void progress_advance(struct progress *progress, const struct plan *plan, int64_t order);
+/* Expects a visit. */
+void progress_expect(struct progress *progress, const struct visit *visit);
+
+/* Counts a visit as made. One line that is renewed, or a plain line now and then. */
+void progress_advance(struct progress *progress, const struct visit *visit, int64_t planned);
 
 void progress_end(const struct progress *progress);
 

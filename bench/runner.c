@@ -1,468 +1,484 @@
 /*
- * runner.c - the run (parent: plan, folder, progress) and the round (child: pin, warm, time).
- *
- * The parent writes plan.csv, host.json, topology.xml and checks.csv before the first sample. Each
- * round is this program started anew, so that every round gets its own address layout.
+ * runner.c - the parent of a run. Each round is this program started anew, so that every round has
+ * its own address layout. What a round has done is read back from samples.csv, the one place where
+ * it is written down; so going on after a crash, a kill or an interruption is the same loop.
  */
-#define _GNU_SOURCE /* sched_getcpu */
+#define _GNU_SOURCE /* pipe2 */
 #include "runner.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <math.h>
-#include <sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "blas.h"
 #include "case.h"
-#include "check.h"
 #include "host.h"
+#include "lock.h"
 #include "pin.h"
-#include "plan.h"
 #include "progress.h"
 #include "registry.h"
+#include "run_folder.h"
 #include "samples.h"
-#include "timer.h"
 
-static const double sample_ns = 10e6; /* a sample lasts at least this long */
-static const double warm_up_ns = 5e6; /* a case is run this long before its first sample */
-static const double own_warm_up_ns =
-    100e6;                      /* a run this long is its own warm-up: caches fill in about 1 ms */
-enum { SAMPLES_PER_VISIT = 3 }; /* of a case whose runs are shorter than that */
+/* A run in progress. */
+struct run {
+    const struct run_options *options;
+    struct settings settings;
+    const char *folder;
+    struct plan plan;
+    int64_t cases; /* visits of round 0 */
+    struct history history;
+    struct progress progress;
+    double started_ns, busy_ns;
+};
 
-/* ISO 8601 with milliseconds. */
-static void utc_stamp(char out[32])
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
 {
-    struct timespec now;
-    struct tm utc;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    const size_t length = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(out + length, 32 - length, ".%03dZ", (int)(now.tv_nsec / 1000000));
+    interrupted = signal_number;
 }
 
-static double monotonic_ns(void)
+/* ---- one round ---- */
+
+/* A round as its parent sees it. */
+struct child {
+    pid_t pid;
+    int fd;           /* its stdout */
+    int64_t visiting; /* order of the visit at hand; -1: none yet */
+    double since_ns;  /* when that began */
+    char line[64];
+    size_t length;
+};
+
+enum ending { DONE, REFUSED, CRASHED, TIMED_OUT, INTERRUPTED };
+
+/* Variables that Google Benchmark reads before main and that would change what a sample is. */
+static const char *const steering[] = {"BENCHMARK_REPETITIONS",
+                                       "BENCHMARK_FILTER",
+                                       "BENCHMARK_LIST_TESTS",
+                                       "BENCHMARK_MIN_TIME",
+                                       "BENCHMARK_MIN_WARMUP_TIME",
+                                       "BENCHMARK_ENABLE_RANDOM_INTERLEAVING",
+                                       "BENCHMARK_REPORT_AGGREGATES_ONLY",
+                                       "BENCHMARK_DISPLAY_AGGREGATES_ONLY",
+                                       "BENCHMARK_PERF_COUNTERS",
+                                       "BENCHMARK_OUT"};
+
+static void exec_round(const struct run *run, int64_t round, double deadline_ns)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+    char number[5][32];
+    const struct settings *s = &run->settings;
+    snprintf(number[0], sizeof(number[0]), "%" PRId64, round);
+    snprintf(number[1], sizeof(number[1]), "%d", s->cpu);
+    snprintf(number[2], sizeof(number[2]), "%" PRIu64, s->seed);
+    snprintf(number[3], sizeof(number[3]), "%" PRId64, s->samples);
+    snprintf(number[4], sizeof(number[4]), "%.0f", fmin(deadline_ns, 9e17));
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* no round outlives its run */
+    for (size_t i = 0; i < sizeof(steering) / sizeof(steering[0]); i++)
+        unsetenv(steering[i]);
+    execl("/proc/self/exe", "seqbench", "round", "--round", number[0], "--cpu", number[1], "--seed",
+          number[2], "--samples", number[3], "--deadline", number[4], "--cache",
+          s->cold ? "cold" : "hot", "-o", run->folder, s->flush_to_zero ? NULL : "--no-ftz",
+          (char *)NULL);
+    fprintf(stderr, "seqbench: cannot start itself: %s\n", strerror(errno));
+    _exit(1);
 }
 
-/* ---- the round ---- */
-
-static void run_instance(const void *arg)
+static bool start_round(const struct run *run, int64_t round, double deadline_ns,
+                        struct child *child, struct err *err)
 {
-    case_run(arg);
-}
-
-/* Runs the case for warm_up_ns; returns the time of one run. */
-static double warm_up(const struct bench_case *c)
-{
-    const double start = monotonic_ns();
-    double elapsed;
-    int64_t runs = 0;
-    for (int64_t batch = 1;; batch *= 2) {
-        for (int64_t i = 0; i < batch; i++)
-            case_run(c);
-        runs += batch;
-        elapsed = monotonic_ns() - start;
-        if (elapsed >= warm_up_ns)
-            return elapsed / (double)runs;
+    int ends[2];
+    *child = (struct child){.visiting = -1, .since_ns = monotonic_ns()};
+    if (pipe2(ends, O_CLOEXEC) != 0 || (child->pid = fork()) < 0)
+        return err_set(err, "cannot start a round: %s", strerror(errno));
+    if (child->pid == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        exec_round(run, round, deadline_ns);
     }
-}
-
-static bool take_sample(const struct bench_case *c, int64_t iterations, struct sample *sample)
-{
-    struct timing timing;
-    utc_stamp(sample->started_utc);
-    sample->cpu_before = sched_getcpu();
-    if (timer_sample(c->kernel->name, run_instance, c, iterations, &timing) != 0)
-        return false;
-    sample->cpu_after = sched_getcpu();
-    sample->iterations = iterations;
-    sample->wall_ns = timing.wall_ns;
-    sample->cpu_ns = timing.cpu_ns;
+    close(ends[1]);
+    child->fd = ends[0];
     return true;
 }
 
-/* A sample of at least sample_ns; too short ones are thrown away and taken again, longer. */
-static bool take_long_sample(const struct bench_case *c, double *run_ns, struct sample *sample)
+static void take_line(struct run *run, struct child *child)
 {
-    for (;;) {
-        const double wanted = ceil(1.1 * sample_ns / *run_ns);
-        if (!take_sample(c, wanted < 1.0 ? 1 : (int64_t)wanted, sample))
-            return false;
-        *run_ns = fmax(sample->wall_ns / (double)sample->iterations, 0.01);
-        if (sample->wall_ns >= sample_ns)
-            return true;
+    int64_t order;
+    double busy_ns;
+    if (sscanf(child->line, "start %" SCNd64, &order) == 1 && order >= 0 &&
+        order < run->plan.count) {
+        child->visiting = order;
+        child->since_ns = monotonic_ns();
+    } else if (sscanf(child->line, "end %" SCNd64 " %lf", &order, &busy_ns) == 2 &&
+               order == child->visiting) {
+        run->busy_ns += busy_ns;
+        progress_advance(&run->progress, &run->plan.visits[order], run->plan.count);
     }
 }
 
-/*
- * All samples of one visit. The first run tells how long a run is. A run of own_warm_up_ns or more
- * is the sample; a shorter one is followed by warm-up and SAMPLES_PER_VISIT samples.
- */
-static bool visit_case(const struct visit *visit, const struct arena *arena, uint64_t seed, int fd,
-                       struct err *err)
+/* Reads what the round has said; false at its end. */
+static bool take_lines(struct run *run, struct child *child)
 {
-    struct bench_case c;
-    struct sample sample = {.visit = *visit};
-    case_place(visit->kernel, visit->dims, arena, &c);
-    case_draw(&c, seed);
-    bool timed = take_sample(&c, 1, &sample);
-    if (timed && sample.wall_ns >= own_warm_up_ns)
-        return samples_append(fd, &sample, err);
-    double run_ns = timed ? warm_up(&c) : 0.0;
-    for (; timed && sample.index < SAMPLES_PER_VISIT; sample.index++) {
-        timed = take_long_sample(&c, &run_ns, &sample);
-        if (timed && !samples_append(fd, &sample, err))
-            return false;
-    }
-    if (timed)
-        return true;
-    sample.error = "Google Benchmark returned no result";
-    return samples_append(fd, &sample, err);
-}
-
-/* The first sgemm maps and faults OpenBLAS's buffer; this is before any sample. */
-static void warm_blas(void)
-{
-    enum { N = 256 };
-    static float a[N * N], b[N * N];
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, N, N, N, 1.0f, a, N, a, N, 0.0f, b, N);
-}
-
-/* One arena for all cases of the plan, its pages touched before any sample. */
-static bool map_for_plan(const struct plan *plan, struct arena *arena, struct err *err)
-{
-    const struct visit *largest = plan_largest(plan);
-    if (!arena_map(case_bytes(largest->kernel, largest->dims), arena, err))
-        return false;
-    memset(arena->base, 0, arena->bytes);
-    return true;
-}
-
-static bool visit_all(const struct plan *plan, int64_t round, uint64_t seed, int fd,
-                      struct err *err)
-{
-    struct arena arena;
-    if (!map_for_plan(plan, &arena, err))
-        return false;
-    bool ok = true;
-    for (int64_t i = 0; ok && i < plan->count; i++) {
-        if (plan->visits[i].round != round)
+    char text[512];
+    const ssize_t got = read(child->fd, text, sizeof(text));
+    if (got <= 0)
+        return got < 0 && errno == EINTR;
+    for (ssize_t i = 0; i < got; i++) {
+        if (text[i] != '\n' && child->length + 1 < sizeof(child->line)) {
+            child->line[child->length++] = text[i];
             continue;
-        ok = visit_case(&plan->visits[i], &arena, seed, fd, err);
-        if (ok) {
-            printf("%" PRId64 "\n", plan->visits[i].order);
-            fflush(stdout);
         }
+        child->line[child->length] = '\0';
+        child->length = 0;
+        take_line(run, child);
     }
-    arena_unmap(&arena);
-    return ok;
+    return true;
 }
 
-static bool pin_this_process(int cpu, bool flush_to_zero, struct err *err)
+/* Follows a round to its end and reaps it. */
+static enum ending follow_round(struct run *run, struct child *child, int *status)
 {
-    hwloc_topology_t topology;
-    if (!topology_load(&topology, err))
-        return false;
-    const bool ok = pin_bind(topology, cpu, err);
-    hwloc_topology_destroy(topology);
-    if (ok)
-        pin_set_flush_to_zero(flush_to_zero);
-    return ok;
+    enum ending forced = DONE;
+    const double timeout_ns = 1e9 * (double)run->options->timeout_s;
+    for (bool open = true; open && forced == DONE;) {
+        struct pollfd ready = {.fd = child->fd, .events = POLLIN};
+        const int events = poll(&ready, 1, 200);
+        if (interrupted)
+            forced = INTERRUPTED;
+        else if (events > 0)
+            open = take_lines(run, child);
+        else if (monotonic_ns() - child->since_ns > timeout_ns)
+            forced = TIMED_OUT;
+    }
+    if (forced != DONE)
+        kill(child->pid, SIGKILL); /* a row is one write: it is whole or cut off when resuming */
+    close(child->fd);
+    while (waitpid(child->pid, status, 0) < 0 && errno == EINTR)
+        ;
+    if (forced != DONE)
+        return forced;
+    if (WIFSIGNALED(*status))
+        return interrupted ? INTERRUPTED : CRASHED;
+    return WEXITSTATUS(*status) == 0 ? DONE : REFUSED;
 }
 
-bool runner_round(const char *folder, int64_t round, int cpu, bool flush_to_zero, uint64_t seed,
-                  struct err *err)
+/* ---- what samples.csv says ---- */
+
+static bool read_back(struct run *run, struct err *err)
 {
     char path[PATH_MAX];
-    struct plan plan;
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit shows as EFBIG, like a full disk */
-    snprintf(path, sizeof(path), "%s/plan.csv", folder);
-    if (!host_blas_is_serial(err) || !pin_this_process(cpu, flush_to_zero, err) ||
-        !plan_read(path, &plan, err))
-        return false;
-    snprintf(path, sizeof(path), "%s/samples.csv", folder);
+    run_folder_path(run->folder, "samples.csv", path);
+    history_free(&run->history);
+    return history_repair(path, err) && history_read(path, &run->history, err);
+}
+
+/* A row for a case that crashed or hung; it costs this case only. */
+static bool append_failure(const struct run *run, int64_t order, const char *error, struct err *err)
+{
+    char path[PATH_MAX];
+    struct sample sample = {
+        .visit = run->plan.visits[order], .cold = run->settings.cold, .error = error};
+    for (int64_t i = 0; i < run->history.count; i++)
+        sample.index += run->history.records[i].order == order;
+    run_folder_path(run->folder, "samples.csv", path);
     const int fd = samples_open(path, err);
-    warm_blas();
-    const bool ok = fd >= 0 && visit_all(&plan, round, seed, fd, err);
-    if (fd >= 0)
-        close(fd);
-    plan_free(&plan);
+    if (fd < 0)
+        return false;
+    const bool ok = samples_append(fd, &sample, err);
+    close(fd);
+    const struct dims d = sample.visit.dims;
+    fprintf(stderr, "seqbench: %s S=%" PRId64 " H=%" PRId64 ": %s; the run goes on without it\n",
+            sample.visit.kernel->name, d.S, d.H, error);
     return ok;
+}
+
+/* ---- a round, however often it must be started ---- */
+
+static bool give_up(const struct run *run, struct err *err)
+{
+    err_set(err,
+            "interrupted; %" PRId64 " samples are in %s; go on with `seqbench run --resume %s`",
+            run->history.count, run->folder, run->folder);
+    err->status = 128 + interrupted;
+    return false;
+}
+
+/* Handles how a round ended; *again when it is to be started once more. */
+static bool after_round(struct run *run, const struct child *child, enum ending ending, int status,
+                        bool *again, struct err *err)
+{
+    char error[128];
+    *again = false;
+    if (ending == REFUSED)
+        return err_passed_on(err, WEXITSTATUS(status)); /* the round has said why */
+    if (!read_back(run, err))
+        return false;
+    if (ending == DONE)
+        return true;
+    if (ending == INTERRUPTED)
+        return give_up(run, err);
+    if (ending == CRASHED)
+        snprintf(error, sizeof(error), "ended by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    else
+        snprintf(error, sizeof(error), "no end after %" PRId64 " s", run->options->timeout_s);
+    if (child->visiting < 0) {
+        err_set(err, "a round did not reach its first case: %s", error);
+        err->status = 1;
+        return false;
+    }
+    *again = true;
+    return append_failure(run, child->visiting, error, err) && read_back(run, err);
+}
+
+static bool run_round(struct run *run, int64_t round, double deadline_ns, struct err *err)
+{
+    for (bool again = true; again;) {
+        struct child child;
+        int status = 0;
+        if (!start_round(run, round, deadline_ns, &child, err))
+            return false;
+        const enum ending ending = follow_round(run, &child, &status);
+        if (!after_round(run, &child, ending, status, &again, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- which cases are visited again ---- */
+
+/* A case whose interval is too wide, and what an additional visit is worth. */
+struct candidate {
+    struct visit visit;
+    double cost_s, gain; /* gain: width over cost */
+};
+
+static int by_gain(const void *a, const void *b)
+{
+    const double x = ((const struct candidate *)a)->gain, y = ((const struct candidate *)b)->gain;
+    return (x < y) - (x > y);
+}
+
+static struct estimate *estimate_cases(const struct run *run)
+{
+    struct estimate *estimates = malloc((size_t)run->cases * sizeof(*estimates));
+    if (!estimates)
+        abort();
+    history_estimate(&run->history, &run->plan, run->cases, estimates);
+    return estimates;
+}
+
+static bool is_unstable(const struct estimate *estimate, double until)
+{
+    return !estimate->failed && !(estimate->half_width <= until);
+}
+
+/* Seconds of one more visit: set-up, warm-up, and its samples. */
+static double visit_cost_s(const struct estimate *estimate, const struct settings *settings)
+{
+    const double run_s = 1e-9 * estimate->median_ns;
+    return run_s > 0.1 ? 1.1 * run_s : 0.02 + 2.0 * run_s + 0.012 * (double)settings->samples;
+}
+
+/* Fills out with the cases that narrow most per second and fit into left_s; returns how many. */
+static int64_t choose_cases(const struct run *run, double left_s, struct visit *out)
+{
+    struct estimate *estimates = estimate_cases(run);
+    struct candidate *candidates = malloc((size_t)run->cases * sizeof(*candidates));
+    if (!candidates)
+        abort();
+    int64_t count = 0, chosen = 0;
+    for (int64_t i = 0; i < run->cases; i++) {
+        if (!is_unstable(&estimates[i], run->settings.until))
+            continue;
+        const double cost_s = visit_cost_s(&estimates[i], &run->settings);
+        const double width = fmin(estimates[i].half_width, 1.0);
+        candidates[count++] = (struct candidate){run->plan.visits[i], cost_s, width / cost_s};
+    }
+    qsort(candidates, (size_t)count, sizeof(*candidates), by_gain);
+    for (int64_t i = 0; i < count; i++)
+        if (candidates[i].cost_s <= left_s) {
+            left_s -= candidates[i].cost_s;
+            out[chosen++] = candidates[i].visit;
+        }
+    free(candidates);
+    free(estimates);
+    return chosen;
+}
+
+static double seconds_left(const struct run *run)
+{
+    return (double)run->settings.budget_s - 1e-9 * (monotonic_ns() - run->started_ns);
+}
+
+/* Plans one more round of what is still unstable; *more is false when there is none. */
+static bool plan_more(struct run *run, bool *more, struct err *err)
+{
+    struct visit *chosen = malloc((size_t)run->cases * sizeof(*chosen));
+    if (!chosen)
+        abort();
+    const int64_t count = choose_cases(run, seconds_left(run), chosen);
+    const int64_t first = run->plan.count;
+    *more = count > 0 && run->plan.visits[first - 1].round + 1 < ROUNDS_MAX;
+    if (*more)
+        plan_add_round(&run->plan, chosen, count, run->settings.seed);
+    free(chosen);
+    for (int64_t i = first; i < run->plan.count; i++)
+        progress_expect(&run->progress, &run->plan.visits[i]);
+    return !*more || run_folder_write_plan(&run->plan, run->folder, err);
 }
 
 /* ---- the run ---- */
 
-/* Starts a round; its stdout is the pipe whose reading end is returned. */
-static FILE *start_round(const struct run_options *options, const char *folder, int64_t round,
-                         int cpu, pid_t *pid, struct err *err)
+/* Says how it went; fails when no sample came out of it. */
+static bool report(const struct run *run, struct err *err)
 {
-    char round_text[24], cpu_text[24], seed_text[24];
-    snprintf(round_text, sizeof(round_text), "%" PRId64, round);
-    snprintf(cpu_text, sizeof(cpu_text), "%d", cpu);
-    snprintf(seed_text, sizeof(seed_text), "%" PRIu64, options->seed);
-    int ends[2];
-    if (pipe(ends) != 0 || (*pid = fork()) < 0) {
-        err_set(err, "cannot start a round: %s", strerror(errno));
-        return NULL;
+    struct estimate *estimates = estimate_cases(run);
+    int64_t flagged = 0, failed = 0, unstable = 0;
+    for (int64_t i = 0; i < run->cases; i++) {
+        flagged += estimates[i].flagged;
+        failed += estimates[i].failed;
+        unstable += is_unstable(&estimates[i], run->settings.until);
     }
-    if (*pid == 0) {
-        dup2(ends[1], STDOUT_FILENO);
-        close(ends[0]);
-        close(ends[1]);
-        execl("/proc/self/exe", "seqbench", "round", "--round", round_text, "--cpu", cpu_text,
-              "--seed", seed_text, "-o", folder, options->flush_to_zero ? NULL : "--no-ftz",
-              (char *)NULL);
-        fprintf(stderr, "seqbench: cannot start itself: %s\n", strerror(errno));
-        _exit(1);
-    }
-    close(ends[1]);
-    return fdopen(ends[0], "r");
-}
-
-/* Waits for a round, showing progress; says in err how it ended when it did not end well. */
-static bool follow_round(FILE *from_round, pid_t pid, const struct plan *plan,
-                         struct progress *progress, struct err *err)
-{
-    char line[64];
-    int64_t last = -1;
-    while (fgets(line, sizeof(line), from_round)) {
-        last = strtoll(line, NULL, 10);
-        progress_advance(progress, plan, last);
-    }
-    fclose(from_round);
-    int status;
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return err_set(err, "lost sight of a round: %s", strerror(errno));
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    free(estimates);
+    const double elapsed_ns = monotonic_ns() - run->started_ns;
+    fprintf(stderr,
+            "seqbench: %" PRId64 " samples, %" PRId64 " of them disturbed; of %" PRId64
+            " cases %" PRId64 " unstable (interval wider than %.3g %%), %" PRId64 " failed\n",
+            run->history.count, flagged, run->cases, unstable, 100.0 * run->settings.until, failed);
+    fprintf(stderr, "seqbench: %.0f s, %.1f %% of them inside timed kernels or their warm-up\n",
+            1e-9 * elapsed_ns, 100.0 * run->busy_ns / elapsed_ns);
+    if (failed < run->cases)
         return true;
-    if (WIFEXITED(status))
-        return err_passed_on(err, WEXITSTATUS(status)); /* the round has said why */
-    const struct visit *v = &plan->visits[last + 1 < plan->count ? last + 1 : last];
-    err_set(err, "%s S=%" PRId64 " H=%" PRId64 ": ended by signal %d (%s)", v->kernel->name,
-            v->dims.S, v->dims.H, WTERMSIG(status), strsignal(WTERMSIG(status)));
+    err_set(err, "no case could be timed; samples.csv in %s says why", run->folder);
     err->status = 1;
     return false;
 }
 
-static bool run_rounds(const struct run_options *options, const struct plan *plan,
-                       const char *folder, int cpu, struct err *err)
+static bool run_all(struct run *run, struct err *err)
 {
-    struct progress progress;
-    progress_start(&progress, plan);
-    bool ok = true;
-    for (int64_t round = 0; ok && round < options->grid.rounds; round++) {
-        pid_t pid;
-        FILE *from_round = start_round(options, folder, round, cpu, &pid, err);
-        ok = from_round && follow_round(from_round, pid, plan, &progress, err);
+    const int64_t planned = run->plan.visits[run->plan.count - 1].round;
+    for (int64_t round = 0; round <= planned; round++)
+        if (!run_round(run, round, INFINITY, err))
+            return false;
+    for (bool more = true; more;) {
+        if (!plan_more(run, &more, err))
+            return false;
+        if (more && !run_round(run, run->plan.visits[run->plan.count - 1].round,
+                               run->started_ns + 1e9 * (double)run->settings.budget_s, err))
+            return false;
     }
-    progress_end(&progress);
-    return ok;
-}
-
-static cJSON *sizes_json(const struct sizes *sizes)
-{
-    cJSON *list = cJSON_CreateArray();
-    for (int i = 0; i < sizes->count; i++)
-        cJSON_AddItemToArray(list, cJSON_CreateNumber((double)sizes->v[i]));
-    return list;
-}
-
-static cJSON *describe_run(const struct run_options *options, const struct plan *plan,
-                           const char *started_utc)
-{
-    cJSON *run = cJSON_CreateObject();
-    char seed[24];
-    snprintf(seed, sizeof(seed), "%" PRIu64, options->seed);
-    cJSON_AddStringToObject(run, "started_utc", started_utc);
-    cJSON_AddStringToObject(run, "kernels", options->globs);
-    cJSON_AddStringToObject(run, "grid", options->grid.name);
-    cJSON_AddItemToObject(run, "seq_len", sizes_json(&options->grid.seq_len));
-    cJSON_AddItemToObject(run, "hid_size", sizes_json(&options->grid.hid_size));
-    cJSON_AddItemToObject(run, "heads",
-                          options->grid.heads.count ? sizes_json(&options->grid.heads)
-                                                    : cJSON_CreateString("by HidSize"));
-    cJSON_AddNumberToObject(run, "rounds", (double)options->grid.rounds);
-    cJSON_AddNumberToObject(run, "visits", (double)plan->count);
-    cJSON_AddStringToObject(run, "seed", seed);
-    cJSON_AddBoolToObject(run, "flush_to_zero", options->flush_to_zero);
-    return run;
-}
-
-/* Closes what fopen returned; fails when it, a write or the closing failed. */
-static bool close_file(FILE *file, const char *path, struct err *err)
-{
-    const bool written = file && !ferror(file);
-    if (file && fclose(file) == 0 && written)
-        return true;
-    return err_set(err, "%s: %s", path, strerror(errno));
-}
-
-static bool write_host(const struct run_options *options, const struct plan *plan,
-                       hwloc_topology_t topology, int cpu, const char *path, struct err *err)
-{
-    char started[32];
-    utc_stamp(started);
-    cJSON *host = host_describe(topology, cpu);
-    cJSON_AddItemToObject(host, "run", describe_run(options, plan, started));
-    char *text = cJSON_Print(host);
-    cJSON_Delete(host);
-    FILE *file = fopen(path, "wx");
-    if (file)
-        fprintf(file, "%s\n", text);
-    free(text);
-    return close_file(file, path, err);
-}
-
-static bool write_plan(const struct plan *plan, const char *path, struct err *err)
-{
-    FILE *file = fopen(path, "wx");
-    if (file)
-        plan_write(plan, file);
-    return close_file(file, path, err);
-}
-
-/* Checks the kernels that will be timed; the figures go to checks.csv. */
-static bool write_checks(const char *globs, const char *path, struct err *err)
-{
-    FILE *file = fopen(path, "wx");
-    const int failed = file ? check_kernels(globs, NULL, file, err) : 0;
-    if (!close_file(file, path, err) || failed < 0)
-        return false;
-    if (failed == 0)
-        return true;
-    err_set(err, "%d of the kernels fail their check, nothing was timed; see `seqbench check`",
-            failed);
-    err->status = 1;
-    return false;
-}
-
-/* The files of a run in the order in which they are made. */
-static const char *const run_files[] = {"plan.csv", "host.json", "topology.xml", "checks.csv",
-                                        "samples.csv"};
-
-static bool write_files(const struct run_options *options, const struct plan *plan,
-                        hwloc_topology_t topology, int cpu, const char *folder, struct err *err)
-{
-    char path[sizeof(run_files) / sizeof(run_files[0])][PATH_MAX];
-    for (size_t i = 0; i < sizeof(run_files) / sizeof(run_files[0]); i++)
-        snprintf(path[i], sizeof(path[i]), "%s/%s", folder, run_files[i]);
-    return write_plan(plan, path[0], err) &&
-           write_host(options, plan, topology, cpu, path[1], err) &&
-           host_write_topology(topology, path[2], err) &&
-           write_checks(options->globs, path[3], err) && samples_create(path[4], err);
-}
-
-static void remove_files(const char *folder)
-{
-    char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof(run_files) / sizeof(run_files[0]); i++) {
-        snprintf(path, sizeof(path), "%s/%s", folder, run_files[i]);
-        unlink(path);
-    }
-    rmdir(folder);
-}
-
-/* Creates the folder, which must be new, and those above it. */
-static bool make_folder(const char *path, struct err *err)
-{
-    char part[PATH_MAX];
-    if (*path == '\0' || strlen(path) >= sizeof(part) - 32)
-        return err_set(err, "output folder '%.60s': the name is empty or too long", path);
-    strcpy(part, path);
-    for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(part, 0777) != 0 && errno != EEXIST)
-            return err_set(err, "%s: %s", part, strerror(errno));
-        *slash = '/';
-    }
-    if (mkdir(path, 0777) == 0)
-        return true;
-    if (errno == EEXIST)
-        return err_set(err, "%s: exists already; results are never overwritten", path);
-    return err_set(err, "%s: %s", path, strerror(errno));
-}
-
-static bool enough_memory(const struct plan *plan, struct err *err)
-{
-    const struct visit *v = plan_largest(plan);
-    const size_t bytes = case_bytes(v->kernel, v->dims);
-    const int64_t available = memory_available();
-    if ((int64_t)bytes <= available)
-        return true;
-    return err_set(err,
-                   "%s S=%" PRId64 " H=%" PRId64 " heads=%" PRId64
-                   ": needs %zu MiB of memory, %" PRId64 " MiB are available",
-                   v->kernel->name, v->dims.S, v->dims.H, v->dims.A, bytes >> 20, available >> 20);
-}
-
-static void choose_folder(const struct run_options *options, char out[PATH_MAX])
-{
-    char cpu[64], stamp[32];
-    const time_t now = time(NULL);
-    struct tm utc;
-    host_cpu_slug(cpu, sizeof(cpu));
-    strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
-    if (options->folder)
-        snprintf(out, PATH_MAX, "%s", options->folder);
-    else
-        snprintf(out, PATH_MAX, "results/%s/%s", cpu, stamp);
-}
-
-static bool run_planned(const struct run_options *options, const struct plan *plan,
-                        hwloc_topology_t topology, int cpu, struct err *err)
-{
-    char folder[PATH_MAX];
-    choose_folder(options, folder);
-    if (!enough_memory(plan, err) || !make_folder(folder, err))
-        return false;
-    fprintf(stderr, "seqbench: core %d, %" PRId64 " rounds of %" PRId64 " cases, into %s\n", cpu,
-            options->grid.rounds, plan->count / options->grid.rounds, folder);
-    if (!write_files(options, plan, topology, cpu, folder, err)) {
-        remove_files(folder);
-        return false;
-    }
-    if (!run_rounds(options, plan, folder, cpu, err))
-        return false;
-    printf("%s\n", folder);
     return true;
 }
 
-/* What run and plan share: the machine, the core and the plan for them. */
-static bool prepare(const struct run_options *options, hwloc_topology_t *topology, int *cpu,
-                    struct plan *plan, struct err *err)
+static void catch_interrupts(void)
 {
-    if (!globs_check(options->globs, err) || !topology_load(topology, err))
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* From a folder whose files are there: all rounds, then the report. */
+static bool conduct(struct run *run, struct err *err)
+{
+    catch_interrupts();
+    run->started_ns = monotonic_ns();
+    while (run->cases < run->plan.count && run->plan.visits[run->cases].round == 0)
+        run->cases++;
+    if (!read_back(run, err))
         return false;
-    if (pin_choose(*topology, options->cpu, cpu, err) &&
-        plan_make(&options->grid, options->globs, pin_last_level_bytes(*topology, *cpu),
-                  options->seed, plan, err))
+    progress_start(&run->progress);
+    for (int64_t i = 0; i < run->plan.count; i++)
+        if (!visit_is_complete(&run->history, i, &run->settings))
+            progress_expect(&run->progress, &run->plan.visits[i]);
+    const bool ok = run_all(run, err);
+    progress_end(&run->progress);
+    const bool timed = ok && report(run, err);
+    if (timed)
+        printf("%s\n", run->folder);
+    history_free(&run->history);
+    return timed;
+}
+
+/* Maps the largest case once, so that a refusal comes before anything is written. */
+static bool enough_memory(const struct plan *plan, struct err *err)
+{
+    const struct visit *v = plan_largest(plan);
+    struct arena arena;
+    struct err cause;
+    if (arena_map(case_bytes(v->kernel, v->dims), &arena, &cause)) {
+        arena_unmap(&arena);
         return true;
-    hwloc_topology_destroy(*topology);
-    return false;
+    }
+    return err_set(err, "%s S=%" PRId64 " H=%" PRId64 " heads=%" PRId64 ": %.700s", v->kernel->name,
+                   v->dims.S, v->dims.H, v->dims.A, cause.text);
+}
+
+/* What a new run and plan share: the core and the plan for it. */
+static bool make_plan(const struct run_options *options, hwloc_topology_t topology, int *cpu,
+                      struct plan *plan, struct err *err)
+{
+    return pin_choose(topology, options->settings.cpu, cpu, err) &&
+           plan_make(&options->grid, options->globs, pin_last_level_bytes(topology, *cpu),
+                     options->settings.seed, plan, err);
+}
+
+static bool run_new(const struct run_options *given, hwloc_topology_t topology, struct err *err)
+{
+    char folder[PATH_MAX];
+    struct run_options options = *given;
+    struct run run = {.options = &options, .folder = folder};
+    run_folder_name(&options, folder);
+    if (!make_plan(given, topology, &options.settings.cpu, &run.plan, err))
+        return false;
+    run.settings = options.settings;
+    bool ok = enough_memory(&run.plan, err) &&
+              lock_core(run.settings.cpu, folder, options.wait_s, err) &&
+              run_folder_create(&options, &run.plan, topology, folder, err);
+    if (ok) {
+        const int64_t rounds = options.grid.rounds;
+        fprintf(stderr, "seqbench: core %d, %" PRId64 " rounds of %" PRId64 " cases, into %s\n",
+                run.settings.cpu, rounds, run.plan.count / rounds, folder);
+        ok = conduct(&run, err);
+    }
+    plan_free(&run.plan);
+    return ok;
+}
+
+static bool run_resumed(const struct run_options *options, hwloc_topology_t topology,
+                        struct err *err)
+{
+    char path[PATH_MAX];
+    int cpu;
+    struct run run = {.options = options, .folder = options->resume};
+    if (!run_folder_read_settings(options->resume, topology, &run.settings, err))
+        return false;
+    run_folder_path(options->resume, "plan.csv", path);
+    if (!pin_choose(topology, run.settings.cpu, &cpu, err) ||
+        !lock_core(cpu, options->resume, options->wait_s, err) || !plan_read(path, &run.plan, err))
+        return false;
+    fprintf(stderr, "seqbench: core %d, going on with %s\n", cpu, options->resume);
+    const bool ok = enough_memory(&run.plan, err) && conduct(&run, err);
+    plan_free(&run.plan);
+    return ok;
 }
 
 bool runner_run(const struct run_options *options, struct err *err)
 {
     hwloc_topology_t topology;
-    struct plan plan;
-    int cpu;
-    if (!host_blas_is_serial(err) || !prepare(options, &topology, &cpu, &plan, err))
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit shows as EFBIG, like a full disk */
+    if (!host_blas_is_serial(err) || !globs_check(options->globs, err) ||
+        !topology_load(&topology, err))
         return false;
-    signal(SIGXFSZ, SIG_IGN);
-    const bool ok = run_planned(options, &plan, topology, cpu, err);
-    plan_free(&plan);
+    const bool ok =
+        options->resume ? run_resumed(options, topology, err) : run_new(options, topology, err);
     hwloc_topology_destroy(topology);
     return ok;
 }
@@ -472,10 +488,13 @@ bool runner_plan(const struct run_options *options, struct err *err)
     hwloc_topology_t topology;
     struct plan plan;
     int cpu;
-    if (!prepare(options, &topology, &cpu, &plan, err))
+    if (!globs_check(options->globs, err) || !topology_load(&topology, err))
         return false;
-    plan_write(&plan, stdout);
-    plan_free(&plan);
+    const bool ok = make_plan(options, topology, &cpu, &plan, err);
+    if (ok) {
+        plan_write(&plan, stdout);
+        plan_free(&plan);
+    }
     hwloc_topology_destroy(topology);
-    return true;
+    return ok;
 }

@@ -23,6 +23,7 @@
     COLUMN(hid_size, "%" PRId64, v->dims.H)                                                        \
     COLUMN(heads, "%" PRId64, v->dims.A)                                                           \
     COLUMN(round, "%" PRId64, v->round)                                                            \
+    COLUMN(cache, "%s", s->cold ? "cold" : "hot")                                                  \
     COLUMN(sample, "%" PRId64, s->index)                                                           \
     COLUMN(order, "%" PRId64, v->order)
 
@@ -33,12 +34,46 @@
     COLUMN(started_utc, "%s", s->started_utc)                                                      \
     COLUMN(cpu_before, "%d", s->cpu_before)                                                        \
     COLUMN(cpu_after, "%d", s->cpu_after)                                                          \
+    COLUMN(voluntary_switches, "%" PRId64, s->noise.voluntary_switches)                            \
+    COLUMN(involuntary_switches, "%" PRId64, s->noise.involuntary_switches)                        \
+    COLUMN(minor_faults, "%" PRId64, s->noise.minor_faults)                                        \
+    COLUMN(major_faults, "%" PRId64, s->noise.major_faults)                                        \
+    COLUMN(steal_ticks, "%s", noise_text(s->noise.steal_ticks, text))                              \
+    COLUMN(clock_ghz_before, "%.4f", s->noise.clock_ghz_before)                                    \
+    COLUMN(clock_ghz_after, "%.4f", s->noise.clock_ghz_after)                                      \
+    COLUMN(cycles, "%s", noise_text(s->noise.counter[CYCLES], text))                               \
+    COLUMN(instructions, "%s", noise_text(s->noise.counter[INSTRUCTIONS], text))                   \
+    COLUMN(l2_misses, "%s", noise_text(s->noise.counter[L2_MISSES], text))                         \
+    COLUMN(last_level_misses, "%s", noise_text(s->noise.counter[LAST_LEVEL_MISSES], text))         \
+    COLUMN(sentinel_ns, "%.1f", s->sentinel_ns)                                                    \
+    COLUMN(sentinel_ratio, "%.4f", s->sentinel_ratio)                                              \
+    COLUMN(subnormals, "%" PRId64, s->output.subnormals)                                           \
+    COLUMN(nonfinite, "%" PRId64, s->output.nonfinite)                                             \
+    COLUMN(checksum, "%016" PRIx64, s->output.checksum)                                            \
+    COLUMN(flags, "%s", flags_text(s->flags, text))                                                \
     COLUMN(flops, "%" PRId64, 2 * cost.multiply_adds)                                              \
     COLUMN(elementwise_flops, "%" PRId64, cost.elementwise)                                        \
     COLUMN(transcendentals, "%" PRId64, cost.exps + cost.sigmoids + cost.tanhs + cost.rsqrts)      \
     COLUMN(bytes, "%" PRId64, case_compulsory_bytes(v->kernel, v->dims))                           \
     COLUMN(streamed_bytes, "%" PRId64, cost.streamed_bytes)                                        \
     COLUMN(resident_bytes, "%zu", case_bytes(v->kernel, v->dims))
+
+static const char *const flag_names[] = {"migration", "switch",   "steal",
+                                         "clock",     "sentinel", "output"};
+
+enum { TEXT_MAX = 64 };
+
+/* The names of the flags with + between; empty without any. */
+static const char *flags_text(unsigned flags, char out[TEXT_MAX])
+{
+    size_t length = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof(flag_names) / sizeof(flag_names[0]); i++)
+        if (flags & 1u << i)
+            length += (size_t)snprintf(out + length, TEXT_MAX - length, "%s%s", length ? "+" : "",
+                                       flag_names[i]);
+    return out;
+}
 
 static void write_header(FILE *out)
 {
@@ -53,6 +88,7 @@ static void write_row(FILE *out, const struct sample *s)
 {
     const struct visit *v = &s->visit;
     const struct cost cost = v->kernel->layer->cost(v->dims);
+    char text[TEXT_MAX];
 #define COLUMN(name, ...) (fprintf(out, __VA_ARGS__), fputc(',', out));
     IDENTITY_COLUMNS(COLUMN)
 #undef COLUMN

@@ -31,7 +31,7 @@ MARKERS = ["o", "s", "^", "D", "v", "P"]
 # The variant whose pieces the parts are; `literal` for any layer that is not named here.
 VARIANT_CUT_INTO_PARTS = {"transformer": "full"}
 # Most sizes that get a panel; of more, a choice is drawn that is spread evenly.
-MOST_SIZES_OF_TIMES, MOST_SIZES_OF_PARTS, MOST_LENGTHS_OF_ROOFS = 8, 4, 3
+MOST_SIZES_OF_TIMES, MOST_SIZES_OF_PARTS, MOST_LENGTHS_OF_ROOFS = 16, 8, 3
 MOST_LINES = 12  # in a panel; with more kernels, each layer is one line: its fastest variant
 
 STYLE = {

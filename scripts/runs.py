@@ -15,15 +15,17 @@ import pandas as pd
 
 README = Path(__file__).resolve().parent.parent / "results" / "README.md"
 REFERENCE = "transformer"  # the layer that every other layer is compared with
-CASE = ["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "heads"]
+CASE = ["kernel", "kind", "layer", "variant", "cache", "seq_len", "hid_size", "heads"]
 COSTS = ["flops", "bytes"]
-NEEDED_OF_SAMPLES = CASE + ["round", "sample", "iterations", "wall_ns", *COSTS, "status"]
+NEEDED_OF_SAMPLES = CASE + ["round", "sample", "iterations", "wall_ns", "flags", *COSTS, "status"]
 RESAMPLES = 2000
+UNTIL = 0.02  # wanted half width of an interval over its median, where host.json does not say
 SEED = 20240229
 DIGITS = 7  # significant digits of a derived number in a file
 
 PATTERNS = {
     "text": re.compile(r".+", re.DOTALL),
+    "count": re.compile(r"[0-9]{1,18}|unavailable"),
     "integer": re.compile(r"-?[0-9]{1,18}"),
     "number": re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"),
     "time": re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9](:[0-5][0-9]){2}\.[0-9]{3}Z"),
@@ -120,7 +122,7 @@ def typed(path: Path, column: str, kind: str, lines: list[int], values: Iterable
     for line, value in zip(lines, values):
         if not (pattern.fullmatch(value) or (may_be_empty and value == "")):
             raise RunError(f"{path}: line {line}: {column}: '{value}' is not of type {kind}")
-    if base in ("text", "time"):
+    if base in ("text", "count", "time"):
         return pd.Series(values, index=lines, dtype=object)
     if base == "integer" and not may_be_empty:
         return pd.Series([int(value) for value in values], index=lines, dtype=np.int64)
@@ -277,26 +279,40 @@ def time_statistics(rounds: list[np.ndarray]) -> dict[str, float]:
             "ci_low_ns": low, "ci_high_ns": high}
 
 
-def summarise_case(case: tuple, rows: pd.DataFrame) -> dict:
+def stability(statistics: dict[str, float], rounds: int, until: float) -> str:
+    """Whether the interval of a median is as narrow as the run was asked for."""
+    half_width = (statistics["ci_high_ns"] - statistics["ci_low_ns"]) / 2
+    is_known = rounds > 1 and half_width <= until * statistics["median_ns"]
+    return "stable" if is_known else "unstable"
+
+
+def clean(samples: pd.DataFrame) -> pd.DataFrame:
+    """The samples that count: neither failed nor disturbed."""
+    return samples[(samples.status == "ok") & (samples["flags"] == "")]
+
+
+def summarise_case(case: tuple, rows: pd.DataFrame, until: float) -> dict:
     """One row of summary.csv."""
     row = dict(zip(CASE, case))
-    good = rows[rows.status == "ok"]
+    good = clean(rows)
     times = good.wall_ns / good.iterations
     rounds = [group.to_numpy() for _, group in times.groupby(good["round"])]
     statistics = time_statistics(rounds)
     median = statistics["median_ns"]
     flops, moved = good[COSTS].iloc[0] if len(good) else (np.nan, np.nan)
-    return row | {"samples": len(good), "rounds": len(rounds), "dropped": len(rows) - len(good),
-                  **statistics, "us_per_token": median / row["seq_len"] / 1000,
+    failed = int((rows.status != "ok").sum())
+    return row | {"samples": len(good), "rounds": len(rounds), "failed": failed,
+                  "disturbed": len(rows) - len(good) - failed,
+                  "stability": stability(statistics, len(rounds), until), **statistics, "us_per_token": median / row["seq_len"] / 1000,
                   "flops": flops, "bytes": moved,
                   "gflops": flops / median, "gbytes_per_s": moved / median}
 
 
-def summarise(samples: pd.DataFrame) -> pd.DataFrame:
+def summarise(samples: pd.DataFrame, until: float = UNTIL) -> pd.DataFrame:
     """summary.csv: one row per case, ordered by kind, kernel and size."""
     ordered = samples.sort_values(["round", "sample"], kind="stable")
-    rows = [summarise_case(case, group) for case, group in ordered.groupby(CASE)]
-    order = ["kind", "kernel", "seq_len", "hid_size", "heads"]
+    rows = [summarise_case(case, group, until) for case, group in ordered.groupby(CASE)]
+    order = ["kind", "kernel", "cache", "seq_len", "hid_size", "heads"]
     summary = pd.DataFrame(rows).sort_values(order, kind="stable").reset_index(drop=True)
     return summary.astype(dict.fromkeys(COSTS, "Int64"))
 

@@ -11,7 +11,8 @@ import runs
 
 def summarise(run_dir: Path) -> None:
     """Write both files of one run."""
-    summary = runs.summarise(runs.load_samples(run_dir))
+    until = runs.host_value(runs.load_host(run_dir), "run", "until") or runs.UNTIL
+    summary = runs.summarise(runs.load_samples(run_dir), until)
     runs.write_text(run_dir / "summary.csv", runs.csv_text(summary))
     runs.write_text(run_dir / "crossover.csv", runs.csv_text(runs.crossover(summary)))
 

@@ -86,10 +86,18 @@ def test_verify_notices_swapped_gates(seqbench, tmp_path):
     assert seqbench("verify", folder).returncode == 1
 
 
+def test_verify_refuses_heads_that_do_not_divide(seqbench, tmp_path):
+    folder = copy_of(tmp_path, "transformer_S7_H12_A2")
+    describe(heads=5)(folder)
+    refused(seqbench("verify", folder), "H=12 is not divisible by heads=5")
+    describe(heads=None)(folder)
+    refused(seqbench("verify", folder), '"heads" is missing or not a number')
+
+
 def test_verify_skips_unknown_layers(seqbench, tmp_path):
     folder = copy_of(tmp_path)
     case = json.loads((folder / "case.json").read_text())
-    (folder / "case.json").write_text(json.dumps({**case, "layer": "hopfield"}))
+    (folder / "case.json").write_text(json.dumps({"layer": "hopfield", "size": case["H"]}))
     process = seqbench("verify", folder, VECTORS / "rnn_S7_H12_A2")
     assert process.returncode == 0
     assert process.stdout.splitlines()[0].startswith("SKIP hopfield")
@@ -135,8 +143,7 @@ def describe(**changes):
     (describe(S=-7), ['"S" is -7', "from 1 to"]),
     (describe(S=7.5), ['"S" is 7.5', "whole number"]),
     (describe(H=1e30), ['"H" is 1e+30', "from 1 to"]),
-    (describe(heads=5), ["H=12 is not divisible by heads=5"]),
-    (describe(S=8), ["x.npy", "shape is [7,12], it must be [8,12]"]),
+        (describe(S=8), ["x.npy", "shape is [7,12], it must be [8,12]"]),
 ])
 def test_verify_refuses_broken_folders(seqbench, tmp_path, breaks, words):
     folder = copy_of(tmp_path)
@@ -321,3 +328,44 @@ def test_foreign_topology_is_refused(seqbench, tmp_path):
                    '<object type="PU" os_index="0" cpuset="0x1" complete_cpuset="0x1" '
                    'nodeset="0x1" complete_nodeset="0x1" gp_index="3"/>\n</object>\n</topology>\n')
     refused(seqbench("plan", env={"HWLOC_XMLFILE": str(xml)}), "another machine's topology")
+
+
+# doctor
+
+
+def findings(process):
+    """Level by item; the lines have the form that people and make read."""
+    assert process.returncode == 0 and process.stderr == "", process.stderr
+    found = {}
+    for line in process.stdout.splitlines():
+        level, item, text = line[:4].strip(), line[6:20].strip(), line[21:]
+        assert level in ("ok", "warn", "info") and line[4:6] == "  " and line[20] == " " and text
+        found[item] = level
+    return found
+
+
+def test_doctor_looks_at_everything(seqbench):
+    found = findings(seqbench("doctor"))
+    assert len(found) == 15
+    assert {"governor", "clock", "SMT sibling", "cgroup quota", "OpenBLAS"} <= set(found)
+    assert found["OpenBLAS"] == found["ASLR"] == "ok"
+
+
+def test_doctor_warns(seqbench):
+    """Of what this process brings along itself, and of the core that was asked for."""
+    cpu = sorted(os.sched_getaffinity(0))[0]
+    process = subprocess.run(["setarch", "-R", BUILD / "seqbench", "doctor", "--warnings",
+                              "--cpu", str(cpu)], capture_output=True, text=True, timeout=60,
+                             env={**os.environ, "OPENBLAS_CORETYPE": "Prescott"})
+    if "personality" in process.stderr:
+        pytest.skip(process.stderr)
+    found = findings(process)
+    assert set(found.values()) == {"warn"} and "ASLR" in found
+    if " avx2 " in pathlib.Path("/proc/cpuinfo").read_text():
+        assert "Prescott" in process.stdout
+
+
+def test_doctor_refuses_what_it_cannot_look_at(seqbench):
+    refused(seqbench("doctor", "--cpu", 65535), "cannot pin to core 65535")
+    refused(seqbench("doctor", "--cpu", "x"), "--cpu: 'x' is not a whole number")
+    refused(seqbench("doctor", "--seed", "1"), "unknown option '--seed'")

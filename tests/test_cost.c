@@ -1,6 +1,7 @@
 /* cost() against what really goes through blas.h, and against figures worked out by hand. */
 #include "test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "blas.h"
@@ -54,7 +55,7 @@ static const struct {
     {"lstm/literal", {512, 512, 1}, 2147483648, 1048576, 1310720, 2099200},
     {"transformer/full", {128, 256, 4}, 218103808, 949504, 65792, 789760},
     {"transformer/tiled", {512, 512, 8}, 3758096384, 13886464, 2098176, 3152384},
-    {"transformer.scores", {128, 256, 4}, 8388608, 0, 0, 0},
+    {"transformer.scores", {128, 256, 4}, 8388608, 32768, 0, 0},
     {"transformer.softmax", {128, 256, 4}, 0, 261120, 65536, 0},
     {"lstm.gates", {1, 256, 1}, 1048576, 0, 1024, 525312},
     {"lstm.update", {1, 256, 1}, 0, 1024, 256, 0},
@@ -80,6 +81,51 @@ static void costs_worked_out_by_hand(void **state)
     }
 }
 
+static void add_part(struct cost *sum, const char *part, struct dims d, int64_t times)
+{
+    const struct cost cost = kernel_find(part)->layer->cost(d);
+    sum->multiply_adds += times * cost.multiply_adds;
+    sum->elementwise += times * cost.elementwise;
+    sum->exps += times * cost.exps;
+    sum->sigmoids += times * cost.sigmoids;
+    sum->tanhs += times * cost.tanhs;
+    sum->rsqrts += times * cost.rsqrts;
+    sum->streamed_bytes += times * cost.streamed_bytes;
+}
+
+static void parts_add_up_to_their_layer(void **state)
+{
+    (void)state;
+    const struct dims d = {33, 40, 5}, step = {1, 40, 1};
+    struct cost rnn = {0}, lstm = {0}, transformer = {0}, whole;
+    add_part(&rnn, "rnn.step", step, d.S);
+    whole = kernel_find("rnn/literal")->layer->cost(d);
+    assert_memory_equal(&rnn, &whole, sizeof(whole));
+
+    add_part(&lstm, "lstm.gates", step, d.S);
+    add_part(&lstm, "lstm.update", step, d.S);
+    whole = kernel_find("lstm/literal")->layer->cost(d);
+    assert_memory_equal(&lstm, &whole, sizeof(whole));
+
+    const char *const parts[] = {"qkv", "scores", "softmax", "weighted", "output", "ffn", "norm"};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "transformer.%s", parts[i]);
+        add_part(&transformer, name, d, 1);
+    }
+    whole = kernel_find("transformer/full")->layer->cost(d);
+    assert_memory_equal(&transformer, &whole, sizeof(whole));
+}
+
+static void sequential_layers_stream_their_recurrent_weights(void **state)
+{
+    (void)state;
+    const struct dims d = {10, 64, 1};
+    assert_int_equal(kernel_find("rnn/literal")->layer->cost(d).streamed_bytes, 163840);
+    assert_int_equal(kernel_find("lstm/fused")->layer->cost(d).streamed_bytes, 655360);
+    assert_int_equal(kernel_find("transformer/full")->layer->cost(d).streamed_bytes, 0);
+}
+
 static void tiled_memory_is_linear_in_seq_len(void **state)
 {
     (void)state;
@@ -97,6 +143,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(multiply_adds_are_those_that_run),
         cmocka_unit_test(costs_worked_out_by_hand),
+        cmocka_unit_test(parts_add_up_to_their_layer),
+        cmocka_unit_test(sequential_layers_stream_their_recurrent_weights),
         cmocka_unit_test(tiled_memory_is_linear_in_seq_len),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,12 +147,6 @@ static struct plan make_plan(const char *globs, const char *grid_text, uint64_t 
     return plan;
 }
 
-static bool same_case(const struct visit *a, const struct visit *b)
-{
-    return a->kernel == b->kernel && a->dims.S == b->dims.S && a->dims.H == b->dims.H &&
-           a->dims.A == b->dims.A;
-}
-
 static void every_round_visits_every_case_once(void **state)
 {
     (void)state;

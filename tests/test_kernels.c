@@ -39,6 +39,7 @@ static void long_sequences_stay_normal(void **state)
             squares += (double)y[k] * (double)y[k];
         }
         assert_true(squares / (double)(dims.S * dims.H) > 1e-3);
+        assert_true(squares / (double)(dims.S * dims.H) < 0.25);
         arena_unmap(&arena);
     }
 }

@@ -21,6 +21,11 @@ static const struct sample good = {
     .started_utc = "2026-01-02T03:04:05.678Z",
     .cpu_before = 1,
     .cpu_after = 1,
+    .noise = {4, 5, 6, 7, UNAVAILABLE, 2.5, 2.6, {100, UNAVAILABLE, 102, 103}},
+    .sentinel_ns = 5000.5,
+    .sentinel_ratio = 1.01,
+    .output = {8, 9, 0xdeadbeef},
+    .flags = FLAG_SWITCH | FLAG_CLOCK,
 };
 
 static char *contents(const char *path)
@@ -65,15 +70,20 @@ static void rows_hold_what_was_measured(void **state)
     close(fd);
     char *text = contents(path);
     const char want[] =
-        "kernel,kind,layer,variant,seq_len,hid_size,heads,round,sample,order,iterations,wall_ns,"
-        "cpu_ns,started_utc,cpu_before,cpu_after,flops,elementwise_flops,transcendentals,bytes,"
-        "streamed_bytes,resident_bytes,status,error\n"
-        "transformer/full,layer,transformer,full,32,64,2,3,1,17,20,11000000,10999000,"
-        "2026-01-02T03:04:05.678Z,1,1,3407872,51136,2112,216320,0,";
+        "kernel,kind,layer,variant,seq_len,hid_size,heads,round,cache,sample,order,iterations,"
+        "wall_ns,cpu_ns,started_utc,cpu_before,cpu_after,voluntary_switches,involuntary_switches,"
+        "minor_faults,major_faults,steal_ticks,clock_ghz_before,clock_ghz_after,cycles,"
+        "instructions,l2_misses,last_level_misses,sentinel_ns,sentinel_ratio,subnormals,nonfinite,"
+        "checksum,flags,flops,elementwise_flops,transcendentals,bytes,streamed_bytes,"
+        "resident_bytes,status,error\n"
+        "transformer/full,layer,transformer,full,32,64,2,3,hot,1,17,20,11000000,10999000,"
+        "2026-01-02T03:04:05.678Z,1,1,4,5,6,7,unavailable,2.5000,2.6000,100,unavailable,102,103,"
+        "5000.5,1.0100,8,9,00000000deadbeef,switch+clock,3407872,51136,2112,216320,0,";
     assert_memory_equal(text, want, strlen(want));
     assert_non_null(strstr(text, ",ok,\n"));
     assert_non_null(strstr(text,
-                           "\ntransformer/full,layer,transformer,full,32,64,2,3,1,17,,,,,,,,,,,,"
+                           "\ntransformer/full,layer,transformer,full,32,64,2,3,hot,1,17,,,,,,"
+                           ",,,,,,,,,,,,,,,,,,,,,,,"
                            ",failed,\"went wrong\"\n"));
     free(text);
     remove_path(path);

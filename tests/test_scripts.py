@@ -19,9 +19,12 @@ import plot  # noqa: E402
 import runs  # noqa: E402
 import summarise  # noqa: E402
 
-HEADER = ["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "heads", "round", "sample",
-          "order", "iterations", "wall_ns", "cpu_ns", "started_utc", "cpu_before", "cpu_after",
-          "flops", "elementwise_flops", "transcendentals", "bytes", "streamed_bytes",
+HEADER = ["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "heads", "round", "cache",
+          "sample", "order", "iterations", "wall_ns", "cpu_ns", "started_utc", "cpu_before",
+          "cpu_after", "voluntary_switches", "involuntary_switches", "minor_faults",
+          "major_faults", "steal_ticks", "clock_ghz_before", "clock_ghz_after", "cycles",
+          "instructions", "l2_misses", "last_level_misses", "sentinel_ns", "sentinel_ratio",
+          "subnormals", "nonfinite", "checksum", "flags", "flops", "elementwise_flops", "transcendentals", "bytes", "streamed_bytes",
           "resident_bytes", "status", "error"]
 FIGURES = ["us_per_token", "relative", "roofs", "parts"]
 VIRTUAL = {"cpu": {"model": "Planted CPU 3000"}, "machine": {"virtual": True}}
@@ -31,19 +34,21 @@ VIRTUAL = {"cpu": {"model": "Planted CPU 3000"}, "machine": {"virtual": True}}
 
 
 def sample(kernel, seq_len, hid_size, ns, heads=1, round=0, number=0, iterations=4, flops=1000,
-           moved=500):
+           moved=500, flags="", cache="hot"):
     """One good row of samples.csv: `ns` per iteration."""
     layer, variant = kernel.replace(".", "/").split("/")
     kind = "roof" if layer == "roof" else "part" if "." in kernel else "layer"
-    return [kernel, kind, layer, variant, seq_len, hid_size, heads, round, number, 0, iterations,
-            repr(float(ns * iterations)), repr(float(ns * iterations)),
-            "2024-05-06T07:08:09.123Z", 3, 3, flops, 10, 5, moved, 0, 2 * moved, "ok", ""]
+    return [kernel, kind, layer, variant, seq_len, hid_size, heads, round, cache, number, 0,
+            iterations, repr(float(ns * iterations)), repr(float(ns * iterations)),
+            "2024-05-06T07:08:09.123Z", 3, 3, 0, 0, 0, 0, "unavailable", 2.5, 2.5,
+            *["unavailable"] * 4, 5000.0, 1.0, 0, 0, "0123456789abcdef", flags,
+            flops, 10, 5, moved, 0, 2 * moved, "ok", ""]
 
 
 def failed(kernel, seq_len, hid_size, heads=1, round=0, number=0):
     """One row of samples.csv of a sample that failed."""
     row = sample(kernel, seq_len, hid_size, 1, heads, round, number)
-    return row[:10] + [""] * 12 + ["failed", '"cannot, alas"']
+    return row[:11] + [""] * 29 + ["failed", '"cannot, alas"']
 
 
 def write_run(folder, rows, host=VIRTUAL):
@@ -132,7 +137,7 @@ def test_summary_holds_the_planted_statistics(tmp_path):
     (row,) = table(summarised(tmp_path / "run", rows) / "summary.csv")
     flat = [ns for group in times.values() for ns in group]
     median = statistics.median(flat)
-    assert (row["samples"], row["rounds"], row["dropped"]) == ("8", "3", "1")
+    assert (row["samples"], row["rounds"], row["failed"], row["disturbed"]) == ("8", "3", "1", "0")
     assert float(row["median_ns"]) == pytest.approx(median)
     assert float(row["min_ns"]) == 90.25
     assert float(row["mad_ns"]) == pytest.approx(
@@ -147,7 +152,7 @@ def test_case_without_a_good_sample_keeps_its_row(tmp_path):
     rows = [failed("lstm/hoisted", 16, 64), sample("lstm/literal", 16, 64, 5)]
     run = summarised(tmp_path / "run", rows)
     empty = table(run / "summary.csv")[0]
-    assert (empty["kernel"], empty["samples"], empty["dropped"]) == ("lstm/hoisted", "0", "1")
+    assert (empty["kernel"], empty["samples"], empty["failed"]) == ("lstm/hoisted", "0", "1")
     assert [empty[name] for name in ("median_ns", "ci_low_ns", "flops", "gflops")] == [""] * 4
     runs.validate(run / "summary.csv", README)
 
@@ -323,19 +328,19 @@ GOOD_END = ",1000,10,5,500,0,1000,ok,\n"
 @pytest.mark.parametrize("change, message", [
     (lambda text: "", "samples.csv: empty"),
     (lambda text: text.splitlines(keepends=True)[0], "samples.csv: no rows"),
-    (replaced("wall_ns,", "", 1), "samples.csv: line 2: 24 fields, the header has 23"),
+    (replaced("wall_ns,", "", 1), "samples.csv: line 2: 42 fields, the header has 41"),
     (replaced("wall_ns,", "wall,", 1), "samples.csv: column wall_ns is missing"),
     (replaced("cpu_ns,", "wall_ns,", 1), "samples.csv: column wall_ns appears twice"),
-    (lambda text: text[:-len(GOOD_END)], "samples.csv: line 3: 16 fields, the header has 24"),
+    (lambda text: text[:-len(GOOD_END)], "samples.csv: line 3: 34 fields, the header has 42"),
     (replaced(",400.0,", ",fast,", 1), "line 2: wall_ns: 'fast' is not of type number"),
     (replaced(",400.0,", ",nan,", 1), "line 2: wall_ns: 'nan' is not of type number"),
     (replaced(",400.0,", ",,", 1), "samples.csv: line 2: wall_ns is not above 0"),
     (replaced(",400.0,", ",0,", 1), "samples.csv: line 2: wall_ns is not above 0"),
-    (replaced(",0,1,0,4,", ",0,1,0,0,"), "samples.csv: line 3: iterations is not at least 1"),
+    (replaced(",0,hot,1,0,4,", ",0,hot,1,0,0,"), "samples.csv: line 3: iterations is not at least 1"),
     (replaced(",16,64,", ",0,64,", 1), "samples.csv: line 2: seq_len is less than 1"),
     (replaced(",16,64,", ",1.5,64,", 1), "line 2: seq_len: '1.5' is not of type integer"),
     (replaced("hoisted,layer", "hoisted,", 1), "samples.csv: line 2: kind: '' is not of type text"),
-    (replaced(",0,1,0,4,", ",0,0,0,4,"), "samples.csv: line 3: this sample is there already"),
+    (replaced(",0,hot,1,0,4,", ",0,hot,0,0,4,"), "samples.csv: line 3: this sample is there already"),
     (replaced(GOOD_END, ",9" + GOOD_END[2:], 1), "line 3: flops differs from another row"),
     (replaced(GOOD_END, "," + GOOD_END[5:], 1), "samples.csv: line 2: flops is empty"),
     (replaced(",ok,\n", ',ok,"x"y\n', 1), "samples.csv: line 2: ',' expected after '\"'"),
@@ -350,11 +355,38 @@ def test_malformed_samples_are_refused(tmp_path, capsys, change, message):
     assert sorted(file.name for file in run.iterdir()) == ["host.json", "samples.csv"]
 
 
+@pytest.mark.parametrize("flags", ["switch", "clock+sentinel"])
+def test_disturbed_samples_are_counted_and_left_out(tmp_path, flags):
+    rows = [sample("lstm/hoisted", 16, 64, ns, number=number) for number, ns in
+            enumerate((100, 104))]
+    rows.append(sample("lstm/hoisted", 16, 64, 900, number=2, flags=flags))
+    (row,) = table(summarised(tmp_path / "run", rows) / "summary.csv")
+    assert (row["samples"], row["disturbed"], row["failed"]) == ("2", "1", "0")
+    assert float(row["median_ns"]) == 102
+
+
+@pytest.mark.parametrize("spread, rounds, until, said", [
+    (0.01, 3, None, "stable"), (0.05, 3, None, "unstable"), (0.05, 3, 0.1, "stable"),
+    (0.0, 1, None, "unstable")])
+def test_stability_is_measured_by_what_the_run_was_asked_for(tmp_path, spread, rounds, until, said):
+    rows = [sample("lstm/hoisted", 16, 64, 100 * (1 + spread * round), round=round)
+            for round in range(rounds)]
+    host = {"run": {"until": until}} if until else VIRTUAL
+    (row,) = table(summarised(tmp_path / "run", rows, host) / "summary.csv")
+    assert row["stability"] == said
+
+
+def test_hot_and_cold_caches_are_cases_of_their_own(tmp_path):
+    rows = [sample("lstm/hoisted", 16, 64, 100), sample("lstm/hoisted", 16, 64, 300, cache="cold")]
+    found = table(summarised(tmp_path / "run", rows) / "summary.csv")
+    assert [(row["cache"], float(row["median_ns"])) for row in found] == [("cold", 300), ("hot", 100)]
+
+
 def test_odd_line_separators_in_an_error_do_not_break_a_row(tmp_path):
     odd = failed("lstm/hoisted", 16, 64, number=2)
     odd[-1] = 'no\u2028such\x85core'
     (row,) = table(summarised(tmp_path / "run", [*TWO_ROWS, odd]) / "summary.csv")
-    assert (row["samples"], row["dropped"]) == ("2", "1")
+    assert (row["samples"], row["failed"]) == ("2", "1")
 
 
 def test_bytes_that_are_not_text_are_refused(tmp_path, capsys):
@@ -415,7 +447,7 @@ GOOD_FILES = {
 
 def test_data_dictionary_describes_every_file(grid, tmp_path):
     assert list(runs.schemas(README)) == ["samples.csv", "plan.csv", "checks.csv", "summary.csv",
-                                          "crossover.csv"]
+                                          "crossover.csv", "compare.csv", "compare_groups.csv"]
     assert list(runs.schema(README, "samples.csv")) == HEADER
     for name in ("samples.csv", "summary.csv", "crossover.csv"):
         runs.validate(grid / name, README)
@@ -448,7 +480,7 @@ def test_validate_refuses_what_the_dictionary_does_not_say(tmp_path, change, mes
 ])
 def test_validate_knows_times(tmp_path, value, good):
     row = sample("lstm/hoisted", 16, 64, 100)
-    row[13] = value
+    row[HEADER.index("started_utc")] = value
     path = write_run(tmp_path / "run", [row]) / "samples.csv"
     if good:
         runs.validate(path, README)

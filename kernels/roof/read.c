@@ -52,11 +52,13 @@ static void run(const struct instance *in)
 static int own_cells(int64_t last_level_bytes, struct dims out[OWN_CELLS_MAX])
 {
     const int64_t H = 1024, first = 16 << 10, limit = 1 << 30;
-    int64_t last = 4 * last_level_bytes;
+    const int64_t assumed = 32 << 20; /* where the machine does not tell */
+    int64_t last = 4 * (last_level_bytes > 0 ? last_level_bytes : assumed);
     last = last < first ? first : last > limit ? limit : last;
     int count = 0;
-    for (int64_t bytes = first; bytes <= last && count < OWN_CELLS_MAX; bytes *= 2)
+    for (int64_t bytes = first; bytes < last; bytes *= 2)
         out[count++] = (struct dims){bytes / 4 / H, H, 1};
+    out[count++] = (struct dims){last / 4 / H, H, 1};
     return count;
 }
 

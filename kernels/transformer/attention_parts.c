@@ -3,22 +3,16 @@
  * Equation    scores = Q K^T / sqrt(H/A); probs = softmax(scores); context = probs V
  * Shapes      qkv[S,3H] -> scores[A,S,S]; scores[A,S,S] -> probs[A,S,S];
  *             probs[A,S,S] qkv[S,3H] -> context[S,H]
- * Flops       2 S^2 H in each of the two products; softmax A S (4S - 2) elementwise, A S^2 exp
- * Bytes       input and output once; scores and weighted use a part of qkv only, all is counted
- * State       none
- * Inputs      qkv in [-1,1]; scores in [-4,4]; probs in [0,2/S]
- * Timed       all heads. softmax reads one array and writes another, so that it can be repeated;
- *             transformer/full works in place and moves a third fewer bytes. Sequential: nothing
+ * Flops       2 S^2 H in each of the two products, S H elementwise for the scale; softmax A S (4S -
+ * 2) elementwise, A S^2 exp Bytes       input and output once; scores and weighted use a part of
+ * qkv only, all is counted State       none Inputs      qkv in [-1,1]; scores in [-4,4]; probs in
+ * [0,2/S] Timed       all heads. softmax reads one array and writes another, so that it can be
+ * repeated; transformer/full works in place and moves a third fewer bytes. Sequential: nothing
  * Source      the article's "scores", "softmax" and "weighted sum" of transformer/full
  */
 #include <math.h>
 
 #include "transformer.h"
-
-static struct cost product_cost(struct dims d)
-{
-    return (struct cost){.multiply_adds = d.S * d.S * d.H};
-}
 
 /* scores */
 
@@ -29,6 +23,12 @@ static int scores_tensors(struct dims d, struct tensor out[TENSOR_MAX])
     out[SCORES_QKV] = (struct tensor){"qkv", INPUT, {d.S, 3 * d.H}, 0.0f, 1.0f};
     out[SCORES_OUT] = (struct tensor){"scores", OUTPUT, {d.A, d.S, d.S}, 0.0f, 0.0f};
     return SCORES_OUT + 1;
+}
+
+/* The scale counts as if it were applied to q. */
+static struct cost scores_cost(struct dims d)
+{
+    return (struct cost){.multiply_adds = d.S * d.S * d.H, .elementwise = d.S * d.H};
 }
 
 static void scores_reference(struct dims d, double *const t[])
@@ -58,7 +58,7 @@ static const struct layer scores_layer = {
     .cells = CELLS_GRID,
     .has_heads = true,
     .tensors = scores_tensors,
-    .cost = product_cost,
+    .cost = scores_cost,
     .reference = scores_reference,
     .tolerance = 2e-6,
 };
@@ -134,6 +134,11 @@ static int weighted_tensors(struct dims d, struct tensor out[TENSOR_MAX])
     return WEIGHTED_CONTEXT + 1;
 }
 
+static struct cost weighted_cost(struct dims d)
+{
+    return (struct cost){.multiply_adds = d.S * d.S * d.H};
+}
+
 static void weighted_reference(struct dims d, double *const t[])
 {
     const int64_t size = d.H / d.A;
@@ -161,7 +166,7 @@ static const struct layer weighted_layer = {
     .cells = CELLS_GRID,
     .has_heads = true,
     .tensors = weighted_tensors,
-    .cost = product_cost,
+    .cost = weighted_cost,
     .reference = weighted_reference,
     .tolerance = 2e-6,
 };

@@ -1,0 +1,266 @@
+"""Runs that are killed, interrupted, crashed into or blocked: no sample is lost or made twice."""
+
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conftest import BUILD, ROOT
+from test_run import README, rows, runs, stops
+
+CORE = max(os.sched_getaffinity(0))
+
+# A BLAS whose sgemv of H = 22, a size that no check uses, does what the test wants.
+FAULTY_BLAS = """
+#include <signal.h>
+#include <unistd.h>
+void cblas_sgemv(int order, int trans, int m, int n, float alpha, const float *a, int lda,
+                 const float *x, int incx, float beta, float *y, int incy)
+{
+    (void)order; (void)trans; (void)incx; (void)incy;
+    if (m == 22)
+        FAULT;
+    for (int i = 0; i < m; i++) {
+        float sum = 0.0f;
+        for (int k = 0; k < n; k++)
+            sum += a[i * lda + k] * x[k];
+        y[i] = alpha * sum + (beta == 0.0f ? 0.0f : beta * y[i]);
+    }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def preload(tmp_path_factory):
+    """Environment that puts a library made from this source before the BLAS."""
+
+    def build(source):
+        folder = tmp_path_factory.mktemp("preload")
+        (folder / "blas.c").write_text(source)
+        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", folder / "blas.so",
+                        folder / "blas.c"], check=True)
+        return {"LD_PRELOAD": str(folder / "blas.so"),
+                "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+    return build
+
+
+def start(folder, *arguments):
+    return subprocess.Popen([BUILD / "seqbench", "run", "-k", "rnn/literal,lstm.update", "-S",
+                             "4:18:+1", "-H", "8", "--rounds", "2", "--budget", "0", "--wait", "60",
+                             "-o", folder, *arguments],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def resume(folder, **kwargs):
+    return subprocess.run([BUILD / "seqbench", "run", "--resume", folder, "--wait", "60"],
+                          capture_output=True, text=True, **kwargs)
+
+
+def wait_for_rows(process, folder, count):
+    samples = folder / "samples.csv"
+    while process.poll() is None and not (
+            samples.exists() and samples.read_text().count("\n") > count):
+        time.sleep(0.005)
+
+
+def assert_complete(folder):
+    """Every visit of the plan has its clean samples, or as many as were allowed; none twice."""
+    for name in ("samples.csv", "plan.csv", "checks.csv"):
+        runs.validate(folder / name, README)
+    visits = {}
+    for row in rows(folder / "samples.csv"):
+        visits.setdefault(row["order"], []).append(row)
+    plan = rows(folder / "plan.csv")
+    assert set(visits) == {row["order"] for row in plan}
+    for visit in visits.values():
+        assert [int(row["sample"]) for row in visit] == list(range(len(visit)))
+        clean = sum(row["flags"] == "" for row in visit)
+        assert (clean == 3 and visit[-1]["flags"] == "") or len(visit) == 5
+
+
+def test_killed_runs_go_on_where_they_were(tmp_path):
+    """kill -9 of the run at random rows, again and again; its round dies with it."""
+    folder = tmp_path / "run"
+    at = random.Random(7)
+    process, rows_seen = start(folder), 0
+    for _ in range(4):
+        rows_seen += at.randrange(4, 20)
+        wait_for_rows(process, folder, rows_seen)
+        process.kill()
+        process.communicate()
+        process = subprocess.Popen(
+            [BUILD / "seqbench", "run", "--resume", folder, "--wait", "60"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert out == f"{folder}\n"
+    assert_complete(folder)
+
+
+def test_half_a_line_is_cut_off_and_its_sample_taken_again(tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder)
+    wait_for_rows(process, folder, 9)
+    process.kill()
+    process.communicate()
+    samples = folder / "samples.csv"
+    text = samples.read_text()
+    samples.write_text(text[:-60])
+    assert resume(folder).returncode == 0
+    assert_complete(folder)
+
+
+def test_finished_run_is_left_as_it_is(tmp_path):
+    folder = tmp_path / "run"
+    start(folder, "-S", "4").communicate()
+    before = (folder / "samples.csv").read_bytes()
+    assert resume(folder).returncode == 0
+    assert (folder / "samples.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_says_how_to_go_on(tmp_path, number):
+    folder = tmp_path / "run"
+    process = start(folder)
+    wait_for_rows(process, folder, 5)
+    process.send_signal(number)
+    out, err = process.communicate()
+    assert process.returncode == 128 + number and out == ""
+    assert err.splitlines()[-1].startswith("seqbench: interrupted; ")
+    assert f"seqbench run --resume {folder}" in err.splitlines()[-1]
+    assert resume(folder).returncode == 0
+    assert_complete(folder)
+
+
+def test_full_disk_can_be_gone_on_with(tmp_path):
+    folder = tmp_path / "run"
+    limited = subprocess.run(
+        ["bash", "-c", 'ulimit -f 16; exec "$@"', "bash", BUILD / "seqbench", "run", "-k",
+         "rnn/literal", "-S", "4:18:+1", "-H", "8", "--rounds", "2", "--budget", "0", "-o", folder],
+        capture_output=True, text=True)
+    assert limited.returncode == 2 and "File too large" in limited.stderr
+    assert resume(folder).returncode == 0
+    assert_complete(folder)
+
+
+@pytest.mark.parametrize("key, value, word", [
+    ("binary", "0123456789abcdef", "program"), ("openblas_config", "ATLAS", "BLAS"),
+    ("openblas_corename", "Prescott", "BLAS core type"), ("model", "Z80", "CPU")])
+def test_resume_refuses_another_build_or_machine(tmp_path, key, value, word):
+    folder = tmp_path / "run"
+    start(folder, "-S", "4").communicate()
+    host = json.loads((folder / "host.json").read_text())
+    for group in ("run", "libraries", "cpu"):
+        if key in host[group]:
+            host[group][key] = value
+    (folder / "host.json").write_text(json.dumps(host))
+    stops(resume(folder), f"the {word} is another: it was {value}")
+
+
+def test_resume_refuses_what_is_no_run(seqbench, tmp_path):
+    stops(resume(tmp_path), "host.json", "is it the folder of a run?")
+    (tmp_path / "host.json").write_text("{")
+    stops(resume(tmp_path), "host.json: not JSON")
+    stops(seqbench("run", "--resume", tmp_path, "-k", "rnn/*"), "--resume: the run's options")
+
+
+def faulty_run(folder, env, *arguments):
+    return subprocess.run([BUILD / "seqbench", "run", "-k", "rnn/literal", "-S", "4,6,8", "-H",
+                           "16,22", "--rounds", "2", "--budget", "0", "-o", folder, *arguments],
+                          capture_output=True, text=True, env={**os.environ, **env})
+
+
+@pytest.mark.parametrize("fault, arguments, said", [
+    ("raise(SIGKILL)", [], "ended by signal 9 (Killed)"),
+    ("pause()", ["--timeout", "1"], "no end after 1 s")])
+def test_kernel_that_crashes_or_hangs_costs_its_own_case(tmp_path, preload, fault, arguments, said):
+    folder = tmp_path / "run"
+    run = faulty_run(folder, preload(FAULTY_BLAS.replace("FAULT", fault)), *arguments)
+    assert run.returncode == 0, run.stderr
+    assert said in run.stderr and "goes on without it" in run.stderr
+    runs.validate(folder / "samples.csv", README)
+    bad = [row for row in rows(folder / "samples.csv") if row["status"] == "failed"]
+    assert sorted((row["seq_len"], row["hid_size"]) for row in bad) == [
+        ("4", "22"), ("6", "22"), ("8", "22")]  # once each, not again in round 2
+    assert {row["error"] for row in bad} == {said}
+    good = {(row["round"], row["seq_len"]) for row in rows(folder / "samples.csv")
+            if row["hid_size"] == "16"}
+    assert good == {(round, seq_len) for round in "01" for seq_len in "468"}
+
+
+def test_run_in_which_all_cases_crash_fails(tmp_path, preload):
+    run = faulty_run(tmp_path / "run", preload(FAULTY_BLAS.replace("FAULT", "raise(SIGKILL)")),
+                     "-H", "22")
+    stops(run, "no case could be timed", status=1)
+
+
+def test_kernel_that_fails_its_check_is_not_timed(tmp_path, preload):
+    source = FAULTY_BLAS.replace("FAULT", "return").replace("alpha * sum", "alpha * sum + 0.001f")
+    stops(faulty_run(tmp_path / "run", preload(source)), "1 of the kernels fail their check",
+          status=1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_subnormals_are_flushed_while_sampling(tmp_path, preload):
+    """The BLAS is called with FTZ and DAZ set in MXCSR, unless --no-ftz asks otherwise."""
+    if os.uname().machine != "x86_64":
+        pytest.skip("reads MXCSR")
+    source = FAULTY_BLAS.replace("FAULT", """{
+        static int told;
+        unsigned mxcsr = __builtin_ia32_stmxcsr();
+        if (!told++ && write(2, mxcsr & 0x8040 ? "flush\\n" : "keep\\n", 6) < 0)
+            _exit(1);
+    }""")
+    env = preload(source)
+    assert "flush\n" in faulty_run(tmp_path / "a", env, "-H", "22", "-S", "4").stderr
+    assert "keep\n" in faulty_run(tmp_path / "b", env, "-H", "22", "-S", "4", "--no-ftz").stderr
+
+
+def test_two_runs_on_one_core(tmp_path):
+    first = start(tmp_path / "first", "--cpu", str(CORE))
+    wait_for_rows(first, tmp_path / "first", 1)
+    second = subprocess.run([BUILD / "seqbench", "run", "-k", "roof/empty", "--cpu", str(CORE),
+                             "--budget", "0", "-o", tmp_path / "second"],
+                            capture_output=True, text=True)
+    stops(second, f"core {CORE} is measured by process {first.pid}, into {tmp_path / 'first'}",
+          "--wait")
+    assert not (tmp_path / "second").exists()
+    third = subprocess.run([BUILD / "seqbench", "run", "-k", "roof/empty", "--cpu", str(CORE),
+                            "--budget", "0", "--wait", "60", "-o", tmp_path / "third"],
+                           capture_output=True, text=True)
+    assert third.returncode == 0 and first.wait() == 0
+
+
+def test_google_benchmark_is_not_steered_from_outside(tmp_path):
+    env = {"BENCHMARK_REPETITIONS": "3", "BENCHMARK_FILTER": "zzz", "BENCHMARK_LIST_TESTS": "true"}
+    run = faulty_run(tmp_path / "run", env)
+    assert run.returncode == 0
+    assert all(row["status"] == "ok" for row in rows(tmp_path / "run" / "samples.csv"))
+
+
+def test_cold_caches_are_one_iteration_each(tmp_path):
+    folder = tmp_path / "run"
+    run = subprocess.run([BUILD / "seqbench", "run", "-k", "rnn/literal", "-S", "4", "-H", "8",
+                          "--rounds", "2", "--budget", "0", "--cache", "cold", "-o", folder],
+                         capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert {(row["cache"], row["iterations"]) for row in rows(folder / "samples.csv")} == {
+        ("cold", "1")}
+
+
+def test_unstable_cases_are_visited_again_until_the_budget_ends(tmp_path):
+    """No interval is within a millionth, so rounds are added until a second is over."""
+    folder = tmp_path / "run"
+    run = subprocess.run([BUILD / "seqbench", "run", "-k", "rnn/literal", "-S", "4", "-H", "8",
+                          "--rounds", "2", "--budget", "1", "--until", "0.000001", "-o", folder],
+                         capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert max(int(row["round"]) for row in rows(folder / "plan.csv")) > 1
+    assert "of 1 cases 1 unstable" in run.stderr
