@@ -18,7 +18,7 @@ struct grid {
     struct sizes seq_len, hid_size;
     struct sizes heads; /* count 0: chosen by HidSize, see default_heads */
     int64_t rounds;
-    int64_t budget_s; /* seconds after which no further round is added */
+    int64_t budget_s; /* see struct settings */
 };
 
 enum { SEQ_LEN_MAX = 1 << 20, HID_SIZE_MAX = 1 << 15, ROUNDS_MAX = 1000, BUDGET_MAX = 10000000 };

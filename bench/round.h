@@ -15,7 +15,7 @@ struct settings {
     bool cold;        /* evict the caches before each iteration, one iteration per sample */
     int64_t samples;  /* per visit, of a case whose runs are short */
     double until;     /* wanted half width of the 95 % interval of a median, relative */
-    int64_t budget_s; /* for all rounds but the first */
+    int64_t budget_s; /* no visit begins later, but in round 0; 0: the planned rounds, no more */
 };
 
 /* Whether samples.csv already holds all that a visit should give. */

@@ -264,3 +264,14 @@ def test_unstable_cases_are_visited_again_until_the_budget_ends(tmp_path):
     assert run.returncode == 0, run.stderr
     assert max(int(row["round"]) for row in rows(folder / "plan.csv")) > 1
     assert "of 1 cases 1 unstable" in run.stderr
+
+
+def test_budget_cuts_planned_rounds_but_the_first(tmp_path):
+    folder = tmp_path / "run"
+    run = subprocess.run([BUILD / "seqbench", "run", "-k", "rnn/literal", "-S", "4:33:+1", "-H",
+                          "8", "--rounds", "50", "--budget", "1", "-o", folder],
+                         capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    visited = {(row["round"], row["seq_len"]) for row in rows(folder / "samples.csv")}
+    assert {seq_len for round, seq_len in visited if round == "0"} == set(map(str, range(4, 34)))
+    assert len(visited) < 30 * 50
