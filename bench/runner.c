@@ -366,15 +366,14 @@ static bool run_all(struct run *run, struct err *err)
 {
     const int64_t planned = run->plan.visits[run->plan.count - 1].round;
     const double budget_ns = 1e9 * (double)run->settings.budget_s;
-    const double deadline_ns = budget_ns > 0.0 ? run->started_ns + budget_ns : INFINITY;
+    const double deadline_ns = budget_ns > 0.0 ? run->started_ns + budget_ns : HUGE_VAL;
     for (int64_t round = 0; round <= planned; round++)
-        if (!run_round(run, round, round == 0 ? INFINITY : deadline_ns, err))
+        if (!run_round(run, round, round == 0 ? HUGE_VAL : deadline_ns, err))
             return false;
     for (bool more = true; more;) {
         if (!plan_more(run, &more, err))
             return false;
-        if (more &&
-            !run_round(run, run->plan.visits[run->plan.count - 1].round, deadline_ns, err))
+        if (more && !run_round(run, run->plan.visits[run->plan.count - 1].round, deadline_ns, err))
             return false;
     }
     return true;
