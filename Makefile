@@ -115,18 +115,18 @@ compare: have-deps ## compare run B (and RUNS) with run A, case by case
 	$(Q)$(if $(and $(A),$(B)),,$(error compare needs A=run-folder B=run-folder))\
 	    $(PYTHON) scripts/compare.py '$(A)' '$(B)' $(RUNS) $(if $(OUT),-o '$(OUT)')
 
-aa: all ## time the same twice and compare: the noise floor
-	$(Q)out='$(or $(OUT),results/aa/'$$(date -u +%Y%m%dT%H%M%SZ)')' && mkdir -p "$$out" && \
-	    for run in a b; do $(BUILD)/seqbench run -g '$(GRID)' -k '$(KERNELS)' \
-	        $(if $(HEADS),--heads '$(HEADS)') $(if $(CPU),--cpu '$(CPU)') -o "$$out/$$run" || exit; done && \
+aa: all ## time the same twice, in turns, and compare: the noise floor
+	$(Q)out='$(or $(OUT),results/aa/'$$(date -u +%Y%m%dT%H%M%SZ)')' && \
+	    scripts/turns "$$out" $(BUILD)/seqbench $(BUILD)/seqbench -g '$(GRID)' -k '$(KERNELS)' --rounds 5 \
+	        $(if $(HEADS),--heads '$(HEADS)') $(if $(CPU),--cpu '$(CPU)') && \
 	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
 
 # Short cases of many iterations, so that every sample holds its share of the planted work.
-PLANTED_RUN := run -k 'rnn/*,lstm/*,transformer/tiled' -S 16,32 -H 32,64 --rounds 40 --budget 0
+PLANTED_RUN := -k 'rnn/*,lstm/*,transformer/tiled' -S 16,32 -H 32,64 --rounds 40
 
 planted: all $(BUILD)/tests/planted ## time 5 % more work and compare: does it show?
-	$(Q)out='$(or $(OUT),results/planted/'$$(date -u +%Y%m%dT%H%M%SZ)')' && mkdir -p "$$out" && \
-	    $(BUILD)/seqbench $(PLANTED_RUN) -o "$$out/a" && $(BUILD)/tests/planted $(PLANTED_RUN) -o "$$out/b" && \
+	$(Q)out='$(or $(OUT),results/planted/'$$(date -u +%Y%m%dT%H%M%SZ)')' && \
+	    scripts/turns "$$out" $(BUILD)/seqbench $(BUILD)/tests/planted $(PLANTED_RUN) && \
 	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
 
 test: all $(C_TESTS) ## every test; the last line counts them

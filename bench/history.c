@@ -229,7 +229,7 @@ static double relative_half_width(const struct values *v, double middle)
 
 static struct estimate estimate(const struct values *v, int64_t flagged, bool failed)
 {
-    struct estimate e = {v->rounds, v->count, flagged, failed, 0.0, INFINITY};
+    struct estimate e = {v->rounds, v->count, flagged, failed, 0.0, HUGE_VAL};
     if (v->count == 0)
         return e;
     double *copy = checked(malloc((size_t)v->count * sizeof(*copy)));

@@ -43,12 +43,14 @@ static const char usage[] =
     "  --cache hot|cold   cold: evict the caches before each iteration (hot)\n"
     "  --timeout n    give a case up after n seconds (600)\n"
     "  --wait n       wait up to n seconds for another run on the same core (0)\n"
+    "  --pause-after n   stop after n rounds, to be resumed: two runs can take turns (never)\n"
     "  --resume DIR   go on with an interrupted run, with its options\n";
 
 /* What the command line says; NULL: not given. */
 struct arguments {
     const char *kernels, *grid, *seq_len, *hid_size, *heads, *rounds, *cpu, *seed, *folder;
-    const char *samples, *until, *budget, *cache, *timeout, *wait, *resume, *round, *deadline;
+    const char *samples, *until, *budget, *cache, *timeout, *wait, *resume, *pause, *round,
+        *deadline;
     bool csv, no_ftz, warnings;
     const char *operand[256];
     int operands;
@@ -98,6 +100,7 @@ static const struct option {
     VALUE("--cache", RUN | ROUND, cache),
     VALUE("--timeout", RUN, timeout),
     VALUE("--wait", RUN, wait),
+    VALUE("--pause-after", RUN, pause),
     VALUE("--resume", RUN, resume),
     VALUE("--round", ROUND, round),
     VALUE("--deadline", ROUND, deadline),
@@ -221,8 +224,8 @@ static bool resume_stands_alone(const struct arguments *args, struct err *err)
           args->rounds || args->cpu || args->seed || args->samples || args->until || args->budget ||
           args->cache || args->folder || args->no_ftz))
         return true;
-    return err_set(err, "--resume: the run's options are those it was started with; only --timeout "
-                        "and --wait may be given");
+    return err_set(err, "--resume: the run's options are those it was started with; only "
+                        "--timeout, --wait and --pause-after may be given");
 }
 
 static bool parse_run_options(const struct arguments *args, struct run_options *out,
@@ -237,7 +240,9 @@ static bool parse_run_options(const struct arguments *args, struct run_options *
     if (!resume_stands_alone(args, err) || !parse_grid(args, &out->grid, err) ||
         !parse_settings(args, &out->settings, err) ||
         !parse_seconds(args->timeout, "--timeout", &out->timeout_s, err) ||
-        !parse_seconds(args->wait, "--wait", &out->wait_s, err))
+        !parse_seconds(args->wait, "--wait", &out->wait_s, err) ||
+        (args->pause &&
+         !parse_count(args->pause, "--pause-after", ROUNDS_MAX, &out->pause_after, err)))
         return false;
     out->settings.budget_s = out->grid.budget_s;
     return true;

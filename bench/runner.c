@@ -37,6 +37,7 @@ struct run {
     struct history history;
     struct progress progress;
     double started_ns, busy_ns;
+    int64_t rounds_made; /* in this session */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -238,8 +239,25 @@ static bool after_round(struct run *run, const struct child *child, enum ending 
     return append_failure(run, child->visiting, error, err) && read_back(run, err);
 }
 
+static bool round_is_complete(const struct run *run, int64_t round)
+{
+    for (int64_t i = 0; i < run->plan.count; i++)
+        if (run->plan.visits[i].round == round &&
+            !visit_is_complete(&run->history, i, &run->settings))
+            return false;
+    return true;
+}
+
+static bool is_paused(const struct run *run)
+{
+    return run->options->pause_after > 0 && run->rounds_made >= run->options->pause_after;
+}
+
 static bool run_round(struct run *run, int64_t round, double deadline_ns, struct err *err)
 {
+    if (round_is_complete(run, round) || is_paused(run))
+        return true;
+    run->rounds_made++;
     for (bool again = true; again;) {
         struct child child;
         int status = 0;
@@ -370,7 +388,7 @@ static bool run_all(struct run *run, struct err *err)
     for (int64_t round = 0; round <= planned; round++)
         if (!run_round(run, round, round == 0 ? HUGE_VAL : deadline_ns, err))
             return false;
-    for (bool more = true; more;) {
+    for (bool more = true; more && !is_paused(run);) {
         if (!plan_more(run, &more, err))
             return false;
         if (more && !run_round(run, run->plan.visits[run->plan.count - 1].round, deadline_ns, err))
@@ -402,7 +420,9 @@ static bool conduct(struct run *run, struct err *err)
     const bool ok = run_all(run, err);
     progress_end(&run->progress);
     const bool timed = ok && report(run, err);
-    if (timed)
+    if (timed && is_paused(run))
+        fprintf(stderr, "seqbench: paused; go on with `seqbench run --resume %s`\n", run->folder);
+    else if (timed)
         printf("%s\n", run->folder);
     history_free(&run->history);
     return timed;

@@ -14,6 +14,7 @@ struct run_options {
     const char *resume;       /* NULL, or the folder of a run to go on with */
     int64_t timeout_s;        /* for one visit */
     int64_t wait_s;           /* for another run on the same core */
+    int64_t pause_after;      /* rounds, then stop to be resumed; 0: never */
 };
 
 /* Prints plan.csv, as far as it is known before a run, to stdout. */

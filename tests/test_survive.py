@@ -275,3 +275,20 @@ def test_budget_cuts_planned_rounds_but_the_first(tmp_path):
     visited = {(row["round"], row["seq_len"]) for row in rows(folder / "samples.csv")}
     assert {seq_len for round, seq_len in visited if round == "0"} == set(map(str, range(4, 34)))
     assert len(visited) < 30 * 50
+
+
+def test_two_runs_can_take_turns(tmp_path):
+    out = tmp_path / "out"
+    options = ["-k", "rnn/literal", "-S", "4,5", "-H", "8", "--rounds", "3"]
+    turns = subprocess.run([ROOT / "scripts" / "turns", out, BUILD / "seqbench",
+                            BUILD / "seqbench", *options], capture_output=True, text=True)
+    assert turns.returncode == 0, turns.stderr
+    started = sorted((row["started_utc"], run, row["round"]) for run in "ab"
+                     for row in rows(out / run / "samples.csv"))
+    turn = []
+    for _, run, round in started:
+        if turn[-1:] != [(run, round)]:
+            turn.append((run, round))
+    assert turn == [(run, round) for round in "012" for run in "ab"]
+    for run in "ab":
+        assert_complete(out / run)
