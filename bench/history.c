@@ -142,8 +142,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Sorts the values. 0 of none. */
-static double median(double *values, int64_t count)
+double median(double *values, int64_t count)
 {
     if (count == 0)
         return 0.0;

@@ -24,6 +24,9 @@ bool history_repair(const char *path, struct err *err);
 bool history_read(const char *path, struct history *out, struct err *err);
 void history_free(struct history *history);
 
+/* Sorts the values. 0 of none. */
+double median(double *values, int64_t count);
+
 /* Median of the clock rate and of the sentinel over all good rows; 0 without any. */
 double history_clock_ghz(const struct history *history);
 double history_sentinel_ns(const struct history *history);

@@ -63,18 +63,6 @@ struct bench {
     double busy_ns;                /* of the visit at hand: timed, or warming up */
 };
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double middle(double *values, size_t count)
-{
-    qsort(values, count, sizeof(*values), by_value);
-    return values[count / 2];
-}
-
 /* Median over a few stretches, so that an interrupt or cold lines in one of them do not count. */
 static double sentinel_ns(const struct bench *bench)
 {
@@ -85,7 +73,7 @@ static double sentinel_ns(const struct bench *bench)
             case_run(&bench->sentinel);
         stretch[k] = (monotonic_ns() - start) / SENTINEL_RUNS;
     }
-    return middle(stretch, SENTINEL_STRETCHES);
+    return median(stretch, SENTINEL_STRETCHES);
 }
 
 /* A case without BLAS that stays in L1: where memory happens to lie does not change its time. */
@@ -113,8 +101,8 @@ static void find_baseline(struct bench *bench, const struct history *history)
         sentinel[i] = sentinel_ns(bench);
         clock[i] = noise_clock_ghz();
     }
-    bench->clock_ghz = middle(clock, BASELINE_ROWS);
-    bench->sentinel_ns = middle(sentinel, BASELINE_ROWS);
+    bench->clock_ghz = median(clock, BASELINE_ROWS);
+    bench->sentinel_ns = median(sentinel, BASELINE_ROWS);
 }
 
 /* ---- one sample ---- */
