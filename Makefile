@@ -60,7 +60,7 @@ C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/timer.o
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
-.PHONY: all fuzz planted help deps deps-dev have-deps bench test csv plots answer docs compare aa format format-check clean FORCE
+.PHONY: all fuzz hog planted help deps deps-dev have-deps bench test csv plots answer docs compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -127,6 +127,14 @@ PLANTED_RUN := -k 'rnn/*,lstm/*,transformer/tiled' -S 16,32 -H 32,64 --rounds 40
 planted: all $(BUILD)/tests/planted ## time 5 % more work and compare: does it show?
 	$(Q)out='$(or $(OUT),results/planted/'$$(date -u +%Y%m%dT%H%M%SZ)')' && \
 	    scripts/turns "$$out" $(BUILD)/seqbench $(BUILD)/tests/planted $(PLANTED_RUN) && \
+	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
+
+# A third of all rounds of the second run share their core with a busy loop.
+hog: all ## time the same twice, once with the core kept busy for a third of the time, and compare
+	$(Q)out='$(or $(OUT),results/hog/'$$(date -u +%Y%m%dT%H%M%SZ)')' && \
+	    core='$(or $(CPU),1)' && mkdir -p "$$out" && \
+	    HOG_CORE="$$core" HOG_CALLS="$$out/calls" SEQBENCH=$(BUILD)/seqbench \
+	        scripts/turns "$$out" $(BUILD)/seqbench tests/hogged $(PLANTED_RUN) --cpu "$$core" && \
 	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
 
 test: all $(C_TESTS) ## every test; the last line counts them

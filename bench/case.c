@@ -29,6 +29,14 @@ static int list_scratch(const struct kernel *kernel, struct dims dims,
     return count;
 }
 
+static int list_prepared(const struct kernel *kernel, struct dims dims,
+                         struct tensor out[PREPARED_MAX])
+{
+    const int count = kernel->prepared ? kernel->prepared(dims, out) : 0;
+    assert(count <= PREPARED_MAX);
+    return count;
+}
+
 static int list_tensors(const struct kernel *kernel, struct dims dims,
                         struct tensor out[TENSOR_MAX])
 {
@@ -37,17 +45,20 @@ static int list_tensors(const struct kernel *kernel, struct dims dims,
     return count;
 }
 
+static size_t total_bytes(int count, const struct tensor specs[])
+{
+    size_t bytes = 0;
+    for (int i = 0; i < count; i++)
+        bytes += padded_bytes(&specs[i]) + GUARD_BYTES;
+    return bytes;
+}
+
 size_t case_bytes(const struct kernel *kernel, struct dims dims)
 {
-    struct tensor tensors[TENSOR_MAX], scratch[SCRATCH_MAX];
-    const int tensor_count = list_tensors(kernel, dims, tensors);
-    const int scratch_count = list_scratch(kernel, dims, scratch);
-    size_t bytes = GUARD_BYTES;
-    for (int i = 0; i < tensor_count; i++)
-        bytes += padded_bytes(&tensors[i]) + GUARD_BYTES;
-    for (int i = 0; i < scratch_count; i++)
-        bytes += padded_bytes(&scratch[i]) + GUARD_BYTES;
-    return bytes;
+    struct tensor tensors[TENSOR_MAX], prepared[PREPARED_MAX], scratch[SCRATCH_MAX];
+    return GUARD_BYTES + total_bytes(list_tensors(kernel, dims, tensors), tensors) +
+           total_bytes(list_prepared(kernel, dims, prepared), prepared) +
+           total_bytes(list_scratch(kernel, dims, scratch), scratch);
 }
 
 int64_t case_compulsory_bytes(const struct kernel *kernel, struct dims dims)
@@ -75,11 +86,12 @@ void case_place(const struct kernel *kernel, struct dims dims, const struct aren
                 struct bench_case *out)
 {
     assert(case_bytes(kernel, dims) <= arena->bytes);
-    struct tensor specs[TENSOR_MAX], scratch[SCRATCH_MAX];
+    struct tensor specs[TENSOR_MAX], prepared[PREPARED_MAX], scratch[SCRATCH_MAX];
     *out = (struct bench_case){
         .kernel = kernel,
         .instance.dims = dims,
         .tensor_count = list_tensors(kernel, dims, specs),
+        .prepared_count = list_prepared(kernel, dims, prepared),
         .scratch_count = list_scratch(kernel, dims, scratch),
     };
     unsigned char *at = arena->base + GUARD_BYTES;
@@ -87,6 +99,11 @@ void case_place(const struct kernel *kernel, struct dims dims, const struct aren
     for (int i = 0; i < out->tensor_count; i++) {
         out->tensor[i] = place(specs[i], &at);
         out->instance.t[i] = out->tensor[i].data;
+    }
+    for (int i = 0; i < out->prepared_count; i++) {
+        prepared[i].role = PREPARED;
+        out->prepared[i] = place(prepared[i], &at);
+        out->instance.prepared[i] = out->prepared[i].data;
     }
     for (int i = 0; i < out->scratch_count; i++) {
         scratch[i].role = SCRATCH;
@@ -133,6 +150,20 @@ static void fill_nan(const struct placed *placed)
         placed->data[i] = NAN;
 }
 
+void case_prepare(struct bench_case *bench_case)
+{
+    for (int i = 0; i < bench_case->prepared_count; i++)
+        fill_nan(&bench_case->prepared[i]);
+    if (bench_case->kernel->prepare)
+        bench_case->kernel->prepare(&bench_case->instance);
+}
+
+void case_release(struct bench_case *bench_case)
+{
+    if (bench_case->kernel->release)
+        bench_case->kernel->release(&bench_case->instance);
+}
+
 void case_poison_outputs(struct bench_case *bench_case)
 {
     for (int i = 0; i < bench_case->tensor_count; i++)
@@ -161,15 +192,20 @@ static bool guard_intact(const struct placed *placed)
     return true;
 }
 
-const char *case_broken_guard(const struct bench_case *bench_case)
+static const char *broken_of(int count, const struct placed placed[])
 {
-    for (int i = 0; i < bench_case->tensor_count; i++)
-        if (!guard_intact(&bench_case->tensor[i]))
-            return bench_case->tensor[i].spec.name;
-    for (int i = 0; i < bench_case->scratch_count; i++)
-        if (!guard_intact(&bench_case->scratch[i]))
-            return bench_case->scratch[i].spec.name;
+    for (int i = 0; i < count; i++)
+        if (!guard_intact(&placed[i]))
+            return placed[i].spec.name;
     return NULL;
+}
+
+const char *case_broken_guard(const struct bench_case *c)
+{
+    const char *broken = broken_of(c->tensor_count, c->tensor);
+    if (!broken)
+        broken = broken_of(c->prepared_count, c->prepared);
+    return broken ? broken : broken_of(c->scratch_count, c->scratch);
 }
 
 void case_run(const struct bench_case *bench_case)

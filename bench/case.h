@@ -1,6 +1,6 @@
 /*
- * case.h - a case (kernel and sizes) laid out in memory: tensors and scratch in one arena, each
- * 64-byte aligned between guard zones.
+ * case.h - a case (kernel and sizes) laid out in memory: tensors, prepared arrays and scratch in
+ * one arena, each 64-byte aligned between guard zones.
  */
 #ifndef SEQBENCH_CASE_H
 #define SEQBENCH_CASE_H
@@ -16,8 +16,8 @@ struct placed {
 struct bench_case {
     const struct kernel *kernel;
     struct instance instance;
-    int tensor_count, scratch_count;
-    struct placed tensor[TENSOR_MAX], scratch[SCRATCH_MAX];
+    int tensor_count, prepared_count, scratch_count;
+    struct placed tensor[TENSOR_MAX], prepared[PREPARED_MAX], scratch[SCRATCH_MAX];
 };
 
 int64_t tensor_elements(const struct tensor *tensor);
@@ -34,6 +34,10 @@ void case_place(const struct kernel *kernel, struct dims dims, const struct aren
 
 /* Draws inputs and parameters; the same seed gives the same values for every variant. */
 void case_draw(struct bench_case *bench_case, uint64_t seed);
+
+/* Once the parameters are there and before the first run. case_release gives back what it took. */
+void case_prepare(struct bench_case *bench_case);
+void case_release(struct bench_case *bench_case);
 
 /* Fills outputs with NaN; the second one scratch too. */
 void case_poison_outputs(struct bench_case *bench_case);

@@ -99,9 +99,10 @@ static void compare_with_rerun(struct bench_case *c, struct verdict *verdict)
 
 struct verdict check_case(struct bench_case *c)
 {
-    struct verdict verdict = {.error = 0.0, .bound = c->kernel->layer->tolerance};
+    struct verdict verdict = {.error = 0.0, .bound = kernel_tolerance(c->kernel)};
     double *wide[TENSOR_MAX] = {NULL};
     case_draw(c, 1);
+    case_prepare(c);
     case_poison(c);
     for (int i = 0; i < c->tensor_count; i++)
         wide[i] = widen(&c->tensor[i]);
@@ -118,6 +119,7 @@ struct verdict check_case(struct bench_case *c)
     }
     if (!verdict.complaint)
         compare_with_rerun(c, &verdict);
+    case_release(c);
     return verdict;
 }
 
@@ -165,8 +167,11 @@ static bool check_kernel(const struct kernel *kernel, FILE *text, FILE *csv, boo
 {
     struct bench_case worst_case = {0};
     struct verdict worst = {.error = -1.0};
+    int checked = 0;
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
         const struct dims dims = fit(kernel->layer, shapes[i]);
+        if (kernel_refuses(kernel, dims))
+            continue;
         struct arena arena;
         if (!arena_map(case_bytes(kernel, dims), &arena, err))
             return false;
@@ -176,11 +181,13 @@ static bool check_kernel(const struct kernel *kernel, FILE *text, FILE *csv, boo
         arena_unmap(&arena);
         if (csv)
             report_row(csv, &c, &verdict);
-        if (i == 0 || worse(&verdict, &worst)) {
+        if (checked++ == 0 || worse(&verdict, &worst)) {
             worst = verdict;
             worst_case = c;
         }
     }
+    if (checked == 0)
+        return err_set(err, "%s: supports none of the shapes of the check", kernel->name);
     if (text)
         report_line(text, &worst_case, &worst);
     *passed = verdict_passed(&worst);

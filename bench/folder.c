@@ -14,6 +14,7 @@
 #include "check.h"
 #include "grid.h"
 #include "npy.h"
+#include "registry.h"
 
 /* Any kernel of the layer tells what the layer is; NULL: unknown. */
 static const struct layer *find_layer(const char *name)
@@ -161,14 +162,14 @@ static bool load_tensor(const char *folder, const struct tensor *spec, float *ou
 }
 
 /* Loads everything but the outputs, runs, and compares the outputs with their files. */
-static bool verify_kernel(const char *folder, const struct bench_case *c, struct verdict *verdict,
+static bool verify_kernel(const char *folder, struct bench_case *c, struct verdict *verdict,
                           struct err *err)
 {
     for (int i = 0; i < c->tensor_count; i++)
         if (!load_tensor(folder, &c->tensor[i].spec, c->tensor[i].data, err))
             return false;
-    struct bench_case mutable_case = *c;
-    case_poison(&mutable_case);
+    case_prepare(c);
+    case_poison(c);
     case_run(c);
     for (int i = 0; i < c->tensor_count; i++) {
         const struct tensor *spec = &c->tensor[i].spec;
@@ -203,8 +204,9 @@ static bool verify_variant(const char *folder, const struct kernel *kernel, stru
         return false;
     struct bench_case c;
     case_place(kernel, dims, &arena, &c);
-    struct verdict verdict = {.error = 0.0, .bound = kernel->layer->tolerance};
+    struct verdict verdict = {.error = 0.0, .bound = kernel_tolerance(kernel)};
     const bool ok = verify_kernel(folder, &c, &verdict, err);
+    case_release(&c);
     arena_unmap(&arena);
     if (!ok)
         return false;
@@ -301,10 +303,12 @@ bool folder_dump(const struct kernel *kernel, struct dims dims, uint64_t seed, c
     struct bench_case c;
     case_place(kernel, dims, &arena, &c);
     case_draw(&c, seed);
+    case_prepare(&c);
     case_run(&c);
     const bool ok = write_tensors(&c, path, err);
     if (!ok)
         remove_folder(&c, path);
+    case_release(&c);
     arena_unmap(&arena);
     return ok;
 }

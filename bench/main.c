@@ -252,15 +252,10 @@ static bool command_list(const struct arguments *args, struct err *err)
 {
     (void)err;
     if (args->csv)
-        puts("kernel,kind,layer,variant,equation,method");
-    for (int i = 0; kernels[i]; i++) {
-        const struct kernel *k = kernels[i];
-        if (args->csv)
-            printf("%s,%s,%.*s,%s,\"%s\",\"%s\"\n", k->name, kernel_kind(k), kernel_layer_length(k),
-                   k->name, kernel_variant(k), k->layer->equation, k->method);
-        else
-            printf("%-22s %s\n%-22s   %s\n", k->name, k->layer->equation, "", k->method);
-    }
+        kernels_write_csv("*", stdout);
+    for (int i = 0; kernels[i] && !args->csv; i++)
+        printf("%-22s %s\n%-22s   %s\n", kernels[i]->name, kernels[i]->layer->equation, "",
+               kernels[i]->method);
     return true;
 }
 
@@ -305,9 +300,10 @@ static bool command_dump(const struct arguments *args, struct err *err)
         return false;
     if (!args->heads)
         d.A = kernel->layer->has_heads ? default_heads(d.H) : 1;
-    if (d.H % d.A != 0)
-        return err_set(err, "%s H=%" PRId64 ": not divisible by heads=%" PRId64, kernel->name, d.H,
-                       d.A);
+    const char *reason = kernel_refuses(kernel, d);
+    if (reason)
+        return err_set(err, "%s S=%" PRId64 " H=%" PRId64 " heads=%" PRId64 ": %s", kernel->name,
+                       d.S, d.H, d.A, reason);
     return folder_dump(kernel, d, seed, args->folder, err);
 }
 

@@ -31,7 +31,25 @@ static void append_own_cells(const struct kernel *kernel, int64_t last_level_byt
         append(plan, (struct visit){.kernel = kernel, .dims = cells[i]});
 }
 
-static bool append_grid_cells(const struct kernel *kernel, const struct grid *grid,
+/* One HidSize and head count: every SeqLen that the kernel supports; a note on the first other. */
+static void append_supported(const struct kernel *kernel, int64_t H, int64_t A,
+                             const struct sizes *seq_len, FILE *notes, struct plan *plan)
+{
+    const char *noted = NULL;
+    for (int s = 0; s < seq_len->count; s++) {
+        const struct dims d = {seq_len->v[s], H, A};
+        const char *reason = kernel_refuses(kernel, d);
+        if (!reason)
+            append(plan, (struct visit){kernel, d, 0, 0});
+        else if (notes && reason != noted)
+            fprintf(notes,
+                    "seqbench: %s S=%" PRId64 " H=%" PRId64 " heads=%" PRId64 ": left out: %s\n",
+                    kernel->name, d.S, H, A, reason);
+        noted = reason;
+    }
+}
+
+static bool append_grid_cells(const struct kernel *kernel, const struct grid *grid, FILE *notes,
                               struct plan *plan, struct err *err)
 {
     static const struct sizes one = {1, {1}};
@@ -48,8 +66,7 @@ static bool append_grid_cells(const struct kernel *kernel, const struct grid *gr
             if (H % A != 0)
                 return err_set(err, "%s H=%" PRId64 ": not divisible by heads=%" PRId64,
                                kernel->name, H, A);
-            for (int s = 0; s < seq_len->count; s++)
-                append(plan, (struct visit){kernel, {seq_len->v[s], H, A}, 0, 0});
+            append_supported(kernel, H, A, seq_len, notes, plan);
         }
     }
     return true;
@@ -95,7 +112,7 @@ void plan_add_round(struct plan *plan, const struct visit *cases, int64_t count,
 }
 
 bool plan_make(const struct grid *grid, const char *globs, int64_t last_level_bytes, uint64_t seed,
-               struct plan *out, struct err *err)
+               FILE *notes, struct plan *out, struct err *err)
 {
     struct plan cases = {NULL, 0};
     *out = cases;
@@ -104,11 +121,13 @@ bool plan_make(const struct grid *grid, const char *globs, int64_t last_level_by
             continue;
         if (kernels[i]->layer->cells == CELLS_OWN) {
             append_own_cells(kernels[i], last_level_bytes, &cases);
-        } else if (!append_grid_cells(kernels[i], grid, &cases, err)) {
+        } else if (!append_grid_cells(kernels[i], grid, notes, &cases, err)) {
             plan_free(&cases);
             return false;
         }
     }
+    if (cases.count == 0)
+        return err_set(err, "none of these kernels supports a cell of this grid");
     for (int64_t round = 0; round < grid->rounds; round++)
         plan_add_round(out, cases.visits, cases.count, seed);
     plan_free(&cases);

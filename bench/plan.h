@@ -23,11 +23,13 @@ struct plan {
 bool same_case(const struct visit *a, const struct visit *b);
 
 /*
- * Every case of the grid for the kernels that match, shuffled anew in each round.
- * Fails when a HidSize is not divisible by a head count, naming both.
+ * Every case of the grid for the kernels that match, shuffled anew in each round. Cells that a
+ * kernel does not support are left out; notes says so with the reason, a line per kernel and
+ * HidSize (NULL: nowhere). Fails when a HidSize is not divisible by a head count, naming both, and
+ * when no case is left.
  */
 bool plan_make(const struct grid *grid, const char *globs, int64_t last_level_bytes, uint64_t seed,
-               struct plan *out, struct err *err);
+               FILE *notes, struct plan *out, struct err *err);
 
 void plan_write(const struct plan *plan, FILE *file);
 bool plan_read(const char *path, struct plan *out, struct err *err);

@@ -2,6 +2,8 @@
 #ifndef SEQBENCH_REGISTRY_H
 #define SEQBENCH_REGISTRY_H
 
+#include <stdio.h>
+
 #include "err.h"
 #include "seqbench.h"
 
@@ -10,11 +12,24 @@ const struct kernel *kernel_find(const char *name);
 /* Whether a name matches one of several globs with commas between. */
 bool kernel_matches(const struct kernel *kernel, const char *globs);
 
+/* kernels.csv: a row per kernel that matches; see results/README.md. */
+void kernels_write_csv(const char *globs, FILE *csv);
+
 /* Every glob must match a kernel. */
 bool globs_check(const char *globs, struct err *err);
 
 /* "layer", "part" or "roof". */
 const char *kernel_kind(const struct kernel *kernel);
+
+/* What one run of this variant costs, and how far its outputs may be off. */
+struct cost kernel_cost(const struct kernel *kernel, struct dims d);
+double kernel_tolerance(const struct kernel *kernel);
+
+/* Why the layer does not support a shape; NULL: it does. */
+const char *kernel_refuses(const struct kernel *kernel, struct dims d);
+
+/* "openblas", "packed" or "onednn". */
+const char *kernel_engine(const struct kernel *kernel);
 
 /* "lstm" of lstm/hoisted and of lstm.gates: its length within kernel->name. */
 int kernel_layer_length(const struct kernel *kernel);

@@ -85,6 +85,7 @@ static bool open_sentinel(struct bench *bench, struct err *err)
         return false;
     case_place(kernel, dims, &bench->sentinel_arena, &bench->sentinel);
     case_draw(&bench->sentinel, 1);
+    case_prepare(&bench->sentinel);
     return true;
 }
 
@@ -264,29 +265,26 @@ static bool append_sample(const struct bench *bench, struct sample *sample,
  * long a run is and what the output should be. A run of own_warm_up_ns or more is a sample itself;
  * a shorter one is followed by warm-up and several samples.
  */
-static bool visit_case(struct bench *bench, const struct visit *visit, struct progress_of_visit p,
-                       struct err *err)
+static bool sample_case(struct bench *bench, const struct visit *visit, struct bench_case *c,
+                        struct progress_of_visit p, struct err *err)
 {
-    struct bench_case c;
     struct sample sample = {.visit = *visit, .index = p.rows, .cold = bench->settings->cold};
-    case_place(visit->kernel, visit->dims, &bench->arena, &c);
-    case_draw(&c, bench->settings->seed);
-    case_poison_outputs(&c);
-    bool timed = take_sample(bench, &c, 1, &sample);
-    const uint64_t checked = timed ? output_examine(&c).checksum : 0;
+    case_poison_outputs(c);
+    bool timed = take_sample(bench, c, 1, &sample);
+    const uint64_t checked = timed ? output_examine(c).checksum : 0;
     const bool first_counts = timed && (sample.wall_ns >= own_warm_up_ns || bench->settings->cold);
     if (first_counts) {
-        judge_sample(bench, &c, checked, &sample);
+        judge_sample(bench, c, checked, &sample);
         if (!append_sample(bench, &sample, &p, err))
             return false;
     }
-    double run_ns = timed && !first_counts ? warm_up(bench, &c) : sample.wall_ns;
+    double run_ns = timed && !first_counts ? warm_up(bench, c) : sample.wall_ns;
     while (timed && !is_complete(&p, bench->settings)) {
-        timed = bench->settings->cold ? take_sample(bench, &c, 1, &sample)
-                                      : take_long_sample(bench, &c, &run_ns, &sample);
+        timed = bench->settings->cold ? take_sample(bench, c, 1, &sample)
+                                      : take_long_sample(bench, c, &run_ns, &sample);
         if (!timed)
             break;
-        judge_sample(bench, &c, checked, &sample);
+        judge_sample(bench, c, checked, &sample);
         if (!append_sample(bench, &sample, &p, err))
             return false;
     }
@@ -294,6 +292,18 @@ static bool visit_case(struct bench *bench, const struct visit *visit, struct pr
         return true;
     sample.error = "Google Benchmark returned no result";
     return samples_append(bench->fd, &sample, err);
+}
+
+static bool visit_case(struct bench *bench, const struct visit *visit, struct progress_of_visit p,
+                       struct err *err)
+{
+    struct bench_case c;
+    case_place(visit->kernel, visit->dims, &bench->arena, &c);
+    case_draw(&c, bench->settings->seed);
+    case_prepare(&c);
+    const bool ok = sample_case(bench, visit, &c, p, err);
+    case_release(&c);
+    return ok;
 }
 
 /* ---- the round ---- */

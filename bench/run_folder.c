@@ -1,4 +1,4 @@
-/* run_folder.c - plan.csv, host.json, topology.xml and checks.csv of a run. */
+/* run_folder.c - the files of a run beside samples.csv. */
 #include "run_folder.h"
 
 #include <cjson/cJSON.h>
@@ -12,13 +12,14 @@
 
 #include "check.h"
 #include "host.h"
+#include "registry.h"
 #include "samples.h"
 
-enum { FILES = 5 };
+enum { FILES = 6 };
 
 /* In the order in which they are made. */
-static const char *const files[FILES] = {"plan.csv", "host.json", "topology.xml", "checks.csv",
-                                         "samples.csv"};
+static const char *const files[FILES] = {"plan.csv",    "host.json",  "topology.xml",
+                                         "kernels.csv", "checks.csv", "samples.csv"};
 
 void run_folder_path(const char *folder, const char *name, char out[PATH_MAX])
 {
@@ -150,6 +151,14 @@ static bool write_checks(const char *globs, const char *path, struct err *err)
     return false;
 }
 
+static bool write_kernels(const char *globs, const char *path, struct err *err)
+{
+    FILE *file = fopen(path, "wx");
+    if (file)
+        kernels_write_csv(globs, file);
+    return close_file(file, path, err);
+}
+
 static bool write_files(const struct run_options *options, const struct plan *plan,
                         hwloc_topology_t topology, const char *folder, struct err *err)
 {
@@ -158,7 +167,8 @@ static bool write_files(const struct run_options *options, const struct plan *pl
         run_folder_path(folder, files[i], path[i]);
     return write_plan(plan, path[0], err) && write_host(options, topology, path[1], err) &&
            host_write_topology(topology, path[2], err) &&
-           write_checks(options->globs, path[3], err) && samples_create(path[4], err);
+           write_kernels(options->globs, path[3], err) &&
+           write_checks(options->globs, path[4], err) && samples_create(path[5], err);
 }
 
 static void remove_files(const char *folder)

@@ -16,7 +16,7 @@ void run_folder_name(const struct run_options *options, char out[PATH_MAX]);
 void run_folder_path(const char *folder, const char *name, char out[PATH_MAX]);
 
 /*
- * Creates the folder, which must be new, with plan.csv, host.json, topology.xml, checks.csv and an
+ * Creates the folder, which must be new, with every file of a run but an
  * empty samples.csv; or nothing at all. Fails with status 1 when a kernel fails its check.
  */
 bool run_folder_create(const struct run_options *options, const struct plan *plan,

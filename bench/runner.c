@@ -448,7 +448,7 @@ static bool make_plan(const struct run_options *options, hwloc_topology_t topolo
 {
     return pin_choose(topology, options->settings.cpu, cpu, err) &&
            plan_make(&options->grid, options->globs, pin_last_level_bytes(topology, *cpu),
-                     options->settings.seed, plan, err);
+                     options->settings.seed, stderr, plan, err);
 }
 
 static bool run_new(const struct run_options *given, hwloc_topology_t topology, struct err *err)

@@ -87,7 +87,7 @@ static void write_header(FILE *out)
 static void write_row(FILE *out, const struct sample *s)
 {
     const struct visit *v = &s->visit;
-    const struct cost cost = v->kernel->layer->cost(v->dims);
+    const struct cost cost = kernel_cost(v->kernel, v->dims);
     char text[TEXT_MAX];
 #define COLUMN(name, ...) (fprintf(out, __VA_ARGS__), fputc(',', out));
     IDENTITY_COLUMNS(COLUMN)

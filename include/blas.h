@@ -3,7 +3,6 @@
  *
  * A linear map is stored W[out][in], as torch.nn.Linear stores it. Products with one row go to
  * sgemv: OpenBLAS's sgemm does not forward them and packs both operands at every call.
- * Every product adds its multiply-adds to blas_multiply_adds, which a test compares with cost().
  */
 #ifndef SEQBENCH_BLAS_H
 #define SEQBENCH_BLAS_H
@@ -12,13 +11,13 @@
 #include <stdint.h>
 #include <string.h>
 
-extern int64_t blas_multiply_adds;
+#include "seqbench.h"
 
 /* y[m] = W[m,n] x[n] + beta y */
 static inline void blas_sgemv(int64_t m, int64_t n, const float *W, int64_t ldw, const float *x,
                               float beta, float *y)
 {
-    blas_multiply_adds += m * n;
+    multiply_adds_done += m * n;
     cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)m, (int)n, 1.0f, W, (int)ldw, x, 1, beta, y, 1);
 }
 
@@ -27,7 +26,7 @@ static inline void blas_sgemm_nt(int64_t m, int64_t n, int64_t k, float alpha, c
                                  int64_t lda, const float *B, int64_t ldb, float beta, float *C,
                                  int64_t ldc)
 {
-    blas_multiply_adds += m * n * k;
+    multiply_adds_done += m * n * k;
     if (m == 1)
         cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)n, (int)k, alpha, B, (int)ldb, A, 1, beta, C,
                     1);
@@ -40,7 +39,7 @@ static inline void blas_sgemm_nt(int64_t m, int64_t n, int64_t k, float alpha, c
 static inline void blas_sgemm_nn(int64_t m, int64_t n, int64_t k, const float *A, int64_t lda,
                                  const float *B, int64_t ldb, float *C, int64_t ldc)
 {
-    blas_multiply_adds += m * n * k;
+    multiply_adds_done += m * n * k;
     if (m == 1)
         cblas_sgemv(CblasRowMajor, CblasTrans, (int)k, (int)n, 1.0f, B, (int)ldb, A, 1, 0.0f, C, 1);
     else

@@ -16,9 +16,9 @@ struct dims {
     int64_t S, H, A;
 };
 
-enum role { INPUT, PARAMETER, OUTPUT, SCRATCH };
+enum role { INPUT, PARAMETER, OUTPUT, PREPARED, SCRATCH };
 
-enum { RANK_MAX = 3, TENSOR_MAX = 16, SCRATCH_MAX = 8, OWN_CELLS_MAX = 32 };
+enum { RANK_MAX = 3, TENSOR_MAX = 16, PREPARED_MAX = 8, SCRATCH_MAX = 12, OWN_CELLS_MAX = 32 };
 
 /*
  * One float32 array, row-major. Inputs and parameters are drawn uniformly from
@@ -36,8 +36,15 @@ struct cost {
     int64_t multiply_adds; /* in matrix products; accumulators start from the bias */
     int64_t elementwise;   /* 1 per add, subtract, multiply, divide, max, compare */
     int64_t exps, sigmoids, tanhs, rsqrts;
+    int64_t sequential; /* of 2 multiply_adds + elementwise: those that wait for the last step */
     int64_t streamed_bytes; /* weights that the sequential part walks through again at each step */
 };
+
+/* Every matrix product adds its multiply-adds here; a test compares the sum with cost(). */
+extern int64_t multiply_adds_done;
+
+/* Whose code the matrix products are. */
+enum engine { OPENBLAS, PACKED, ONEDNN, ENGINES };
 
 /* Which cells of the SeqLen x HidSize grid a layer is timed at. */
 enum cells {
@@ -51,9 +58,14 @@ struct layer {
     const char *equation; /* one line */
     enum cells cells;
     bool has_heads;
+    bool one_token; /* a run makes one token, whatever S is; else S tokens */
+    /* NULL: every shape whose H is divisible by A. Why a shape is not supported, or NULL. */
+    const char *(*refuses)(struct dims d);
     /* Lists inputs, parameters and outputs; returns how many. */
     int (*tensors)(struct dims d, struct tensor out[TENSOR_MAX]);
     struct cost (*cost)(struct dims d);
+    /* Floats carried from one token to the next. NULL: the layer sees the whole sequence. */
+    int64_t (*state)(struct dims d);
     /* Plain loops in double over the tensors in the order listed; shares no code with any run. */
     void (*reference)(struct dims d, double *const t[]);
     /* Largest allowed max|y - reference| / max(1, max|reference|) of an output. */
@@ -62,22 +74,37 @@ struct layer {
     int (*own_cells)(int64_t last_level_bytes, struct dims out[OWN_CELLS_MAX]);
 };
 
-/* The arrays of one case: t[] in the order of layer->tensors, scratch[] in that of kernel->scratch.
+/* The arrays of one case, in the order in which layer->tensors and the kernel's functions list
+ * them.
  */
 struct instance {
     struct dims dims;
     float *t[TENSOR_MAX];
+    float *prepared[PREPARED_MAX];
     float *scratch[SCRATCH_MAX];
+    void *handle; /* what prepare made with a library, or NULL */
 };
 
 struct kernel {
     const char *name;   /* "lstm/hoisted" or "lstm.gates" */
     const char *method; /* what this variant does differently, one line */
     const struct layer *layer;
+    enum engine engine;
+    /* Where this variant does other work or is less exact than the layer says. NULL, 0: as it says.
+     */
+    struct cost (*cost)(struct dims d);
+    double tolerance;
+    /* Lists the arrays that prepare makes of the parameters; run only reads them. NULL: none. */
+    int (*prepared)(struct dims d, struct tensor out[PREPARED_MAX]);
+    /* Not timed, once after the parameters are there: packs weights, sets up a library. */
+    void (*prepare)(struct instance *in);
+    /* Gives back in->handle. */
+    void (*release)(struct instance *in);
     /* Lists the buffers that run may overwrite; returns how many. NULL: none. */
     int (*scratch)(struct dims d, struct tensor out[SCRATCH_MAX]);
     /*
-     * The timed region, all of it. Reads inputs and parameters, writes every output. It expects
+     * The timed region, all of it. Reads inputs, parameters and what prepare made, writes every
+     * output. It expects
      * nothing of outputs and scratch, so running it again gives the same bits. It does not
      * allocate, print or look at the clock.
      */

@@ -1,8 +1,7 @@
 /* registry.c - kernels.def as declarations and as a table. */
-#include "blas.h"
 #include "seqbench.h"
 
-int64_t blas_multiply_adds;
+int64_t multiply_adds_done;
 
 #define KERNEL(symbol) extern const struct kernel symbol;
 #include "kernels.def"

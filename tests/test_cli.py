@@ -205,7 +205,7 @@ def test_dump_refuses(seqbench, tmp_path):
     refused(seqbench("dump", "-k", "lstm/fused", *shape), "needs -k, -S, -H and -o")
     refused(seqbench("dump", "-k", "lstm/fused", "-S", "3,4", "-H", 64, "-o", new), "-S: '3,4'")
     refused(seqbench("dump", "-k", "transformer/full", *shape, "--heads", 5, "-o", new),
-            "H=64", "not divisible by heads=5")
+            "H=64", "heads=5", "not divisible")
     refused(seqbench("dump", "-k", "transformer/full", "-S", 1048576, "-H", 32768, "-o", new),
             "MiB of memory", "are available")
     assert not new.exists()

@@ -143,7 +143,7 @@ static struct plan make_plan(const char *globs, const char *grid_text, uint64_t 
     struct err err;
     struct plan plan;
     assert_true(grid_parse(grid_text, "g", &grid, &err));
-    assert_true(plan_make(&grid, globs, 1 << 20, seed, &plan, &err));
+    assert_true(plan_make(&grid, globs, 1 << 20, seed, NULL, &plan, &err));
     return plan;
 }
 
@@ -221,9 +221,9 @@ static void heads_are_for_layers_that_have_them(void **state)
     struct grid grid;
     struct err err = {0};
     assert_true(grid_parse("S 16\nH 64,96\nheads 5\n", "g", &grid, &err));
-    assert_false(plan_make(&grid, "transformer/full", 0, 1, &plan, &err));
+    assert_false(plan_make(&grid, "transformer/full", 0, 1, NULL, &plan, &err));
     assert_non_null(strstr(err.text, "H=64: not divisible by heads=5"));
-    assert_true(plan_make(&grid, "rnn/*", 0, 1, &plan, &err));
+    assert_true(plan_make(&grid, "rnn/*", 0, 1, NULL, &plan, &err));
     plan_free(&plan);
 }
 

@@ -41,10 +41,10 @@ def rows(path):
 
 def test_run_writes_its_files(run_dir):
     assert sorted(path.name for path in run_dir.iterdir()) == [
-        "checks.csv", "host.json", "plan.csv", "samples.csv", "topology.xml"]
+        "checks.csv", "host.json", "kernels.csv", "plan.csv", "samples.csv", "topology.xml"]
 
 
-@pytest.mark.parametrize("name", ["samples.csv", "plan.csv", "checks.csv"])
+@pytest.mark.parametrize("name", ["samples.csv", "plan.csv", "kernels.csv", "checks.csv"])
 def test_files_are_as_the_dictionary_says(run_dir, name):
     runs.validate(run_dir / name, README)
 
@@ -59,7 +59,14 @@ def test_every_planned_visit_has_samples_in_order(run_dir):
         if not visited or visited[-1] != key:
             visited.append(key)
     assert visited == [[row[name] for name in keys] for row in plan]
-    assert len(plan) == 2 * (7 * 4 + 3 * 2 + 7 * 4 + 2)
+    cells = {row["kernel"]: set() for row in rows(run_dir / "kernels.csv")}
+    for row in plan:
+        cells[row["kernel"]].add((row["seq_len"], row["hid_size"]))
+    assert len(plan) == 2 * sum(map(len, cells.values()))
+    grid = {(seq_len, hid_size) for seq_len in "49" for hid_size in ("8", "16")}
+    assert cells["lstm/fused"] == cells["transformer.softmax"] == grid
+    assert cells["rnn.step"] == {("1", "8"), ("1", "16")}
+    assert all(cells.values())
     identities = {tuple(row[name] for name in keys + ["sample"]) for row in samples}
     assert len(identities) == len(samples)
 

@@ -33,6 +33,7 @@ static struct cost cost(struct dims d)
     return (struct cost){.multiply_adds = 8 * d.H * d.H,
                          .sigmoids = 3 * d.H,
                          .tanhs = d.H,
+                         .sequential = 8 * d.H * d.H,
                          .streamed_bytes = 4 * d.H * d.H * 4};
 }
 

@@ -37,8 +37,14 @@ static struct cost cost(struct dims d)
         .elementwise = 4 * SH,
         .sigmoids = 3 * SH,
         .tanhs = 2 * SH,
+        .sequential = 8 * SH * d.H + 4 * SH,
         .streamed_bytes = 4 * SH * d.H * 4,
     };
+}
+
+static int64_t state(struct dims d)
+{
+    return 2 * d.H;
 }
 
 static double logistic(double x)
@@ -77,6 +83,7 @@ const struct layer lstm_layer = {
     .cells = CELLS_GRID,
     .tensors = tensors,
     .cost = cost,
+    .state = state,
     .reference = reference,
     .tolerance = 5e-6,
 };

@@ -30,8 +30,14 @@ static struct cost cost(struct dims d)
     return (struct cost){
         .multiply_adds = 2 * d.S * d.H * d.H,
         .tanhs = d.S * d.H,
+        .sequential = 2 * d.S * d.H * d.H,
         .streamed_bytes = d.S * d.H * d.H * 4,
     };
+}
+
+static int64_t state(struct dims d)
+{
+    return d.H;
 }
 
 static void reference(struct dims d, double *const t[])
@@ -56,6 +62,7 @@ const struct layer rnn_layer = {
     .cells = CELLS_GRID,
     .tensors = tensors,
     .cost = cost,
+    .state = state,
     .reference = reference,
     .tolerance = 5e-6,
 };

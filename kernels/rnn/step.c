@@ -31,7 +31,11 @@ static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 static struct cost cost(struct dims d)
 {
     return (struct cost){
-        .multiply_adds = 2 * d.H * d.H, .tanhs = d.H, .streamed_bytes = d.H * d.H * 4};
+        .multiply_adds = 2 * d.H * d.H,
+        .tanhs = d.H,
+        .sequential = 2 * d.H * d.H,
+        .streamed_bytes = d.H * d.H * 4,
+    };
 }
 
 static void reference(struct dims d, double *const t[])

@@ -37,7 +37,7 @@ static void fuzz_grid(const char *text, size_t size)
     if (!grid_parse(text, "g", &grid, &err))
         return;
     grid.rounds = 1;
-    if (plan_make(&grid, "rnn/literal,transformer/full,rnn.step", 1 << 20, 1, &plan, &err))
+    if (plan_make(&grid, "rnn/literal,transformer/full,rnn.step", 1 << 20, 1, NULL, &plan, &err))
         plan_free(&plan);
 }
 
