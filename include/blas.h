@@ -21,6 +21,21 @@ static inline void blas_sgemv(int64_t m, int64_t n, const float *W, int64_t ldw,
     cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)m, (int)n, 1.0f, W, (int)ldw, x, 1, beta, y, 1);
 }
 
+/*
+ * y[m] += W[m,n] x[n], one sgemv per panel of rows (256 KiB), from the first panel to the last or
+ * back. In turns, a walk begins with what the walk before left in cache.
+ */
+static inline void blas_sgemv_panels(int64_t m, int64_t n, const float *W, const float *x,
+                                     bool backward, float *y)
+{
+    const int64_t panel_floats = 65536, fit = panel_floats / n, rows = fit > 16 ? fit : 16;
+    const int64_t panels = (m + rows - 1) / rows;
+    for (int64_t p = 0; p < panels; p++) {
+        const int64_t first = (backward ? panels - 1 - p : p) * rows;
+        blas_sgemv(m - first < rows ? m - first : rows, n, W + first * n, n, x, 1.0f, y + first);
+    }
+}
+
 /* C[m,n] = alpha A[m,k] B[n,k]^T + beta C */
 static inline void blas_sgemm_nt(int64_t m, int64_t n, int64_t k, float alpha, const float *A,
                                  int64_t lda, const float *B, int64_t ldb, float beta, float *C,

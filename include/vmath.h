@@ -51,6 +51,15 @@ static inline void v_store_head(float *p, vfloat v, int64_t n)
     memcpy(p, &v, (size_t)n * sizeof(float));
 }
 
+/* As many lanes as are left: all of them, fewer, or none. */
+static inline void v_store_some(float *p, vfloat v, int64_t left)
+{
+    if (left >= VMATH_LANES)
+        v_store(p, v);
+    else if (left > 0)
+        v_store_head(p, v, left);
+}
+
 static inline vfloat v_select(vint mask, vfloat yes, vfloat no)
 {
     return (vfloat)((mask & (vint)yes) | (~mask & (vint)no));
@@ -97,6 +106,17 @@ static inline vfloat v_exp(vfloat x)
     const vfloat e = v_expm1_small(r) + 1.0f;
     const vint half = n >> 1; /* two factors: 2^n alone leaves the exponent range at both ends */
     return e * (vfloat)((half + 127) << 23) * (vfloat)((n - half + 127) << 23);
+}
+
+/* e^x for x <= 0 or NaN, in fewer operations: below the smallest normal number it gives 0. */
+static inline vfloat v_exp_nonpositive(vfloat x)
+{
+    const float smallest = -87.0f;
+    const vint is_small = x < smallest;
+    vint n;
+    const vfloat r = v_reduce(v_select(is_small, smallest - (vfloat){0}, x), &n);
+    const vfloat e = (v_expm1_small(r) + 1.0f) * (vfloat)((n + 127) << 23);
+    return v_select(is_small, (vfloat){0}, e);
 }
 
 /* Two-sided, so that neither end loses its small values: e^-|x| never overflows. */
@@ -197,6 +217,24 @@ static inline void vmath_softmax(int64_t n, const float *x, float *y)
     const float scale = 1.0f / vmath_sum_lanes(sum);
     for (i = 0; i < n; i++)
         y[i] *= scale;
+}
+
+/* y = e^(x - shift), one row whose values are at most shift; returns the sum. y may be x. */
+static inline float vmath_exp_below(int64_t n, const float *x, float shift, float *y)
+{
+    vfloat sum = {0};
+    int64_t i = 0;
+    for (; i + VMATH_LANES <= n; i += VMATH_LANES) {
+        const vfloat e = v_exp_nonpositive(v_load(x + i) - shift);
+        v_store(y + i, e);
+        sum += e;
+    }
+    if (i < n) {
+        const vfloat e = v_exp_nonpositive(v_load_head(x + i, n - i, -INFINITY) - shift);
+        v_store_head(y + i, e, n - i);
+        sum += e;
+    }
+    return vmath_sum_lanes(sum);
 }
 
 /* y = gain (x - mean) / sqrt(variance + epsilon) + bias, one row, two passes. y may be x. */

@@ -69,6 +69,38 @@ static void exp_within_4_ulp(void **state)
     test_function(vmath_exp, exact_exp);
 }
 
+/* Of a row whose largest value is its shift: every x <= 0, and what is too small for a normal. */
+static void exp_below_within_4_ulp(void **state)
+{
+    (void)state;
+    enum { N = 4099, STRIDE = 1531 };
+    static float x[N], y[N];
+    uint64_t bits = 0x80000000;
+    while (bits < 0xff800000) {
+        long double want = 0.0L;
+        int n = 0;
+        for (; n < N && bits < 0xff800000; bits += STRIDE)
+            x[n++] = float_of((uint32_t)bits);
+        const float sum = vmath_exp_below(n, x, 0.0f, y);
+        for (int i = 0; i < n; i++) {
+            const long double exact = exact_exp((long double)x[i]);
+            want += exact;
+            if (x[i] < -87.0f ? y[i] != 0.0f : ulps(y[i], exact) > ulp_bound)
+                fail_msg("e^%a = %a", (double)x[i], (double)y[i]);
+        }
+        assert_true(fabsl((long double)sum - want) <= 1e-5L * want + 1e-37L);
+    }
+}
+
+static void exp_below_subtracts_its_shift(void **state)
+{
+    (void)state;
+    const float x[3] = {1.0f, 3.0f, -INFINITY};
+    float y[3];
+    assert_true(fabsf(vmath_exp_below(3, x, 3.0f, y) - 1.1353353f) < 1e-6f);
+    assert_true(fabsf(y[0] - 0.13533528f) < 1e-7f && y[1] == 1.0f && y[2] == 0.0f);
+}
+
 static void sigmoid_within_4_ulp(void **state)
 {
     (void)state;
@@ -175,9 +207,14 @@ static void layer_norm_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exp_within_4_ulp),   cmocka_unit_test(sigmoid_within_4_ulp),
-        cmocka_unit_test(tanh_within_4_ulp),  cmocka_unit_test(edges_within_4_ulp),
-        cmocka_unit_test(infinities_and_nan), cmocka_unit_test(softmax_rows),
+        cmocka_unit_test(exp_within_4_ulp),
+        cmocka_unit_test(exp_below_within_4_ulp),
+        cmocka_unit_test(exp_below_subtracts_its_shift),
+        cmocka_unit_test(sigmoid_within_4_ulp),
+        cmocka_unit_test(tanh_within_4_ulp),
+        cmocka_unit_test(edges_within_4_ulp),
+        cmocka_unit_test(infinities_and_nan),
+        cmocka_unit_test(softmax_rows),
         cmocka_unit_test(layer_norm_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,8 +5,6 @@
 #include "transformer.h"
 #include "vmath.h"
 
-static const float layer_norm_epsilon = 1e-5f;
-
 void transformer_head_scores(struct dims d, int64_t head, int64_t first, int64_t rows,
                              const float *qkv, float *scores)
 {
@@ -36,7 +34,7 @@ void transformer_residual_norm(struct dims d, const float *a, const float *b, co
         float *row = y + s * d.H;
         for (int64_t k = 0; k < d.H; k++)
             row[k] = a[s * d.H + k] + b[s * d.H + k];
-        vmath_layer_norm(d.H, row, gain, bias, layer_norm_epsilon, row);
+        vmath_layer_norm(d.H, row, gain, bias, transformer_epsilon, row);
     }
 }
 

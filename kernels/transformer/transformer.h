@@ -26,6 +26,8 @@ enum {
 
 enum { TRANSFORMER_FFN_FACTOR = 4 }; /* FfnSize F = 4 H */
 
+static const float transformer_epsilon = 1e-5f; /* of both layer norms */
+
 extern const struct layer transformer_layer;
 
 /* Scaled scores of one head, queries first .. first + rows against all keys: scores[rows,S]. */

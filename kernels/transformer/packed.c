@@ -1,0 +1,188 @@
+/*
+ * transformer/packed: weights packed once; keys and values packed per head, tiles of queries
+ * against tiles of keys with a running softmax, one division at the end; then output projection,
+ * norms and FFN for a chunk of tokens at a time. Memory O(S H). Labels: layer.c.
+ */
+#include <math.h>
+
+#include "packed.h"
+#include "transformer.h"
+
+enum { QKV_W, QKV_B, OUTPUT_W, OUTPUT_B, FIRST_W, FIRST_B, SECOND_W, SECOND_B };
+enum { QKV, KEYS, VALUES, TILE, SUMS, CONTEXT, NORMED, HIDDEN };
+enum { TILE_QUERIES = 48, TILE_KEYS = 512, CHUNK_TOKENS = 96 };
+
+static struct packed matrix(int64_t out, int64_t in, const float *panels)
+{
+    return (struct packed){1, out, VMATH_LANES, in, PACKED_VECTORS, panels};
+}
+
+/* The four linear maps: tensors of weights and bias, and where they go. */
+static const struct map {
+    int weights, bias, packed_weights, packed_bias, out_factor, in_factor; /* factors of H */
+} maps[] = {
+    {TRANSFORMER_WQKV, TRANSFORMER_BQKV, QKV_W, QKV_B, 3, 1},
+    {TRANSFORMER_WO, TRANSFORMER_BO, OUTPUT_W, OUTPUT_B, 1, 1},
+    {TRANSFORMER_W1, TRANSFORMER_B1, FIRST_W, FIRST_B, TRANSFORMER_FFN_FACTOR, 1},
+    {TRANSFORMER_W2, TRANSFORMER_B2, SECOND_W, SECOND_B, 1, TRANSFORMER_FFN_FACTOR},
+};
+enum { MAPS = sizeof(maps) / sizeof(maps[0]) };
+
+static struct packed map_matrix(const struct map *map, struct dims d, const float *panels)
+{
+    return matrix(map->out_factor * d.H, map->in_factor * d.H, panels);
+}
+
+static int prepared(struct dims d, struct tensor out[PREPARED_MAX])
+{
+    for (int i = 0; i < MAPS; i++) {
+        const struct packed w = map_matrix(&maps[i], d, 0);
+        out[maps[i].packed_weights] = packed_tensor("packed weights", &w);
+        out[maps[i].packed_bias] = packed_vector("packed bias", &w);
+    }
+    return 2 * MAPS;
+}
+
+static void prepare(struct instance *in)
+{
+    for (int i = 0; i < MAPS; i++) {
+        const struct packed w = map_matrix(&maps[i], in->dims, 0);
+        packed_fill(&w, in->t[maps[i].weights], w.in, 1.0f, in->prepared[maps[i].packed_weights]);
+        packed_fill_vector(&w, in->t[maps[i].bias], 1.0f, in->prepared[maps[i].packed_bias]);
+    }
+}
+
+static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
+{
+    const int64_t S = d.S, H = d.H, F = TRANSFORMER_FFN_FACTOR * H;
+    const struct packed keys = matrix(S, H / d.A, 0), values = matrix(H / d.A, S, 0);
+    out[QKV] = (struct tensor){.name = "qkv", .shape = {S, 3 * H}};
+    out[KEYS] = packed_tensor("keys", &keys);
+    out[VALUES] = packed_tensor("values", &values);
+    out[TILE] = (struct tensor){.name = "tile", .shape = {TILE_QUERIES, TILE_KEYS}};
+    out[SUMS] = (struct tensor){.name = "sums", .shape = {TILE_QUERIES, H / d.A}};
+    out[CONTEXT] = (struct tensor){.name = "context", .shape = {S, H}};
+    out[NORMED] = (struct tensor){.name = "normed", .shape = {CHUNK_TOKENS, H}};
+    out[HIDDEN] = (struct tensor){.name = "hidden", .shape = {CHUNK_TOKENS, F}};
+    return HIDDEN + 1;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Y = then(X W^T + b + addend) by one of the four maps, rows without gaps. */
+static void apply(const struct instance *in, const struct map *map, int64_t rows, const float *X,
+                  const float *addend, enum packed_then then, float *Y)
+{
+    const struct packed w = map_matrix(map, in->dims, in->prepared[map->packed_weights]);
+    packed_linear(rows, w.hid, &w, X, w.in, in->prepared[map->packed_bias], addend, then, Y, w.hid);
+}
+
+/* Packs one head's keys, times 1 / sqrt(size), and its values, tile by tile. */
+static void pack_head(const struct instance *in, int64_t head)
+{
+    const int64_t S = in->dims.S, H = in->dims.H, size = H / in->dims.A;
+    const float *k = in->scratch[QKV] + H + head * size, *v = k + H;
+    const struct packed values = matrix(size, S, 0);
+    for (int64_t first = 0; first < S; first += TILE_KEYS) {
+        const int64_t count = least(S - first, TILE_KEYS);
+        const struct packed tile_keys = matrix(count, size, 0), tile = matrix(size, count, 0);
+        packed_fill(&tile_keys, k + first * 3 * H, 3 * H, 1.0f / sqrtf((float)size),
+                    in->scratch[KEYS] + first * size);
+        packed_fill_transposed(&tile, v + first * 3 * H, 3 * H,
+                               in->scratch[VALUES] + first * packed_rows(&values));
+    }
+}
+
+/* Running softmax: scores of one query to e^(score - max), its sums so far scaled to the new max.
+ */
+static void soften(int64_t count, int64_t size, float *scores, float *max, float *total,
+                   float *sums)
+{
+    const float top = vmath_max(count, scores), before = *max;
+    if (top > before) {
+        const float scale = expf(before - top); /* 0 for the first tile */
+        *max = top;
+        *total *= scale;
+        for (int64_t c = 0; c < size; c++)
+            sums[c] *= scale;
+    }
+    *total += vmath_exp_below(count, scores, *max, scores);
+}
+
+/* Context of one head for queries first .. first + rows. */
+static void attend(const struct instance *in, int64_t head, int64_t first, int64_t rows)
+{
+    const int64_t S = in->dims.S, H = in->dims.H, size = H / in->dims.A;
+    const float *q = in->scratch[QKV] + first * 3 * H + head * size;
+    const struct packed values = matrix(size, S, 0);
+    float max[TILE_QUERIES], total[TILE_QUERIES];
+    float *tile = in->scratch[TILE], *sums = in->scratch[SUMS];
+    for (int64_t r = 0; r < rows; r++) {
+        max[r] = -INFINITY;
+        total[r] = 0.0f;
+        for (int64_t c = 0; c < size; c++)
+            sums[r * size + c] = 0.0f;
+    }
+    for (int64_t key = 0; key < S; key += TILE_KEYS) {
+        const int64_t count = least(S - key, TILE_KEYS);
+        const struct packed K = matrix(count, size, in->scratch[KEYS] + key * size);
+        const struct packed V =
+            matrix(size, count, in->scratch[VALUES] + key * packed_rows(&values));
+        packed_linear(rows, count, &K, q, 3 * H, 0, 0, THEN_NOTHING, tile, TILE_KEYS);
+        for (int64_t r = 0; r < rows; r++)
+            soften(count, size, tile + r * TILE_KEYS, &max[r], &total[r], sums + r * size);
+        packed_linear(rows, size, &V, tile, TILE_KEYS, 0, sums, THEN_NOTHING, sums, size);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        float *context = in->scratch[CONTEXT] + (first + r) * H + head * size;
+        for (int64_t c = 0; c < size; c++)
+            context[c] = sums[r * size + c] / total[r];
+    }
+}
+
+static void norm_rows(int64_t rows, int64_t H, const float *gain, const float *bias, float *y)
+{
+    for (int64_t r = 0; r < rows; r++)
+        vmath_layer_norm(H, y + r * H, gain, bias, transformer_epsilon, y + r * H);
+}
+
+/* From context to y for tokens first .. first + rows, while they are in cache. */
+static void finish(const struct instance *in, int64_t first, int64_t rows)
+{
+    const int64_t H = in->dims.H;
+    float *const *t = in->t, *const *s = in->scratch;
+    float *y = t[TRANSFORMER_Y] + first * H;
+    apply(in, &maps[1], rows, s[CONTEXT] + first * H, t[TRANSFORMER_X] + first * H, THEN_NOTHING,
+          s[NORMED]);
+    norm_rows(rows, H, t[TRANSFORMER_LN1_G], t[TRANSFORMER_LN1_B], s[NORMED]);
+    apply(in, &maps[2], rows, s[NORMED], 0, THEN_RELU, s[HIDDEN]);
+    apply(in, &maps[3], rows, s[HIDDEN], s[NORMED], THEN_NOTHING, y);
+    norm_rows(rows, H, t[TRANSFORMER_LN2_G], t[TRANSFORMER_LN2_B], y);
+}
+
+static void run(const struct instance *in)
+{
+    const struct dims d = in->dims;
+    apply(in, &maps[0], d.S, in->t[TRANSFORMER_X], 0, THEN_NOTHING, in->scratch[QKV]);
+    for (int64_t head = 0; head < d.A; head++) {
+        pack_head(in, head);
+        for (int64_t first = 0; first < d.S; first += TILE_QUERIES)
+            attend(in, head, first, least(d.S - first, TILE_QUERIES));
+    }
+    for (int64_t first = 0; first < d.S; first += CHUNK_TOKENS)
+        finish(in, first, least(d.S - first, CHUNK_TOKENS));
+}
+
+const struct kernel transformer_packed = {
+    .name = "transformer/packed",
+    .method = "weights packed once, register-blocked products, running softmax, fused passes",
+    .layer = &transformer_layer,
+    .engine = PACKED,
+    .prepared = prepared,
+    .prepare = prepare,
+    .scratch = scratch,
+    .run = run,
+};
