@@ -60,7 +60,7 @@ C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/timer.o
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
-.PHONY: all fuzz hog planted help deps deps-dev have-deps bench test csv plots answer docs compare aa format format-check clean FORCE
+.PHONY: all check-arm deps-arm fuzz hog instructions planted help deps deps-dev have-deps bench test csv plots answer docs compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -86,8 +86,11 @@ deps: ## install what is missing (apt; asks for root only then)
 deps-dev: ## the same with what formatting and the second compiler need
 	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use dev
 
+deps-arm: ## the same with what check-arm needs
+	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use arm
+
 # After deps, when both are asked for at once.
-have-deps: $(filter deps deps-dev,$(MAKECMDGOALS))
+have-deps: $(filter deps deps-dev deps-arm,$(MAKECMDGOALS))
 	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps missing use
 
 bench: all ## check, time the grid, write CSV and figures, print the answer
@@ -139,6 +142,18 @@ hog: all ## time the same twice, once with the core kept busy for a third of the
 
 test: all $(C_TESTS) ## every test; the last line counts them
 	$(Q)SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider tests
+
+# Built for a CPU with 128-bit vectors and checked under emulation.
+check-arm: $(filter deps-arm,$(MAKECMDGOALS)) ## cross-build for aarch64, check every kernel under qemu
+	$(Q)$(MAKE) --no-print-directory BUILD=build-arm CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ \
+	    MARCH=armv8-a all
+	$(Q)qemu-aarch64 -L /usr/aarch64-linux-gnu build-arm/seqbench check
+
+# Valgrind knows no AVX-512.
+INSTRUCTIONS_OF ?= rnn/hoisted rnn/packed lstm/hoisted lstm/packed transformer/tiled transformer/packed
+instructions: ## count instructions per multiply-add under callgrind: results/instructions.csv
+	$(Q)$(MAKE) --no-print-directory BUILD=build-v3 MARCH=x86-64-v3 all
+	$(Q)$(PYTHON) scripts/instructions.py build-v3/seqbench $(or $(OUT),results/instructions.csv) $(INSTRUCTIONS_OF)
 
 # Everything that parses, with the sanitizers; FUZZ_SECONDS for each of two processes.
 FUZZ_SECONDS ?= 60

@@ -246,6 +246,17 @@ static void add_names(cJSON *json, const char *key, const struct bench_case *c, 
             cJSON_AddItemToArray(names, cJSON_CreateString(c->tensor[i].spec.name));
 }
 
+static void add_cost(cJSON *json, const struct cost *cost)
+{
+    cJSON *object = cJSON_AddObjectToObject(json, "cost");
+    cJSON_AddNumberToObject(object, "multiply_adds", (double)cost->multiply_adds);
+    cJSON_AddNumberToObject(object, "elementwise", (double)cost->elementwise);
+    cJSON_AddNumberToObject(object, "exps", (double)cost->exps);
+    cJSON_AddNumberToObject(object, "sigmoids", (double)cost->sigmoids);
+    cJSON_AddNumberToObject(object, "tanhs", (double)cost->tanhs);
+    cJSON_AddNumberToObject(object, "rsqrts", (double)cost->rsqrts);
+}
+
 static bool write_description(const struct bench_case *c, const char *path, struct err *err)
 {
     cJSON *json = cJSON_CreateObject();
@@ -256,6 +267,8 @@ static bool write_description(const struct bench_case *c, const char *path, stru
     add_names(json, "inputs", c, INPUT);
     add_names(json, "outputs", c, OUTPUT);
     cJSON_AddStringToObject(json, "oracle", c->kernel->name);
+    const struct cost cost = kernel_cost(c->kernel, c->instance.dims);
+    add_cost(json, &cost);
     char *text = cJSON_Print(json);
     cJSON_Delete(json);
     FILE *file = fopen(path, "wx");

@@ -446,7 +446,8 @@ GOOD_FILES = {
 
 
 def test_data_dictionary_describes_every_file(grid, tmp_path):
-    assert list(runs.schemas(README)) == ["samples.csv", "plan.csv", "kernels.csv", "checks.csv", "summary.csv",
+    assert list(runs.schemas(README)) == ["samples.csv", "plan.csv", "kernels.csv", "checks.csv",
+                                          "instructions.csv", "summary.csv",
                                           "crossover.csv", "compare.csv", "compare_groups.csv"]
     assert list(runs.schema(README, "samples.csv")) == HEADER
     for name in ("samples.csv", "summary.csv", "crossover.csv"):
