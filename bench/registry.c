@@ -66,7 +66,9 @@ const char *kernel_kind(const struct kernel *kernel)
 {
     if (kernel->layer->cells == CELLS_OWN)
         return "roof";
-    return strchr(kernel->name, '.') ? "part" : "layer";
+    if (!strchr(kernel->name, '.'))
+        return "layer";
+    return strcmp(kernel_variant(kernel), "step") == 0 ? "step" : "part";
 }
 
 struct cost kernel_cost(const struct kernel *kernel, struct dims d)

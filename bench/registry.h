@@ -18,7 +18,7 @@ void kernels_write_csv(const char *globs, FILE *csv);
 /* Every glob must match a kernel. */
 bool globs_check(const char *globs, struct err *err);
 
-/* "layer", "part" or "roof". */
+/* "layer", "step" (of lstm.step), "part" (of lstm.gates) or "roof". */
 const char *kernel_kind(const struct kernel *kernel);
 
 /* What one run of this variant costs, and how far its outputs may be off. */
