@@ -81,6 +81,11 @@ double kernel_tolerance(const struct kernel *kernel)
     return kernel->tolerance > 0.0 ? kernel->tolerance : kernel->layer->tolerance;
 }
 
+int64_t cost_transcendentals(struct cost cost)
+{
+    return cost.exps + cost.logs + cost.sigmoids + cost.tanhs + cost.rsqrts;
+}
+
 const char *kernel_refuses(const struct kernel *kernel, struct dims d)
 {
     if (d.H % d.A != 0)

@@ -25,6 +25,9 @@ const char *kernel_kind(const struct kernel *kernel);
 struct cost kernel_cost(const struct kernel *kernel, struct dims d);
 double kernel_tolerance(const struct kernel *kernel);
 
+/* Evaluations of all kinds. */
+int64_t cost_transcendentals(struct cost cost);
+
 /* Why the layer does not support a shape; NULL: it does. */
 const char *kernel_refuses(const struct kernel *kernel, struct dims d);
 
