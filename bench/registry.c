@@ -66,7 +66,9 @@ const char *kernel_kind(const struct kernel *kernel)
 {
     if (kernel->layer->cells == CELLS_OWN)
         return "roof";
-    return strchr(kernel->name, '.') ? "part" : "layer";
+    if (!strchr(kernel->name, '.'))
+        return "layer";
+    return strcmp(kernel_variant(kernel), "step") == 0 ? "step" : "part";
 }
 
 struct cost kernel_cost(const struct kernel *kernel, struct dims d)
@@ -77,6 +79,11 @@ struct cost kernel_cost(const struct kernel *kernel, struct dims d)
 double kernel_tolerance(const struct kernel *kernel)
 {
     return kernel->tolerance > 0.0 ? kernel->tolerance : kernel->layer->tolerance;
+}
+
+int64_t cost_transcendentals(struct cost cost)
+{
+    return cost.exps + cost.logs + cost.sigmoids + cost.tanhs + cost.rsqrts;
 }
 
 const char *kernel_refuses(const struct kernel *kernel, struct dims d)

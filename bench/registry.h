@@ -18,12 +18,15 @@ void kernels_write_csv(const char *globs, FILE *csv);
 /* Every glob must match a kernel. */
 bool globs_check(const char *globs, struct err *err);
 
-/* "layer", "part" or "roof". */
+/* "layer", "step" (of lstm.step), "part" (of lstm.gates) or "roof". */
 const char *kernel_kind(const struct kernel *kernel);
 
 /* What one run of this variant costs, and how far its outputs may be off. */
 struct cost kernel_cost(const struct kernel *kernel, struct dims d);
 double kernel_tolerance(const struct kernel *kernel);
+
+/* Evaluations of all kinds. */
+int64_t cost_transcendentals(struct cost cost);
 
 /* Why the layer does not support a shape; NULL: it does. */
 const char *kernel_refuses(const struct kernel *kernel, struct dims d);

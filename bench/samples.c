@@ -53,7 +53,7 @@
     COLUMN(flags, "%s", flags_text(s->flags, text))                                                \
     COLUMN(flops, "%" PRId64, 2 * cost.multiply_adds)                                              \
     COLUMN(elementwise_flops, "%" PRId64, cost.elementwise)                                        \
-    COLUMN(transcendentals, "%" PRId64, cost.exps + cost.sigmoids + cost.tanhs + cost.rsqrts)      \
+    COLUMN(transcendentals, "%" PRId64, cost_transcendentals(cost))                                \
     COLUMN(bytes, "%" PRId64, case_compulsory_bytes(v->kernel, v->dims))                           \
     COLUMN(streamed_bytes, "%" PRId64, cost.streamed_bytes)                                        \
     COLUMN(resident_bytes, "%zu", case_bytes(v->kernel, v->dims))

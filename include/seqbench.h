@@ -35,7 +35,7 @@ struct tensor {
 struct cost {
     int64_t multiply_adds; /* in matrix products; accumulators start from the bias */
     int64_t elementwise;   /* 1 per add, subtract, multiply, divide, max, compare */
-    int64_t exps, sigmoids, tanhs, rsqrts;
+    int64_t exps, logs, sigmoids, tanhs, rsqrts; /* a softplus is an exp and a log */
     int64_t sequential; /* of 2 multiply_adds + elementwise: those that wait for the last step */
     int64_t streamed_bytes; /* weights that the sequential part walks through again at each step */
 };

@@ -1,11 +1,13 @@
 /*
- * vmath.h - exp, sigmoid, tanh, softmax and layer norm on float vectors, written once.
+ * vmath.h - exp, log, log1p, sigmoid, tanh, softmax and layer norm on float vectors, written once.
  *
  * GNU C vector types, so that the compiler picks the instructions; no libm call per element.
- * exp, sigmoid and tanh are within 4 ulp of the exact value over the whole float range, with
- * infinities, NaN and (unless FTZ is on) subnormals handled; a test compares with long double.
+ * exp, log, log1p, sigmoid and tanh are within 4 ulp of the exact value over the whole float range,
+ * with infinities, NaN and (unless FTZ is on) subnormals handled; a test compares with long double.
  * e^x = 2^n (1 + r + r^2 P(r)) with n = round(x / ln 2), |r| <= ln 2 / 2; P is a minimax fit of
  * degree 4 made for this project (relative error of e^r - 1: 1.8e-8).
+ * log(2^n (1 + f)) = n ln 2 + 2 atanh(s), s = f / (2 + f), 1 + f in [1/sqrt 2, sqrt 2), by the
+ * series of atanh up to s^9; the next term is at most 2e-9 of the sum.
  */
 #ifndef SEQBENCH_VMATH_H
 #define SEQBENCH_VMATH_H
@@ -137,6 +139,57 @@ static inline vfloat v_tanh(vfloat x)
     const vfloat m = v_expm1_small(r) * scale + (scale - 1.0f);
     const vint sign = (vint)x & INT32_MIN;
     return (vfloat)((vint)(m / (m + 2.0f)) | sign);
+}
+
+/* u = 2^n m with m in [1/sqrt 2, sqrt 2); returns m and stores the bits n << 23. u normal, > 0 */
+static inline vfloat v_mantissa(vfloat u, vint *exponent_bits)
+{
+    *exponent_bits = ((vint)u - 0x3f3504f3) & -0x800000; /* 0x3f3504f3: 1 / sqrt 2 */
+    return (vfloat)((vint)u - *exponent_bits);
+}
+
+/* log(2^n (1 + f)) */
+static inline vfloat v_log_scaled(vint exponent_bits, vfloat f)
+{
+    const float ln2_high = 0.693359375f; /* as in v_reduce */
+    const float ln2_low = -2.12194440e-4f;
+    const vfloat n = __builtin_convertvector(exponent_bits >> 23, vfloat);
+    const vfloat s = f / (f + 2.0f), z = s * s;
+    vfloat p = z * (2.0f / 9.0f) + 2.0f / 7.0f;
+    p = p * z + 2.0f / 5.0f;
+    p = p * z + 2.0f / 3.0f;
+    return n * ln2_high + (s * 2.0f + (s * z * p + n * ln2_low));
+}
+
+/* f(x) above the pole at low, -inf at it, NaN below; infinity and NaN as they are. */
+static inline vfloat v_log_ends(vfloat x, float low, vfloat inside)
+{
+    const vfloat below = v_select(x < low, NAN - (vfloat){0}, x);
+    const vfloat outside = v_select(x == low, -INFINITY - (vfloat){0}, below);
+    return v_select((x > low) & (x < INFINITY), inside, outside);
+}
+
+static inline vfloat v_log(vfloat x)
+{
+    const vint is_small = x < 0x1p-126f; /* subnormal: scaled up by 2^25 */
+    vfloat u = v_select(is_small, x * 0x1p25f, x);
+    u = v_select((u > 0.0f) & (u < INFINITY), u, 1.0f - (vfloat){0});
+    vint bits;
+    const vfloat f = v_mantissa(u, &bits) - 1.0f;
+    return v_log_ends(x, 0.0f, v_log_scaled(bits - (is_small & (25 << 23)), f));
+}
+
+/* What 1 + x rounds away goes back into f, which is x itself where n = 0. */
+static inline vfloat v_log1p(vfloat x)
+{
+    const vfloat u = v_select((x > -1.0f) & (x < INFINITY), x + 1.0f, 1.0f - (vfloat){0});
+    const vfloat rest = x - (u - 1.0f);
+    vint bits;
+    const vfloat m = v_mantissa(u, &bits);
+    const vint inverse = 0x3f800000 - bits; /* of 2^n */
+    const vfloat scale =
+        (vfloat)(inverse & ~(inverse >> 31)); /* 0 from n = 127 on: no rest there */
+    return v_log_ends(x, -1.0f, v_log_scaled(bits, m - 1.0f + rest * scale));
 }
 
 /* Applies f to a row; f is inlined. y may be x. */

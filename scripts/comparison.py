@@ -213,9 +213,9 @@ def compare(a_samples: pd.DataFrame, b_samples: pd.DataFrame) -> tuple[pd.DataFr
 
 
 def group_names(frame: pd.DataFrame) -> pd.Series:
-    """The group of each case: its layer, the parts of its layer, or the roofs."""
-    return frame.layer.where(frame.kind == "layer", frame.layer + " parts").where(
-        frame.kind != "roof", "roofs")
+    """The group of each case: its layer, the step or the parts of its layer, or the roofs."""
+    names = frame.layer + frame.kind.map({"layer": "", "step": " step", "part": " parts"})
+    return names.where(frame.kind != "roof", "roofs")
 
 
 def group_row(name: str, frame: pd.DataFrame, sides: list[np.ndarray]) -> dict:

@@ -396,7 +396,7 @@ def crossover(summary: pd.DataFrame) -> pd.DataFrame:
 def part_times(summary: pd.DataFrame, layer: str) -> pd.DataFrame:
     """Time of a layer's parts in a whole sequence, per cell: one column per part.
 
-    A part that was timed with SeqLen 1 only is one step and counts SeqLen times, any other once.
+    A part that was timed with SeqLen 1 only is of one step and counts SeqLen times, any other once.
     Cells of the layer where a part was not timed are left out.
     """
     cell = ["seq_len", "hid_size", "heads"]

@@ -38,7 +38,7 @@ def test_list_has_every_line_of_kernels_def(seqbench):
     for row in rows:
         assert row["kernel"] in (f"{row['layer']}/{row['variant']}",
                                  f"{row['layer']}.{row['variant']}")
-        assert row["kind"] in ("layer", "part", "roof") and row["equation"] and row["method"]
+        assert row["kind"] in ("layer", "step", "part", "roof") and row["equation"] and row["method"]
     text = seqbench("list").stdout
     assert all(row["kernel"] in text and row["equation"] in text for row in rows)
 

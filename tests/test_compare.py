@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from test_scripts import README, ROOT, VIRTUAL, failed, sample, table, write_run
@@ -361,6 +362,12 @@ def test_planted_differences_are_called_and_nothing_else(pair, tmp_path):
         ("lstm", "12", "0", "12", "0", "0"), ("lstm parts", "12", "0", "0", "12", "0"),
         ("rnn", "12", "12", "0", "0", "0"), ("roofs", "1", "0", "0", "1", "0"),
         ("all cases", "37", "12", "12", "13", "0")]
+
+
+def test_a_group_is_a_layer_its_step_its_parts_or_the_roofs():
+    frame = pd.DataFrame({"layer": ["lstm", "lstm", "lstm", "roof"],
+                          "kind": ["layer", "step", "part", "roof"]})
+    assert list(comparison.group_names(frame)) == ["lstm", "lstm step", "lstm parts", "roofs"]
 
 
 def test_groups_hold_geometric_means_and_the_noise_floor(pair, tmp_path):

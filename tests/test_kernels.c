@@ -110,6 +110,30 @@ static void variants_agree(void **state)
     }
 }
 
+/* Both sigmoids of minLSTM are 0 in float there; f/(f+i) is not 0/0. */
+static void gates_far_below_zero_share_by_their_difference(void **state)
+{
+    (void)state;
+    enum { S = 3, H = 19 };
+    struct arena arena;
+    struct bench_case c = make_case("minlstm/hoisted", (struct dims){S, H, 1}, &arena);
+    float *W = c.tensor[1].data, *b = c.tensor[2].data, *y = c.tensor[3].data;
+    memset(W, 0, 3 * H * H * sizeof(float));
+    for (int k = 0; k < H; k++) {
+        b[k] = -200.0f;
+        b[H + k] = k % 2 ? -203.0f : -400.0f;
+        b[2 * H + k] = 1.0f;
+    }
+    case_run(&c);
+    for (int s = 0; s < S; s++)
+        for (int k = 0; k < H; k++) {
+            const double take = k % 2 ? 1.0 / (1.0 + exp(3.0)) : 0.0; /* i/(f+i), S times */
+            assert_true(fabs((double)y[s * H + k] - (1.0 - pow(1.0 - take, s + 1))) < 1e-6);
+        }
+    case_release(&c);
+    arena_unmap(&arena);
+}
+
 static void arrays_are_aligned_and_apart(void **state)
 {
     (void)state;
@@ -173,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(long_sequences_stay_normal),
         cmocka_unit_test(variants_agree),
+        cmocka_unit_test(gates_far_below_zero_share_by_their_difference),
         cmocka_unit_test(arrays_are_aligned_and_apart),
         cmocka_unit_test(inputs_are_spread_over_their_range),
         cmocka_unit_test(seed_decides_the_inputs),

@@ -37,7 +37,8 @@ def sample(kernel, seq_len, hid_size, ns, heads=1, round=0, number=0, iterations
            moved=500, flags="", cache="hot"):
     """One good row of samples.csv: `ns` per iteration."""
     layer, variant = kernel.replace(".", "/").split("/")
-    kind = "roof" if layer == "roof" else "part" if "." in kernel else "layer"
+    kind = ("roof" if layer == "roof" else "layer" if "/" in kernel
+            else "step" if variant == "step" else "part")
     return [kernel, kind, layer, variant, seq_len, hid_size, heads, round, cache, number, 0,
             iterations, repr(float(ns * iterations)), repr(float(ns * iterations)),
             "2024-05-06T07:08:09.123Z", 3, 3, 0, 0, 0, 0, "unavailable", 2.5, 2.5,
@@ -75,12 +76,13 @@ def summarised(folder, rows, host=VIRTUAL):
 
 
 def grid_run():
-    """Layers, parts and roofs with planted times on SeqLen 16, 128, 1024 and HidSize 64, 256."""
+    """Layers, steps, parts and roofs with planted times on SeqLen 16, 128, 1024 and HidSize 64, 256."""
     rows = []
     for round in range(2):
         for hid_size in (64, 256):
             heads = hid_size // 64
             rows += [sample("rnn.step", 1, hid_size, 10 * hid_size, round=round),
+                     sample("lstm.step", 1, hid_size, 34 * hid_size, round=round),
                      sample("lstm.gates", 1, hid_size, 30 * hid_size, round=round),
                      sample("lstm.update", 1, hid_size, 5 * hid_size, round=round)]
             for seq_len in (16, 128, 1024):
@@ -289,16 +291,20 @@ def test_parts_count_once_or_once_per_step(grid):
     summary = runs.load_summary(grid)
     lstm = runs.part_times(summary, "lstm")
     assert lstm.loc[(128, 64, 1)].to_dict() == {"gates": 128 * 30 * 64, "update": 128 * 5 * 64}
-    assert runs.part_times(summary, "rnn").loc[(1024, 256, 1)].to_dict() == {
-        "step": 1024 * 10 * 256}
     transformer = runs.part_times(summary, "transformer")
     sum_of_parts = transformer.loc[(16, 256, 4)].sum()
     assert sum_of_parts == pytest.approx((16 / 50) ** 0.5 * 40 * 256 * 16, rel=1e-6)
 
 
+def test_a_step_is_no_part(grid):
+    summary = runs.load_summary(grid)
+    assert {"rnn.step", "lstm.step"} == set(summary[summary.kind == "step"].kernel)
+    assert not runs.part_times(summary, "rnn").size
+
+
 def test_whole_stands_beside_the_sum_of_its_parts(grid):
     summary = runs.load_summary(grid)
-    expected = {"transformer": 1.25, "lstm": 60 / 35, "rnn": 1.1}
+    expected = {"transformer": 1.25, "lstm": 60 / 35}
     for layer, ratio in expected.items():
         found = plot.whole_over_sum(summary, layer, runs.part_times(summary, layer))
         assert list(found) == pytest.approx([ratio] * 6, rel=1e-6)
@@ -690,7 +696,7 @@ def test_figures_show_machine_run_kernels_and_values(grid):
         assert word in texts["relative"]
     for word in ("roof/fma 200", "roof/sgemm 150", "roof/sgemv 60", "GFLOP/s", "16 KiB"):
         assert word in texts["roofs"]
-    for word in (">softmax<", ">gates<", "rnn, HidSize 64", "whole / sum"):
+    for word in (">softmax<", ">gates<", "lstm, HidSize 64", "whole / sum"):
         assert word in texts["parts"]
 
 

@@ -26,10 +26,33 @@ static long double exact_tanh(long double x)
     return tanhl(x);
 }
 
+static long double exact_log(long double x)
+{
+    return logl(x);
+}
+
+static long double exact_log1p(long double x)
+{
+    return log1pl(x);
+}
+
+static void row_log(int64_t n, const float *x, float *y)
+{
+    vmath_map(n, x, y, v_log);
+}
+
+static void row_log1p(int64_t n, const float *x, float *y)
+{
+    vmath_map(n, x, y, v_log1p);
+}
+
 /* Distance in units of the float spacing at the exact value; subnormals have spacing 2^-149. */
 static long double ulps(float got, long double exact)
 {
     int exponent;
+    if (isnan(exact) || (isinf(exact) && exact < 0.0L)) /* log at and below its pole */
+        return (isnan(exact) ? isnan(got) : (long double)got == exact) ? 0.0L
+                                                                       : (long double)INFINITY;
     if (fabsl(exact) >= 0x1.ffffffp+127L) /* rounds to infinity */
         return isinf(got) && (got > 0.0f) == (exact > 0.0L) ? 0.0L : (long double)INFINITY;
     frexpl(exact, &exponent);
@@ -113,13 +136,34 @@ static void tanh_within_4_ulp(void **state)
     test_function(vmath_tanh, exact_tanh);
 }
 
+static void log_within_4_ulp(void **state)
+{
+    (void)state;
+    test_function(row_log, exact_log);
+}
+
+static void log1p_within_4_ulp(void **state)
+{
+    (void)state;
+    test_function(row_log1p, exact_log1p);
+}
+
+static const struct {
+    row_function row;
+    exact_function exact;
+} functions[] = {
+    {vmath_exp, exact_exp}, {vmath_sigmoid, exact_sigmoid}, {vmath_tanh, exact_tanh},
+    {row_log, exact_log},   {row_log1p, exact_log1p},
+};
+
 /* Dense around the places where a branch, a clamp or a reduction step changes. */
 static void edges_within_4_ulp(void **state)
 {
     (void)state;
-    const float places[] = {0.0f,  0x1p-149f, 0x1p-126f, 1e-4f, 0.1733f,  0.3466f,
-                            0.52f, 1.04f,     9.0109f,   10.0f, 87.3365f, 88.7228f,
-                            90.0f, 103.97f,   105.0f,    3e38f};
+    const float places[] = {0.0f,    0x1p-149f, 0x1p-126f, 1e-4f, 0.1733f, 0.2929f, 0.3466f,
+                            0.4142f, 0.52f,     0.7071f,   1.0f,  1.04f,   1.4142f, 9.0109f,
+                            10.0f,   87.3365f,  88.7228f,  90.0f, 103.97f, 105.0f,  0x1p24f,
+                            0x1p25f, 0x1p126f,  0x1p127f,  3e38f};
     for (size_t p = 0; p < sizeof(places) / sizeof(places[0]); p++)
         for (int sign = -1; sign <= 1; sign += 2) {
             enum { N = 401 };
@@ -127,15 +171,11 @@ static void edges_within_4_ulp(void **state)
             x[0] = (float)sign * places[p];
             for (int i = 1; i < N; i++)
                 x[i] = nextafterf(x[i - 1], i < N / 2 ? INFINITY : -INFINITY);
-            vmath_exp(N, x, y);
-            for (int i = 0; i < N; i++)
-                assert_true(ulps(y[i], exact_exp((long double)x[i])) <= ulp_bound);
-            vmath_sigmoid(N, x, y);
-            for (int i = 0; i < N; i++)
-                assert_true(ulps(y[i], exact_sigmoid((long double)x[i])) <= ulp_bound);
-            vmath_tanh(N, x, y);
-            for (int i = 0; i < N; i++)
-                assert_true(ulps(y[i], exact_tanh((long double)x[i])) <= ulp_bound);
+            for (size_t f = 0; f < sizeof(functions) / sizeof(functions[0]); f++) {
+                functions[f].row(N, x, y);
+                for (int i = 0; i < N; i++)
+                    assert_true(ulps(y[i], functions[f].exact((long double)x[i])) <= ulp_bound);
+            }
         }
 }
 
@@ -150,6 +190,10 @@ static void infinities_and_nan(void **state)
     assert_true(y[0] == 1.0f && y[1] == 0.0f && isnan(y[2]));
     vmath_tanh(3, x, y);
     assert_true(y[0] == 1.0f && y[1] == -1.0f && isnan(y[2]));
+    row_log(3, x, y);
+    assert_true(isinf(y[0]) && y[0] > 0.0f && isnan(y[1]) && isnan(y[2]));
+    row_log1p(3, x, y);
+    assert_true(isinf(y[0]) && y[0] > 0.0f && isnan(y[1]) && isnan(y[2]));
 }
 
 static float random_float(void)
@@ -215,6 +259,8 @@ int main(void)
         cmocka_unit_test(edges_within_4_ulp),
         cmocka_unit_test(infinities_and_nan),
         cmocka_unit_test(softmax_rows),
+        cmocka_unit_test(log_within_4_ulp),
+        cmocka_unit_test(log1p_within_4_ulp),
         cmocka_unit_test(layer_norm_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,16 @@
 #include "blas.h"
 #include "lstm.h"
 
+void lstm_fused_step(int64_t H, const float *x, const float *h, const float *c, const float *W,
+                     const float *U, const float *b, float *gates, float *c_next, float *h_next)
+{
+    memcpy(gates, b, (size_t)(4 * H) * sizeof(float));
+    blas_sgemv(4 * H, H, W, H, x, 1.0f, gates);
+    blas_sgemv(4 * H, H, U, H, h, 1.0f, gates);
+    lstm_activate(H, gates);
+    lstm_cell_update(H, gates, c, c_next, h_next);
+}
+
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
     out[0] = (struct tensor){.name = "gates", .shape = {4 * d.H}};
@@ -20,11 +30,8 @@ static void run(const struct instance *in)
     memset(in->scratch[1], 0, (size_t)H * sizeof(float));
     memset(c, 0, (size_t)H * sizeof(float));
     for (int64_t s = 0; s < S; s++) {
-        memcpy(gates, in->t[LSTM_B], (size_t)(4 * H) * sizeof(float));
-        blas_sgemv(4 * H, H, in->t[LSTM_W], H, x + s * H, 1.0f, gates);
-        blas_sgemv(4 * H, H, in->t[LSTM_U], H, h, 1.0f, gates);
-        lstm_activate(H, gates);
-        lstm_cell_update(H, gates, c, c, y + s * H);
+        lstm_fused_step(H, x + s * H, h, c, in->t[LSTM_W], in->t[LSTM_U], in->t[LSTM_B], gates, c,
+                        y + s * H);
         h = y + s * H;
     }
 }

@@ -12,6 +12,10 @@ extern const struct layer lstm_layer;
 void lstm_literal_gates(int64_t H, const float *x, const float *h, const float *W, const float *U,
                         const float *b, float *wx, float *uh, float *gates);
 
+/* One token from two products. gates[4H] is scratch; c_next may be c. */
+void lstm_fused_step(int64_t H, const float *x, const float *h, const float *c, const float *W,
+                     const float *U, const float *b, float *gates, float *c_next, float *h_next);
+
 /* sigmoid of i and f, tanh of C_hat, sigmoid of o, in place. gates[4H] */
 void lstm_activate(int64_t H, float *gates);
 

@@ -1,5 +1,5 @@
 /*
- * rnn.step: one step of rnn/literal, timed alone.
+ * rnn.step: one token, from x, h to h': one step of rnn/literal.
  * Equation    h' = tanh(W x + U h + b)
  * Shapes      x[H] h[H] W[H,H] U[H,H] b[H] -> y[H]
  * Flops       4 H^2 in matrix products; H tanh
@@ -38,6 +38,11 @@ static struct cost cost(struct dims d)
     };
 }
 
+static int64_t state(struct dims d)
+{
+    return d.H;
+}
+
 static void reference(struct dims d, double *const t[])
 {
     for (int64_t i = 0; i < d.H; i++) {
@@ -67,6 +72,7 @@ static const struct layer layer = {
     .cells = CELLS_PER_STEP,
     .tensors = tensors,
     .cost = cost,
+    .state = state,
     .reference = reference,
     .tolerance = 2e-6,
 };
