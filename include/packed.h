@@ -61,6 +61,17 @@ void packed_linear(int64_t rows, int64_t out, const struct packed *w, const floa
                    const float *bias, const float *addend, enum packed_then then, float *Y,
                    int64_t ldy);
 
+/* Steps whose W x is worked out at once. */
+enum { PACKED_CHUNK_STEPS = 96 };
+
+/*
+ * A recurrence with its input products taken out of the loop: W x + bias of a chunk of tokens at
+ * once into chunk[PACKED_CHUNK_STEPS, packed_rows(W)], then step(in, s, wx) for each of them.
+ */
+void packed_recurrence(const struct instance *in, const struct packed *W, const float *x,
+                       const float *bias, float *chunk,
+                       void (*step)(const struct instance *in, int64_t s, const float *wx));
+
 /*
  * acc[vectors] += panel[in, vectors] x[in], walked from the first input to the last, or back: what
  * was read last is read first then, and found in the nearest cache.

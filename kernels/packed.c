@@ -213,7 +213,20 @@ void packed_linear(int64_t rows, int64_t out, const struct packed *w, const floa
         }
 }
 
-/* ---- one step of a recurrence ---- */
+/* ---- recurrences ---- */
+
+void packed_recurrence(const struct instance *in, const struct packed *W, const float *x,
+                       const float *bias, float *chunk,
+                       void (*step)(const struct instance *in, int64_t s, const float *wx))
+{
+    const int64_t S = in->dims.S, row = packed_rows(W);
+    for (int64_t first = 0; first < S; first += PACKED_CHUNK_STEPS) {
+        const int64_t steps = least(S - first, PACKED_CHUNK_STEPS);
+        packed_linear(steps, row, W, x + first * W->in, W->in, bias, 0, THEN_NOTHING, chunk, row);
+        for (int64_t s = 0; s < steps; s++)
+            step(in, first + s, chunk + s * row);
+    }
+}
 
 /* Few accumulators are doubled, so that enough multiply-adds are under way. */
 static inline __attribute__((always_inline)) void walk(int vectors, bool backward, int64_t in,

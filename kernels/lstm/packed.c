@@ -10,17 +10,16 @@
 
 enum { PACKED_W, PACKED_U, PACKED_B };
 enum { CHUNK, H0, CELLS };
-enum { CHUNK_STEPS = 96 }; /* W x of so many steps is worked out at once */
 enum { GATES = 4, GATE_VECTORS = PACKED_STEP_VECTORS / GATES };
 
-static struct packed weights(struct dims d, int64_t vectors)
+static struct packed weights(struct dims d, int64_t vectors, const float *panels)
 {
-    return (struct packed){GATES, d.H, GATE_VECTORS * VMATH_LANES, d.H, vectors, 0};
+    return (struct packed){GATES, d.H, GATE_VECTORS * VMATH_LANES, d.H, vectors, panels};
 }
 
 static int prepared(struct dims d, struct tensor out[PREPARED_MAX])
 {
-    const struct packed W = weights(d, PACKED_VECTORS);
+    const struct packed W = weights(d, PACKED_VECTORS, 0);
     out[PACKED_W] = packed_tensor("packed_W", &W);
     out[PACKED_U] = packed_tensor("packed_U", &W);
     out[PACKED_B] = packed_vector("packed_b", &W);
@@ -29,8 +28,8 @@ static int prepared(struct dims d, struct tensor out[PREPARED_MAX])
 
 static void prepare(struct instance *in)
 {
-    const struct packed W = weights(in->dims, PACKED_VECTORS);
-    const struct packed U = weights(in->dims, PACKED_STEP_VECTORS);
+    const struct packed W = weights(in->dims, PACKED_VECTORS, 0);
+    const struct packed U = weights(in->dims, PACKED_STEP_VECTORS, 0);
     packed_fill(&W, in->t[LSTM_W], in->dims.H, 1.0f, in->prepared[PACKED_W]);
     packed_fill(&U, in->t[LSTM_U], in->dims.H, 1.0f, in->prepared[PACKED_U]);
     packed_fill_vector(&W, in->t[LSTM_B], 1.0f, in->prepared[PACKED_B]);
@@ -38,8 +37,8 @@ static void prepare(struct instance *in)
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    const struct packed W = weights(d, PACKED_VECTORS);
-    out[CHUNK] = (struct tensor){.name = "chunk", .shape = {CHUNK_STEPS, packed_rows(&W)}};
+    const struct packed W = weights(d, PACKED_VECTORS, 0);
+    out[CHUNK] = (struct tensor){.name = "chunk", .shape = {PACKED_CHUNK_STEPS, packed_rows(&W)}};
     out[H0] = (struct tensor){.name = "h0", .shape = {d.H}};
     out[CELLS] = (struct tensor){.name = "c", .shape = {packed_rows(&W) / GATES}};
     return CELLS + 1;
@@ -58,43 +57,33 @@ static void update(const vfloat gates[PACKED_STEP_VECTORS], int64_t left, float 
     }
 }
 
-static void step(const struct packed *U, bool backward, const float *wx, const float *h, float *c,
-                 float *y)
+static void step(const struct instance *in, int64_t s, const float *wx)
 {
-    const int64_t panels = packed_rows(U) / (GATES * U->block);
+    const int64_t H = in->dims.H;
+    const struct packed U = weights(in->dims, PACKED_STEP_VECTORS, in->prepared[PACKED_U]);
+    const int64_t panels = packed_rows(&U) / (GATES * U.block);
+    const float *h = s ? in->t[LSTM_Y] + (s - 1) * H : in->scratch[H0];
+    float *y = in->t[LSTM_Y] + s * H;
+    const bool backward = s % 2;
     for (int64_t p = 0; p < panels; p++) {
-        const int64_t block = backward ? panels - 1 - p : p;
-        const int64_t channel = block * U->block, first = channel * GATES;
+        const int64_t channel = (backward ? panels - 1 - p : p) * U.block, first = channel * GATES;
         vfloat gates[PACKED_STEP_VECTORS];
         for (int v = 0; v < PACKED_STEP_VECTORS; v++)
             gates[v] = v_load(wx + first + v * VMATH_LANES);
-        packed_step(PACKED_STEP_VECTORS, backward, U->in, U->panels + first * U->in, h, gates);
-        update(gates, U->hid - channel, c + channel, y + channel);
+        packed_step(PACKED_STEP_VECTORS, backward, H, U.panels + first * H, h, gates);
+        update(gates, H - channel, in->scratch[CELLS] + channel, y + channel);
     }
 }
 
 static void run(const struct instance *in)
 {
     const int64_t S = in->dims.S, H = in->dims.H;
-    struct packed W = weights(in->dims, PACKED_VECTORS), U = weights(in->dims, PACKED_STEP_VECTORS);
-    const int64_t row = packed_rows(&W);
-    const float *h = in->scratch[H0];
-    float *y = in->t[LSTM_Y], *chunk = in->scratch[CHUNK], *c = in->scratch[CELLS];
-    W.panels = in->prepared[PACKED_W];
-    U.panels = in->prepared[PACKED_U];
-
+    const struct packed W = weights(in->dims, PACKED_VECTORS, in->prepared[PACKED_W]);
+    float *c = in->scratch[CELLS];
     memset(in->scratch[H0], 0, (size_t)H * sizeof(float));
-    memset(c, 0, (size_t)(row / GATES) * sizeof(float));
+    memset(c, 0, (size_t)(packed_rows(&W) / GATES) * sizeof(float));
+    packed_recurrence(in, &W, in->t[LSTM_X], in->prepared[PACKED_B], in->scratch[CHUNK], step);
     multiply_adds_done += 4 * S * H * H;
-    for (int64_t first = 0; first < S; first += CHUNK_STEPS) {
-        const int64_t steps = S - first < CHUNK_STEPS ? S - first : CHUNK_STEPS;
-        packed_linear(steps, row, &W, in->t[LSTM_X] + first * H, H, in->prepared[PACKED_B], 0,
-                      THEN_NOTHING, chunk, row);
-        for (int64_t s = 0; s < steps; s++) {
-            step(&U, s % 2, chunk + s * row, h, c, y + (first + s) * H);
-            h = y + (first + s) * H;
-        }
-    }
     memcpy(in->t[LSTM_C_LAST], c, (size_t)H * sizeof(float));
 }
 
