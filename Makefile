@@ -10,7 +10,7 @@ OPENBLAS ?=
 V ?= 0
 
 GRID ?= default
-KERNELS ?= *
+KERNELS ?= seed
 HEADS ?=
 CPU ?=
 OUT ?=
@@ -26,6 +26,13 @@ endif
 ifeq ($(origin CXX),default)
 CXX := g++
 endif
+
+# KERNELS by a word: the layers of the question (without peers), or every layer.
+globs_seed := rnn/*,rnn.*,lstm/*,lstm.*,transformer/*,transformer.*,roof/*,!*/onednn
+globs_all := *,!*/onednn
+globs = $(or $(globs_$(KERNELS)),$(KERNELS))
+# Every layer takes longer than the budget of the grid: at most 25 minutes in all.
+budget = $(if $(filter all,$(KERNELS)),--budget 1380 --samples 1)
 
 comma := ,
 Q := $(if $(filter 0,$(V)),@)
@@ -71,7 +78,7 @@ help: ## this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
 	@echo
-	@echo 'GRID=quick|default|full|FILE  KERNELS=GLOB,...  HEADS=LIST  CPU=n  OUT=dir   what to time'
+	@echo 'GRID=quick|default|full|FILE  KERNELS=seed|all|GLOB,...  HEADS=LIST  CPU=n  OUT=dir   what to time'
 	@echo 'RUN=dir      results folder for csv, plots and answer (the newest)'
 	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
 	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
@@ -95,7 +102,7 @@ have-deps: $(filter deps deps-dev deps-arm,$(MAKECMDGOALS))
 
 bench: all ## check, time the grid, write CSV and figures, print the answer
 	$(Q)$(BUILD)/seqbench doctor --warnings $(if $(CPU),--cpu '$(CPU)')
-	$(Q)dir=$$($(BUILD)/seqbench run -g '$(GRID)' -k '$(KERNELS)' $(if $(HEADS),--heads '$(HEADS)') \
+	$(Q)dir=$$($(BUILD)/seqbench run -g '$(GRID)' -k '$(globs)' $(budget) $(if $(HEADS),--heads '$(HEADS)') \
 	    $(if $(CPU),--cpu '$(CPU)') $(if $(OUT),-o '$(OUT)')) && \
 	    $(MAKE) --no-print-directory csv plots answer RUN="$$dir"
 
@@ -120,7 +127,7 @@ compare: have-deps ## compare run B (and RUNS) with run A, case by case
 
 aa: all ## time the same twice, in turns, and compare: the noise floor
 	$(Q)out='$(or $(OUT),results/aa/'$$(date -u +%Y%m%dT%H%M%SZ)')' && \
-	    scripts/turns "$$out" $(BUILD)/seqbench $(BUILD)/seqbench -g '$(GRID)' -k '$(KERNELS)' --rounds 5 \
+	    scripts/turns "$$out" $(BUILD)/seqbench $(BUILD)/seqbench -g '$(GRID)' -k '$(globs)' --rounds 5 \
 	        $(if $(HEADS),--heads '$(HEADS)') $(if $(CPU),--cpu '$(CPU)') && \
 	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
 

@@ -27,10 +27,13 @@ static bool next_glob(const char **at, char glob[128])
 bool kernel_matches(const struct kernel *kernel, const char *globs)
 {
     char glob[128];
-    while (next_glob(&globs, glob))
-        if (fnmatch(glob, kernel->name, 0) == 0)
-            return true;
-    return false;
+    bool is_in = false;
+    while (next_glob(&globs, glob)) {
+        const bool takes_out = glob[0] == '!';
+        if (fnmatch(glob + takes_out, kernel->name, 0) == 0)
+            is_in = !takes_out;
+    }
+    return is_in;
 }
 
 bool globs_check(const char *globs, struct err *err)
@@ -42,7 +45,7 @@ bool globs_check(const char *globs, struct err *err)
     while (*at != '\0') {
         if (!next_glob(&at, glob))
             return err_set(err, "kernels: a name longer than 127 characters");
-        bool found = false;
+        bool found = glob[0] == '!'; /* what is not there needs not be taken out */
         for (int i = 0; kernels[i] && !found; i++)
             found = fnmatch(glob, kernels[i]->name, 0) == 0;
         if (!found)

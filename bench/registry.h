@@ -9,13 +9,16 @@
 
 const struct kernel *kernel_find(const char *name);
 
-/* Whether a name matches one of several globs with commas between. */
+/*
+ * Whether a kernel is in a list of globs with commas between, read from left to right: a glob takes
+ * in what it matches, one that begins with ! takes out.
+ */
 bool kernel_matches(const struct kernel *kernel, const char *globs);
 
 /* kernels.csv: a row per kernel that matches; see results/README.md. */
 void kernels_write_csv(const char *globs, FILE *csv);
 
-/* Every glob must match a kernel. */
+/* Every glob that takes in must match a kernel. */
 bool globs_check(const char *globs, struct err *err);
 
 /* "layer", "step" (of lstm.step), "part" (of lstm.gates) or "roof". */

@@ -371,3 +371,11 @@ def test_doctor_refuses_what_it_cannot_look_at(seqbench):
     refused(seqbench("doctor", "--cpu", 65535), "cannot pin to core 65535")
     refused(seqbench("doctor", "--cpu", "x"), "--cpu: 'x' is not a whole number")
     refused(seqbench("doctor", "--seed", "1"), "unknown option '--seed'")
+
+
+def test_kernels_can_be_taken_out_again(seqbench):
+    process = seqbench("plan", "-k", "rnn/*,!*/packed,!no/such", "-S", "4", "-H", "8",
+                       "--rounds", 1)
+    assert process.returncode == 0, process.stderr
+    kernels = {line.split(",")[2] for line in process.stdout.splitlines()[1:]}
+    assert {"rnn/literal", "rnn/hoisted"} <= kernels and "rnn/packed" not in kernels
