@@ -22,16 +22,14 @@ static inline void conv_pack_taps(int64_t channels, const float *w, float *taps)
 }
 
 /* channels [c, c + n) of conv_silu, n <= VMATH_LANES */
-static inline __attribute__((always_inline)) void conv_silu_lanes(int64_t channels, int64_t c,
-                                                                  int64_t n,
-                                                                  const float *const rows[],
-                                                                  const float *taps,
-                                                                  const float *bias, float *y)
+static inline __attribute__((always_inline)) void
+conv_silu_lanes(int64_t channels, int64_t c, int64_t n, const float *const rows[],
+                const float *taps, const float *bias, float *y)
 {
     vfloat sum = v_load_head(bias + c, n, 0.0f);
     for (int tap = 0; tap < CONV_TAPS; tap++)
-        sum += v_load_head(taps + tap * channels + c, n, 0.0f) *
-               v_load_head(rows[tap] + c, n, 0.0f);
+        sum +=
+            v_load_head(taps + tap * channels + c, n, 0.0f) * v_load_head(rows[tap] + c, n, 0.0f);
     v_store_head(y + c, v_silu(sum), n);
 }
 

@@ -232,10 +232,10 @@ static void layer_norm_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exp_within_4_ulp),   cmocka_unit_test(sigmoid_within_4_ulp),
-        cmocka_unit_test(tanh_within_4_ulp),  cmocka_unit_test(edges_within_4_ulp),
-        cmocka_unit_test(infinities_and_nan), cmocka_unit_test(softmax_rows),
-        cmocka_unit_test(layer_norm_rows),    cmocka_unit_test(softplus_within_4_ulp),
+        cmocka_unit_test(exp_within_4_ulp),        cmocka_unit_test(sigmoid_within_4_ulp),
+        cmocka_unit_test(tanh_within_4_ulp),       cmocka_unit_test(edges_within_4_ulp),
+        cmocka_unit_test(infinities_and_nan),      cmocka_unit_test(softmax_rows),
+        cmocka_unit_test(layer_norm_rows),         cmocka_unit_test(softplus_within_4_ulp),
         cmocka_unit_test(exp2_decay_within_4_ulp), cmocka_unit_test(silu_within_4_ulp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,7 +52,8 @@ static void run(const struct instance *in)
 
 const struct kernel mamba_scan = {
     .name = "mamba/scan",
-    .method = "projections by sgemm; token by token, a vector of channels and its 16 states at once",
+    .method =
+        "projections by sgemm; token by token, a vector of channels and its 16 states at once",
     .layer = &mamba_layer,
     .prepared = mamba_prepared,
     .prepare = mamba_prepare,

@@ -43,7 +43,7 @@ static void step_sizes(int64_t D, const float *bias, float *dt)
 }
 
 struct scan {
-    int64_t tokens, D, stride;                       /* stride: floats from one token's B to the next */
+    int64_t tokens, D, stride; /* stride: floats from one token's B to the next */
     const float *rates, *skip, *B, *C, *dt, *before; /* rates[N,D] before[N,D] */
     float *after, *u;                                /* after[N,D] */
 };
