@@ -62,6 +62,15 @@ static inline void blas_sgemm_nn(int64_t m, int64_t n, int64_t k, const float *A
                     (int)lda, B, (int)ldb, 0.0f, C, (int)ldc);
 }
 
+/* C[m,n] = A[k,m]^T B[k,n] + beta C */
+static inline void blas_sgemm_tn(int64_t m, int64_t n, int64_t k, const float *A, int64_t lda,
+                                 const float *B, int64_t ldb, float beta, float *C, int64_t ldc)
+{
+    multiply_adds_done += m * n * k;
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1.0f, A, (int)lda,
+                B, (int)ldb, beta, C, (int)ldc);
+}
+
 /* Y[rows,out] = X[rows,in] W[out,in]^T + b[out]: the accumulators start from the bias. */
 static inline void blas_linear(int64_t rows, int64_t in, int64_t out, const float *X,
                                const float *W, const float *b, float *Y)

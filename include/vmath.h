@@ -1,13 +1,14 @@
 /*
- * vmath.h - exp, log, log1p, sigmoid, tanh, softmax and layer norm on float vectors, written once.
+ * vmath.h - exp, log, log1p, sigmoid, tanh, softplus, softmax and layer norm on float vectors,
+ * written once.
  *
  * GNU C vector types, so that the compiler picks the instructions; no libm call per element.
- * exp, log, log1p, sigmoid and tanh are within 4 ulp of the exact value over the whole float range,
- * with infinities, NaN and (unless FTZ is on) subnormals handled; a test compares with long double.
- * e^x = 2^n (1 + r + r^2 P(r)) with n = round(x / ln 2), |r| <= ln 2 / 2; P is a minimax fit of
- * degree 4 made for this project (relative error of e^r - 1: 1.8e-8).
- * log(2^n (1 + f)) = n ln 2 + 2 atanh(s), s = f / (2 + f), 1 + f in [1/sqrt 2, sqrt 2), by the
- * series of atanh up to s^9; the next term is at most 2e-9 of the sum.
+ * exp, log, log1p, sigmoid, tanh and softplus are within 4 ulp of the exact value over the whole
+ * float range, with infinities, NaN and (unless FTZ is on) subnormals handled; a test compares with
+ * long double. e^x = 2^n (1 + r + r^2 P(r)) with n = round(x / ln 2), |r| <= ln 2 / 2; P is a
+ * minimax fit of degree 4 made for this project (relative error of e^r - 1: 1.8e-8). log(2^n (1 +
+ * f)) = n ln 2 + 2 atanh(s), s = f / (2 + f), 1 + f in [1/sqrt 2, sqrt 2), by the series of atanh
+ * up to s^9; the next term is at most 2e-9 of the sum.
  */
 #ifndef SEQBENCH_VMATH_H
 #define SEQBENCH_VMATH_H
@@ -192,6 +193,45 @@ static inline vfloat v_log1p(vfloat x)
     return v_log_ends(x, -1.0f, v_log_scaled(bits, m - 1.0f + rest * scale));
 }
 
+/*
+ * 2^x for decays, x <= 0, within 4 ulp: half the work of v_exp. Below -125 it is 2^-125, which no
+ * sum notices. 2^x = 2^n (1 + r Q(r)), |r| <= 1/2; Q is a minimax fit of degree 4 made for this
+ * project (relative error of 2^r: 9.1e-8). n is added to the exponent.
+ */
+static inline vfloat v_exp2_decay(vfloat x)
+{
+    const float round_shift = 12582912.0f;
+    x = v_select(x < -125.0f, -125.0f - (vfloat){0}, x);
+    const vfloat shifted = x + round_shift;
+    const vfloat r = x - (shifted - round_shift);
+    vfloat q = r * 0x1.5bba18p-10f + 0x1.3cea88p-7f;
+    q = q * r + 0x1.c6b752p-5f;
+    q = q * r + 0x1.ebf9bcp-3f;
+    q = q * r + 0x1.62e42ap-1f;
+    return (vfloat)((vint)(q * r + 1.0f) + ((vint)shifted << 23));
+}
+
+/*
+ * log(1 + e^x) = max(x, 0) + log(1 + e), e = e^-|x|, with one exp and no logarithm:
+ * log(1 + e) = 2 atanh(s) = s (2 + s^2 R(s^2)), s = e / (2 + e) <= 1/3; R is a minimax fit of
+ * degree 3 made for this project (relative error of the logarithm: 4.6e-9).
+ */
+static inline vfloat v_softplus(vfloat x)
+{
+    const vfloat e = v_exp(-v_abs(x));
+    const vfloat s = e / (e + 2.0f), u = s * s;
+    vfloat p = u * 0x1.1ef87p-2f + 0x1.1eb612p-2f;
+    p = p * u + 0x1.99d27cp-2f;
+    p = p * u + 0x1.5555p-1f;
+    return v_max(x, (vfloat){0}) + s * (p * u + 2.0f);
+}
+
+/* x sigmoid(x). NaN at -infinity, as the product says. */
+static inline vfloat v_silu(vfloat x)
+{
+    return x * v_sigmoid(x);
+}
+
 /* Applies f to a row; f is inlined. y may be x. */
 static inline __attribute__((always_inline)) void vmath_map(int64_t n, const float *x, float *y,
                                                             vfloat (*f)(vfloat))
@@ -216,6 +256,21 @@ static inline void vmath_sigmoid(int64_t n, const float *x, float *y)
 static inline void vmath_tanh(int64_t n, const float *x, float *y)
 {
     vmath_map(n, x, y, v_tanh);
+}
+
+static inline void vmath_exp2_decay(int64_t n, const float *x, float *y)
+{
+    vmath_map(n, x, y, v_exp2_decay);
+}
+
+static inline void vmath_softplus(int64_t n, const float *x, float *y)
+{
+    vmath_map(n, x, y, v_softplus);
+}
+
+static inline void vmath_silu(int64_t n, const float *x, float *y)
+{
+    vmath_map(n, x, y, v_silu);
 }
 
 static inline float vmath_sum_lanes(vfloat v)

@@ -28,8 +28,8 @@ PART_COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"
                 "#999999"]
 LINE_STYLES = ["-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3))]
 MARKERS = ["o", "s", "^", "D", "v", "P"]
-# The variant whose pieces the parts are; `literal` for any layer that is not named here.
-VARIANT_CUT_INTO_PARTS = {"transformer": "full"}
+# The variants whose pieces the parts are; a layer with none of them: the fastest that was timed.
+VARIANTS_CUT_INTO_PARTS = ["full", "literal"]
 # Most sizes that get a panel; of more, a choice is drawn that is spread evenly.
 MOST_SIZES_OF_TIMES, MOST_SIZES_OF_PARTS, MOST_LENGTHS_OF_ROOFS = 16, 8, 3
 MOST_LINES = 12  # in a panel; with more kernels, each layer is one line: its fastest variant
@@ -360,9 +360,9 @@ def draw_roofs(summary: pd.DataFrame, caption: str) -> Figure:
 
 def whole_over_sum(rows: pd.DataFrame, layer: str, parts: pd.DataFrame) -> pd.Series:
     """Time of the variant that the parts are cut from, over the sum of its parts, per cell."""
-    variant = VARIANT_CUT_INTO_PARTS.get(layer, "literal")
-    whole = rows[(rows.layer == layer) & (rows.variant == variant) & (rows.kind == "layer")]
-    whole = whole.set_index(["seq_len", "hid_size", "heads"]).median_ns
+    whole = rows[(rows.layer == layer) & (rows.kind == "layer")]
+    cut = whole[whole.variant.isin(VARIANTS_CUT_INTO_PARTS)]
+    whole = (whole if cut.empty else cut).groupby(["seq_len", "hid_size", "heads"]).median_ns.min()
     return (whole / parts.sum(axis=1)).dropna()
 
 

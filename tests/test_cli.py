@@ -187,7 +187,7 @@ def test_dump_can_be_checked_elsewhere(seqbench, tmp_path):
 def test_dump_of_every_kernel_verifies(seqbench, tmp_path):
     for row in csv.DictReader(seqbench("list", "--csv").stdout.splitlines()):
         folder = tmp_path / row["kernel"].replace("/", "-")
-        made = seqbench("dump", "-k", row["kernel"], "-S", 5, "-H", 16, "-o", folder)
+        made = seqbench("dump", "-k", row["kernel"], "-S", 5, "-H", 64, "-o", folder)
         assert made.returncode == 0, made.stderr
         assert seqbench("verify", folder).returncode == 0, row["kernel"]
 

@@ -68,6 +68,12 @@ static const struct {
     {"gru.step", {1, 256, 1}, 786432, 1280, 768, 394240},
     {"lstm.gates", {1, 256, 1}, 1048576, 0, 1024, 525312},
     {"lstm.update", {1, 256, 1}, 0, 1024, 256, 0},
+    {"mamba/scan", {128, 256, 1}, 109576192, 6684672, 1245184, 437760},
+    {"mamba.step", {1, 256, 1}, 856064, 52224, 9728, 437760},
+    {"mamba2/recurrent", {128, 256, 1}, 110231552, 21645440, 149632, 431768},
+    {"mamba2/chunked", {128, 256, 1}, 136445952, 937088, 149632, 431768},
+    {"ttt/primal", {128, 256, 4}, 84148224, 1775232, 1664, 280836},
+    {"ttt/dual", {128, 256, 4}, 82051072, 1391488, 1664, 280836},
 };
 
 static void costs_worked_out_by_hand(void **state)
@@ -142,11 +148,15 @@ static void parts_add_up_to_their_layer(void **state)
 {
     (void)state;
     const struct dims d = {33, 40, 5}, step = {1, 40, 1};
-    struct cost lstm = {0}, transformer = {0}, whole;
+    struct cost lstm = {0}, transformer = {0}, mamba = {0}, whole;
     add_part(&lstm, "lstm.gates", step, d.S);
     add_part(&lstm, "lstm.update", step, d.S);
     whole = kernel_find("lstm/literal")->layer->cost(d);
     assert_memory_equal(&lstm, &whole, sizeof(whole));
+
+    add_part(&mamba, "mamba.step", step, d.S);
+    whole = kernel_find("mamba/scan")->layer->cost(d);
+    assert_memory_equal(&mamba, &whole, sizeof(whole));
 
     const char *const parts[] = {"qkv", "scores", "softmax", "weighted", "output", "ffn", "norm"};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {

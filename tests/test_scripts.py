@@ -310,6 +310,13 @@ def test_whole_stands_beside_the_sum_of_its_parts(grid):
         assert list(found) == pytest.approx([ratio] * 6, rel=1e-6)
 
 
+def test_whole_of_a_layer_without_literal_is_its_fastest_variant(tmp_path):
+    rows = [sample("new/scan", 16, 64, 700), sample("new/slow", 16, 64, 900), sample("new.step", 1, 64, 40)]
+    summary = runs.load_summary(summarised(tmp_path / "run", rows))
+    found = plot.whole_over_sum(summary, "new", runs.part_times(summary, "new"))
+    assert list(found) == pytest.approx([700 / (16 * 40)])
+
+
 def test_cells_with_a_missing_part_are_left_out(tmp_path):
     rows = [row for row in grid_run() if not (row[0] == "transformer.ffn" and row[4] == 128)]
     summary = runs.load_summary(summarised(tmp_path / "run", rows))

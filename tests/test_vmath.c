@@ -46,6 +46,16 @@ static void row_log1p(int64_t n, const float *x, float *y)
     vmath_map(n, x, y, v_log1p);
 }
 
+static long double exact_softplus(long double x)
+{
+    return fmaxl(x, 0.0L) + log1pl(expl(-fabsl(x)));
+}
+
+static long double exact_silu(long double x)
+{
+    return x / (1.0L + expl(-x));
+}
+
 /* Distance in units of the float spacing at the exact value; subnormals have spacing 2^-149. */
 static long double ulps(float got, long double exact)
 {
@@ -153,8 +163,50 @@ static const struct {
     exact_function exact;
 } functions[] = {
     {vmath_exp, exact_exp}, {vmath_sigmoid, exact_sigmoid}, {vmath_tanh, exact_tanh},
-    {row_log, exact_log},   {row_log1p, exact_log1p},
+    {row_log, exact_log},   {row_log1p, exact_log1p},       {vmath_softplus, exact_softplus},
 };
+
+static void softplus_within_4_ulp(void **state)
+{
+    (void)state;
+    test_function(vmath_softplus, exact_softplus);
+}
+
+/* Decays end at 2^-125. Every float from there to -2^-149. */
+static void exp2_decay_within_4_ulp(void **state)
+{
+    (void)state;
+    for (uint32_t bits = 0x80000000u; float_of(bits) >= -125.0f; bits += 1531) {
+        const float x = float_of(bits);
+        float y;
+        vmath_exp2_decay(1, &x, &y);
+        if (!(ulps(y, exp2l((long double)x)) <= ulp_bound))
+            fail_msg("2^%a = %a, off by %Lg ulp", (double)x, (double)y,
+                     ulps(y, exp2l((long double)x)));
+    }
+    const float x[] = {-125.0f, -126.0f, -1e30f, -INFINITY, NAN, 0.0f};
+    float y[6];
+    vmath_exp2_decay(6, x, y);
+    for (int i = 0; i < 4; i++)
+        assert_true(y[i] == 0x1p-125f);
+    assert_true(isnan(y[4]) && y[5] == 1.0f);
+}
+
+/* Where sigmoid is subnormal it has no digits to give to the product. */
+static void silu_within_4_ulp(void **state)
+{
+    (void)state;
+    for (uint32_t bits = 0; bits < 0x7f800000u; bits += 1531)
+        for (int sign = -1; sign <= 1; sign += 2) {
+            const float x = (float)sign * float_of(bits);
+            float y;
+            vmath_silu(1, &x, &y);
+            const long double exact = exact_silu((long double)x);
+            if (x < -87.0f ? !(fabsl((long double)y - exact) <= 1e-36L)
+                           : !(ulps(y, exact) <= ulp_bound))
+                fail_msg("silu(%a) = %a, off by %Lg ulp", (double)x, (double)y, ulps(y, exact));
+        }
+}
 
 /* Dense around the places where a branch, a clamp or a reduction step changes. */
 static void edges_within_4_ulp(void **state)
@@ -194,6 +246,8 @@ static void infinities_and_nan(void **state)
     assert_true(isinf(y[0]) && y[0] > 0.0f && isnan(y[1]) && isnan(y[2]));
     row_log1p(3, x, y);
     assert_true(isinf(y[0]) && y[0] > 0.0f && isnan(y[1]) && isnan(y[2]));
+    vmath_softplus(3, x, y);
+    assert_true(isinf(y[0]) && y[1] == 0.0f && isnan(y[2]));
 }
 
 static float random_float(void)
@@ -262,6 +316,9 @@ int main(void)
         cmocka_unit_test(log_within_4_ulp),
         cmocka_unit_test(log1p_within_4_ulp),
         cmocka_unit_test(layer_norm_rows),
+        cmocka_unit_test(softplus_within_4_ulp),
+        cmocka_unit_test(exp2_decay_within_4_ulp),
+        cmocka_unit_test(silu_within_4_ulp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,106 @@
+/*
+ * tiles.c - what is before and behind the recurrence of Mamba-2, tile after tile of tokens. Labels:
+ * layer.c.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "blas.h"
+#include "mamba2.h"
+#include "vmath.h"
+
+static const float norm_epsilon = 1e-5f;
+
+int mamba2_prepared(struct dims d, struct tensor out[PREPARED_MAX])
+{
+    const struct mamba2_sizes s = mamba2_sizes(d);
+    out[MAMBA2_TAPS] = (struct tensor){.name = "taps", .shape = {CONV_TAPS, s.convolved}};
+    out[MAMBA2_RATES] = (struct tensor){.name = "rates", .shape = {s.heads}};
+    return MAMBA2_RATES + 1;
+}
+
+void mamba2_prepare(struct instance *in)
+{
+    const struct mamba2_sizes s = mamba2_sizes(in->dims);
+    conv_pack_taps(s.convolved, in->t[MAMBA2_CONV_W], in->prepared[MAMBA2_TAPS]);
+    for (int64_t head = 0; head < s.heads; head++)
+        in->prepared[MAMBA2_RATES][head] = (float)-exp((double)in->t[MAMBA2_A_LOG][head]);
+}
+
+int mamba2_scratch(struct dims d, struct tensor out[SCRATCH_MAX])
+{
+    const struct mamba2_sizes s = mamba2_sizes(d);
+    const int64_t T = MAMBA2_TILE;
+    out[MAMBA2_ZXBCDT] = (struct tensor){.name = "zxbcdt", .shape = {d.S, s.projected}};
+    out[MAMBA2_XBC] = (struct tensor){.name = "xbc", .shape = {T, s.convolved}};
+    out[MAMBA2_DT] = (struct tensor){.name = "dt", .shape = {T, s.heads}};
+    out[MAMBA2_LOG_DECAY] = (struct tensor){.name = "log_decay", .shape = {T, s.heads}};
+    out[MAMBA2_CORE] = (struct tensor){.name = "core", .shape = {T, s.D}};
+    out[MAMBA2_ZEROS] = (struct tensor){.name = "zeros", .shape = {s.convolved}};
+    return MAMBA2_OWN_SCRATCH;
+}
+
+/* dt = softplus(raw + bias) and dt rate, one token's heads */
+static void step_sizes(int64_t heads, const float *raw, const float *bias, const float *rates,
+                       float *dt, float *log_decay)
+{
+    for (int64_t head = 0; head < heads; head++)
+        dt[head] = raw[head] + bias[head];
+    vmath_softplus(heads, dt, dt);
+    for (int64_t head = 0; head < heads; head++)
+        log_decay[head] = dt[head] * rates[head];
+}
+
+/* (y + skip x) silu(z) of n channels into z; returns their squares. n <= VMATH_LANES */
+static inline __attribute__((always_inline)) vfloat gate_lanes(const float *y, const float *x,
+                                                               float skip, float *z)
+{
+    const vfloat gated = (v_load(y) + v_load(x) * skip) * v_silu(v_load(z));
+    v_store(z, gated);
+    return gated * gated;
+}
+
+/* One token: z[D] becomes RMSNorm((y + Dskip x) silu(z)). Heads are whole vectors. */
+static void gate_and_norm(const struct instance *in, const float *y, const float *x, float *z)
+{
+    const struct mamba2_sizes s = mamba2_sizes(in->dims);
+    const float *gain = in->t[MAMBA2_NORM];
+    vfloat squares = {0};
+    for (int64_t head = 0; head < s.heads; head++)
+        for (int64_t p = 0; p < MAMBA2_HEAD_SIZE; p += VMATH_LANES) {
+            const int64_t c = head * MAMBA2_HEAD_SIZE + p;
+            squares += gate_lanes(y + c, x + c, in->t[MAMBA2_DSKIP][head], z + c);
+        }
+    const float scale = 1.0f / sqrtf(vmath_sum_lanes(squares) / (float)s.D + norm_epsilon);
+    for (int64_t c = 0; c < s.D; c++)
+        z[c] *= scale * gain[c];
+}
+
+void mamba2_run(const struct instance *in,
+                void (*core)(const struct instance *in, const struct mamba2_tile *tile))
+{
+    const struct mamba2_sizes s = mamba2_sizes(in->dims);
+    const int64_t S = in->dims.S, H = in->dims.H, row = s.projected;
+    float *zxbcdt = in->scratch[MAMBA2_ZXBCDT], *xbc = in->scratch[MAMBA2_XBC];
+    float *dt = in->scratch[MAMBA2_DT], *log_decay = in->scratch[MAMBA2_LOG_DECAY];
+    float *y = in->scratch[MAMBA2_CORE], *zeros = in->scratch[MAMBA2_ZEROS];
+
+    memset(zeros, 0, (size_t)s.convolved * sizeof(float));
+    blas_sgemm_nt(S, row, H, 1.0f, in->t[MAMBA2_X], H, in->t[MAMBA2_WIN], H, 0.0f, zxbcdt, row);
+    for (int64_t first = 0; first < S; first += MAMBA2_TILE) {
+        const int64_t tokens = S - first < MAMBA2_TILE ? S - first : MAMBA2_TILE;
+        float *z = zxbcdt + first * row;
+        for (int64_t t = 0; t < tokens; t++) {
+            const float *rows[CONV_TAPS];
+            conv_window(zxbcdt + s.D, row, first + t, zeros, rows);
+            conv_silu(s.convolved, rows, in->prepared[MAMBA2_TAPS], in->t[MAMBA2_CONV_B],
+                      xbc + t * s.convolved);
+            step_sizes(s.heads, z + t * row + s.D + s.convolved, in->t[MAMBA2_DT_BIAS],
+                       in->prepared[MAMBA2_RATES], dt + t * s.heads, log_decay + t * s.heads);
+        }
+        core(in, &(struct mamba2_tile){tokens, xbc, dt, log_decay, y});
+        for (int64_t t = 0; t < tokens; t++)
+            gate_and_norm(in, y + t * s.D, xbc + t * s.convolved, z + t * row);
+    }
+    blas_sgemm_nt(S, H, s.D, 1.0f, zxbcdt, row, in->t[MAMBA2_WOUT], s.D, 0.0f, in->t[MAMBA2_Y], H);
+}
