@@ -20,21 +20,9 @@
 
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
-    const int64_t S = d.S, H = d.H, F = TRANSFORMER_FFN_FACTOR * d.H;
-    const float w = 1.0f / sqrtf((float)H), w2 = 1.0f / sqrtf((float)F);
+    const int64_t S = d.S, H = d.H;
     out[TRANSFORMER_X] = (struct tensor){"x", INPUT, {S, H}, 0.0f, 1.0f};
-    out[TRANSFORMER_WQKV] = (struct tensor){"Wqkv", PARAMETER, {3 * H, H}, 0.0f, w};
-    out[TRANSFORMER_BQKV] = (struct tensor){"bqkv", PARAMETER, {3 * H}, 0.0f, w};
-    out[TRANSFORMER_WO] = (struct tensor){"Wo", PARAMETER, {H, H}, 0.0f, w};
-    out[TRANSFORMER_BO] = (struct tensor){"bo", PARAMETER, {H}, 0.0f, w};
-    out[TRANSFORMER_W1] = (struct tensor){"W1", PARAMETER, {F, H}, 0.0f, w};
-    out[TRANSFORMER_B1] = (struct tensor){"b1", PARAMETER, {F}, 0.0f, w};
-    out[TRANSFORMER_W2] = (struct tensor){"W2", PARAMETER, {H, F}, 0.0f, w2};
-    out[TRANSFORMER_B2] = (struct tensor){"b2", PARAMETER, {H}, 0.0f, w2};
-    out[TRANSFORMER_LN1_G] = (struct tensor){"ln1_g", PARAMETER, {H}, 1.0f, 0.1f};
-    out[TRANSFORMER_LN1_B] = (struct tensor){"ln1_b", PARAMETER, {H}, 0.0f, 0.1f};
-    out[TRANSFORMER_LN2_G] = (struct tensor){"ln2_g", PARAMETER, {H}, 1.0f, 0.1f};
-    out[TRANSFORMER_LN2_B] = (struct tensor){"ln2_b", PARAMETER, {H}, 0.0f, 0.1f};
+    block_parameters(H, out + TRANSFORMER_WQKV);
     out[TRANSFORMER_Y] = (struct tensor){"y", OUTPUT, {S, H}, 0.0f, 0.0f};
     return TRANSFORMER_Y + 1;
 }

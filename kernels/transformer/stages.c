@@ -1,26 +1,18 @@
 /* stages.c - the stages that variants and parts of the Transformer block share. Labels: layer.c. */
-#include <math.h>
-
 #include "blas.h"
 #include "transformer.h"
 #include "vmath.h"
 
-static const float layer_norm_epsilon = 1e-5f;
-
 void transformer_head_scores(struct dims d, int64_t head, int64_t first, int64_t rows,
                              const float *qkv, float *scores)
 {
-    const int64_t size = d.H / d.A, row = 3 * d.H;
-    const float *q = qkv + first * row + head * size, *k = qkv + d.H + head * size;
-    blas_sgemm_nt(rows, d.S, size, 1.0f / sqrtf((float)size), q, row, k, row, 0.0f, scores, d.S);
+    block_head_scores(d, head, first, rows, d.S, qkv, scores);
 }
 
 void transformer_head_weighted(struct dims d, int64_t head, int64_t first, int64_t rows,
                                const float *probs, const float *qkv, float *context)
 {
-    const int64_t size = d.H / d.A, row = 3 * d.H;
-    const float *v = qkv + 2 * d.H + head * size;
-    blas_sgemm_nn(rows, size, d.S, probs, d.S, v, row, context + first * d.H + head * size, d.H);
+    block_head_weighted(d, head, first, rows, d.S, probs, qkv, context);
 }
 
 void transformer_softmax_rows(int64_t rows, int64_t n, const float *in, float *out)
@@ -36,7 +28,7 @@ void transformer_residual_norm(struct dims d, const float *a, const float *b, co
         float *row = y + s * d.H;
         for (int64_t k = 0; k < d.H; k++)
             row[k] = a[s * d.H + k] + b[s * d.H + k];
-        vmath_layer_norm(d.H, row, gain, bias, layer_norm_epsilon, row);
+        vmath_layer_norm(d.H, row, gain, bias, block_norm_epsilon, row);
     }
 }
 

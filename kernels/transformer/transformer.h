@@ -5,8 +5,10 @@
 #ifndef SEQBENCH_TRANSFORMER_H
 #define SEQBENCH_TRANSFORMER_H
 
+#include "block.h"
 #include "seqbench.h"
 
+/* Between x and y the parameters in the order of block.h. */
 enum {
     TRANSFORMER_X,
     TRANSFORMER_WQKV,
@@ -24,7 +26,7 @@ enum {
     TRANSFORMER_Y,
 };
 
-enum { TRANSFORMER_FFN_FACTOR = 4 }; /* FfnSize F = 4 H */
+enum { TRANSFORMER_FFN_FACTOR = BLOCK_FFN_FACTOR };
 
 extern const struct layer transformer_layer;
 
