@@ -58,7 +58,7 @@ def test_verify_outside_vectors(seqbench, folder):
     process = seqbench("verify", VECTORS / folder)
     assert process.returncode == 0, process.stdout + process.stderr
     *lines, counts = process.stdout.splitlines()
-    assert len(lines) >= 2 and all(line.startswith("PASS ") for line in lines)
+    assert lines and all(line.startswith("PASS ") for line in lines)
     assert all(float(line.split("error ")[1].split()[0]) <= 1e-5 for line in lines)
     assert counts == f"{len(lines)} passed, 0 failed, 0 skipped"
 
