@@ -50,16 +50,24 @@ static inline void blas_sgemm_nt(int64_t m, int64_t n, int64_t k, float alpha, c
                     (int)lda, B, (int)ldb, beta, C, (int)ldc);
 }
 
+/* C[m,n] = A[m,k] B[k,n] + beta C */
+static inline void blas_sgemm_nn_beta(int64_t m, int64_t n, int64_t k, const float *A, int64_t lda,
+                                      const float *B, int64_t ldb, float beta, float *C,
+                                      int64_t ldc)
+{
+    multiply_adds_done += m * n * k;
+    if (m == 1)
+        cblas_sgemv(CblasRowMajor, CblasTrans, (int)k, (int)n, 1.0f, B, (int)ldb, A, 1, beta, C, 1);
+    else
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1.0f, A,
+                    (int)lda, B, (int)ldb, beta, C, (int)ldc);
+}
+
 /* C[m,n] = A[m,k] B[k,n] */
 static inline void blas_sgemm_nn(int64_t m, int64_t n, int64_t k, const float *A, int64_t lda,
                                  const float *B, int64_t ldb, float *C, int64_t ldc)
 {
-    multiply_adds_done += m * n * k;
-    if (m == 1)
-        cblas_sgemv(CblasRowMajor, CblasTrans, (int)k, (int)n, 1.0f, B, (int)ldb, A, 1, 0.0f, C, 1);
-    else
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1.0f, A,
-                    (int)lda, B, (int)ldb, 0.0f, C, (int)ldc);
+    blas_sgemm_nn_beta(m, n, k, A, lda, B, ldb, 0.0f, C, ldc);
 }
 
 /* C[m,n] = A[k,m]^T B[k,n] + beta C */

@@ -18,7 +18,7 @@ struct dims {
 
 enum role { INPUT, PARAMETER, OUTPUT, PREPARED, SCRATCH };
 
-enum { RANK_MAX = 3, TENSOR_MAX = 16, PREPARED_MAX = 8, SCRATCH_MAX = 12, OWN_CELLS_MAX = 32 };
+enum { RANK_MAX = 3, TENSOR_MAX = 20, PREPARED_MAX = 8, SCRATCH_MAX = 12, OWN_CELLS_MAX = 32 };
 
 /*
  * One float32 array, row-major. Inputs and parameters are drawn uniformly from

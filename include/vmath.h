@@ -1,6 +1,6 @@
 /*
- * vmath.h - exp, log, log1p, sigmoid, tanh, softplus, softmax and layer norm on float vectors,
- * written once.
+ * vmath.h - exp, log, log1p, sigmoid, tanh, softplus, GELU, sums, softmax and layer norm on
+ * float vectors, written once.
  *
  * GNU C vector types, so that the compiler picks the instructions; no libm call per element.
  * exp, log, log1p, sigmoid, tanh and softplus are within 4 ulp of the exact value over the whole
@@ -28,6 +28,7 @@ enum { VMATH_LANES = VMATH_BYTES / 4 };
 
 typedef float vfloat __attribute__((vector_size(VMATH_BYTES)));
 typedef int32_t vint __attribute__((vector_size(VMATH_BYTES)));
+typedef float vfloat4 __attribute__((vector_size(16)));
 
 static inline vfloat v_load(const float *p)
 {
@@ -232,6 +233,16 @@ static inline vfloat v_silu(vfloat x)
     return x * v_sigmoid(x);
 }
 
+/*
+ * x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) = x sigmoid(z), z = twice the argument of tanh.
+ * Within 4 max(1, |z|) ulp: where x is far below 0, the result falls like e^z and z is rounded.
+ */
+static inline vfloat v_gelu_tanh(vfloat x)
+{
+    x = v_select(x < -20.0f, -20.0f - (vfloat){0}, x); /* 0 from x = -10.8 on */
+    return x * v_sigmoid(x * (x * x * 0.0713548163f + 1.59576912f));
+}
+
 /* Applies f to a row; f is inlined. y may be x. */
 static inline __attribute__((always_inline)) void vmath_map(int64_t n, const float *x, float *y,
                                                             vfloat (*f)(vfloat))
@@ -273,12 +284,21 @@ static inline void vmath_silu(int64_t n, const float *x, float *y)
     vmath_map(n, x, y, v_silu);
 }
 
+static inline void vmath_gelu_tanh(int64_t n, const float *x, float *y)
+{
+    vmath_map(n, x, y, v_gelu_tanh);
+}
+
+/* Four lanes at a time: adding lane after lane would wait for every single addition. */
 static inline float vmath_sum_lanes(vfloat v)
 {
-    float sum = 0.0f;
-    for (int i = 0; i < VMATH_LANES; i++)
-        sum += v[i];
-    return sum;
+    vfloat4 sum = {0};
+    for (int i = 0; i < VMATH_BYTES / 16; i++) {
+        vfloat4 part;
+        memcpy(&part, (const char *)&v + 16 * i, sizeof(part));
+        sum += part;
+    }
+    return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
 static inline float vmath_sum(int64_t n, const float *x)
@@ -289,6 +309,18 @@ static inline float vmath_sum(int64_t n, const float *x)
         sum += v_load(x + i);
     if (i < n)
         sum += v_load_head(x + i, n - i, 0.0f);
+    return vmath_sum_lanes(sum);
+}
+
+/* sum of a b */
+static inline float vmath_dot(int64_t n, const float *a, const float *b)
+{
+    vfloat sum = {0};
+    int64_t i = 0;
+    for (; i + VMATH_LANES <= n; i += VMATH_LANES)
+        sum += v_load(a + i) * v_load(b + i);
+    if (i < n)
+        sum += v_load_head(a + i, n - i, 0.0f) * v_load_head(b + i, n - i, 0.0f);
     return vmath_sum_lanes(sum);
 }
 
@@ -345,11 +377,9 @@ static inline float vmath_exp_below(int64_t n, const float *x, float shift, floa
     return vmath_sum_lanes(sum);
 }
 
-/* y = gain (x - mean) / sqrt(variance + epsilon) + bias, one row, two passes. y may be x. */
-static inline void vmath_layer_norm(int64_t n, const float *x, const float *gain, const float *bias,
-                                    float epsilon, float *y)
+/* 1 / sqrt(variance + epsilon) of a row whose mean is known. */
+static inline float vmath_inverse_deviation(int64_t n, const float *x, float mean, float epsilon)
 {
-    const float mean = vmath_sum(n, x) / (float)n;
     vfloat squares = {0};
     int64_t i = 0;
     for (; i + VMATH_LANES <= n; i += VMATH_LANES) {
@@ -360,9 +390,26 @@ static inline void vmath_layer_norm(int64_t n, const float *x, const float *gain
         const vfloat d = v_load_head(x + i, n - i, mean) - mean;
         squares += d * d;
     }
-    const float scale = 1.0f / sqrtf(vmath_sum_lanes(squares) / (float)n + epsilon);
-    for (i = 0; i < n; i++)
+    return 1.0f / sqrtf(vmath_sum_lanes(squares) / (float)n + epsilon);
+}
+
+/* y = gain (x - mean) / sqrt(variance + epsilon) + bias, one row, two passes. y may be x. */
+static inline void vmath_layer_norm(int64_t n, const float *x, const float *gain, const float *bias,
+                                    float epsilon, float *y)
+{
+    const float mean = vmath_sum(n, x) / (float)n;
+    const float scale = vmath_inverse_deviation(n, x, mean, epsilon);
+    for (int64_t i = 0; i < n; i++)
         y[i] = (x[i] - mean) * scale * gain[i] + bias[i];
+}
+
+/* y = (x - mean) / sqrt(variance + epsilon): the layer norm without gain and bias. y may be x. */
+static inline void vmath_plain_norm(int64_t n, const float *x, float epsilon, float *y)
+{
+    const float mean = vmath_sum(n, x) / (float)n;
+    const float scale = vmath_inverse_deviation(n, x, mean, epsilon);
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (x[i] - mean) * scale;
 }
 
 #endif

@@ -58,7 +58,7 @@ def test_verify_outside_vectors(seqbench, folder):
     process = seqbench("verify", VECTORS / folder)
     assert process.returncode == 0, process.stdout + process.stderr
     *lines, counts = process.stdout.splitlines()
-    assert len(lines) >= 2 and all(line.startswith("PASS ") for line in lines)
+    assert lines and all(line.startswith("PASS ") for line in lines)
     assert all(float(line.split("error ")[1].split()[0]) <= 1e-5 for line in lines)
     assert counts == f"{len(lines)} passed, 0 failed, 0 skipped"
 
@@ -273,7 +273,7 @@ def test_host_is_json_without_names(seqbench):
     (["plan", "--rounds", "0"], ["--rounds: '0' is not a whole number from 1"]),
     (["plan", "--seed", "-1"], ["--seed: '-1' is not a whole number"]),
     (["plan", "--seed", "1e3"], ["--seed: '1e3' is not a whole number"]),
-    (["plan", "-k", "gpt/*"], ["'gpt/*' matches no kernel"]),
+    (["plan", "-k", "absent/*"], ["'absent/*' matches no kernel"]),
     (["plan", "-k", "lstm/*,none"], ["'none' matches no kernel"]),
     (["plan", "-k", ""], ["kernels: the list is empty"]),
     (["plan", "-g", "huge"], ["grid 'huge' is neither quick, default, full nor a file"]),

@@ -17,7 +17,7 @@ enum { X, W1, B1, W2, B2, Y };
 
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
-    const int64_t F = TRANSFORMER_FFN_FACTOR * d.H;
+    const int64_t F = BLOCK_FFN_FACTOR * d.H;
     const float w1 = 1.0f / sqrtf((float)d.H), w2 = 1.0f / sqrtf((float)F);
     out[X] = (struct tensor){"x", INPUT, {d.S, d.H}, 0.0f, 1.0f};
     out[W1] = (struct tensor){"W1", PARAMETER, {F, d.H}, 0.0f, w1};
@@ -30,13 +30,13 @@ static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 
 static struct cost cost(struct dims d)
 {
-    const int64_t F = TRANSFORMER_FFN_FACTOR * d.H;
+    const int64_t F = BLOCK_FFN_FACTOR * d.H;
     return (struct cost){.multiply_adds = 2 * d.S * d.H * F, .elementwise = d.S * F};
 }
 
 static void reference(struct dims d, double *const t[])
 {
-    const int64_t H = d.H, F = TRANSFORMER_FFN_FACTOR * d.H;
+    const int64_t H = d.H, F = BLOCK_FFN_FACTOR * d.H;
     for (int64_t s = 0; s < d.S; s++) {
         for (int64_t o = 0; o < H; o++)
             t[Y][s * H + o] = t[B2][o];
@@ -52,7 +52,7 @@ static void reference(struct dims d, double *const t[])
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[0] = (struct tensor){.name = "hidden", .shape = {d.S, TRANSFORMER_FFN_FACTOR * d.H}};
+    out[0] = (struct tensor){.name = "hidden", .shape = {d.S, BLOCK_FFN_FACTOR * d.H}};
     return 1;
 }
 

@@ -11,7 +11,7 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
     out[CONTEXT] = (struct tensor){.name = "context", .shape = {d.S, d.H}};
     out[BRANCH] = (struct tensor){.name = "branch", .shape = {d.S, d.H}};
     out[NORMED] = (struct tensor){.name = "normed", .shape = {d.S, d.H}};
-    out[HIDDEN] = (struct tensor){.name = "hidden", .shape = {d.S, TRANSFORMER_FFN_FACTOR * d.H}};
+    out[HIDDEN] = (struct tensor){.name = "hidden", .shape = {d.S, BLOCK_FFN_FACTOR * d.H}};
     return HIDDEN + 1;
 }
 

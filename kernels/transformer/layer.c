@@ -20,28 +20,16 @@
 
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
-    const int64_t S = d.S, H = d.H, F = TRANSFORMER_FFN_FACTOR * d.H;
-    const float w = 1.0f / sqrtf((float)H), w2 = 1.0f / sqrtf((float)F);
+    const int64_t S = d.S, H = d.H;
     out[TRANSFORMER_X] = (struct tensor){"x", INPUT, {S, H}, 0.0f, 1.0f};
-    out[TRANSFORMER_WQKV] = (struct tensor){"Wqkv", PARAMETER, {3 * H, H}, 0.0f, w};
-    out[TRANSFORMER_BQKV] = (struct tensor){"bqkv", PARAMETER, {3 * H}, 0.0f, w};
-    out[TRANSFORMER_WO] = (struct tensor){"Wo", PARAMETER, {H, H}, 0.0f, w};
-    out[TRANSFORMER_BO] = (struct tensor){"bo", PARAMETER, {H}, 0.0f, w};
-    out[TRANSFORMER_W1] = (struct tensor){"W1", PARAMETER, {F, H}, 0.0f, w};
-    out[TRANSFORMER_B1] = (struct tensor){"b1", PARAMETER, {F}, 0.0f, w};
-    out[TRANSFORMER_W2] = (struct tensor){"W2", PARAMETER, {H, F}, 0.0f, w2};
-    out[TRANSFORMER_B2] = (struct tensor){"b2", PARAMETER, {H}, 0.0f, w2};
-    out[TRANSFORMER_LN1_G] = (struct tensor){"ln1_g", PARAMETER, {H}, 1.0f, 0.1f};
-    out[TRANSFORMER_LN1_B] = (struct tensor){"ln1_b", PARAMETER, {H}, 0.0f, 0.1f};
-    out[TRANSFORMER_LN2_G] = (struct tensor){"ln2_g", PARAMETER, {H}, 1.0f, 0.1f};
-    out[TRANSFORMER_LN2_B] = (struct tensor){"ln2_b", PARAMETER, {H}, 0.0f, 0.1f};
+    block_parameters(H, out + TRANSFORMER_WQKV);
     out[TRANSFORMER_Y] = (struct tensor){"y", OUTPUT, {S, H}, 0.0f, 0.0f};
     return TRANSFORMER_Y + 1;
 }
 
 static struct cost cost(struct dims d)
 {
-    const int64_t S = d.S, H = d.H, A = d.A, F = TRANSFORMER_FFN_FACTOR * d.H;
+    const int64_t S = d.S, H = d.H, A = d.A, F = BLOCK_FFN_FACTOR * d.H;
     return (struct cost){
         .multiply_adds = 4 * S * H * H + 2 * S * H * F + 2 * S * S * H,
         .elementwise = S * (17 * H + 2) + A * S * (4 * S - 2) + S * F,
@@ -98,7 +86,7 @@ static void attend(struct dims d, const double *qkv, int64_t s, double *weight, 
 
 static void reference(struct dims d, double *const t[])
 {
-    const int64_t S = d.S, H = d.H, F = TRANSFORMER_FFN_FACTOR * d.H;
+    const int64_t S = d.S, H = d.H, F = BLOCK_FFN_FACTOR * d.H;
     double *qkv = malloc((size_t)(3 * S * H + S + 3 * H + F) * sizeof(double));
     if (!qkv)
         abort();

@@ -5,6 +5,7 @@
  */
 #include <math.h>
 
+#include "block.h"
 #include "packed.h"
 #include "transformer.h"
 
@@ -23,8 +24,8 @@ static const struct map {
 } maps[] = {
     {TRANSFORMER_WQKV, TRANSFORMER_BQKV, QKV_W, QKV_B, 3, 1},
     {TRANSFORMER_WO, TRANSFORMER_BO, OUTPUT_W, OUTPUT_B, 1, 1},
-    {TRANSFORMER_W1, TRANSFORMER_B1, FIRST_W, FIRST_B, TRANSFORMER_FFN_FACTOR, 1},
-    {TRANSFORMER_W2, TRANSFORMER_B2, SECOND_W, SECOND_B, 1, TRANSFORMER_FFN_FACTOR},
+    {TRANSFORMER_W1, TRANSFORMER_B1, FIRST_W, FIRST_B, BLOCK_FFN_FACTOR, 1},
+    {TRANSFORMER_W2, TRANSFORMER_B2, SECOND_W, SECOND_B, 1, BLOCK_FFN_FACTOR},
 };
 enum { MAPS = sizeof(maps) / sizeof(maps[0]) };
 
@@ -54,7 +55,7 @@ static void prepare(struct instance *in)
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    const int64_t S = d.S, H = d.H, F = TRANSFORMER_FFN_FACTOR * H;
+    const int64_t S = d.S, H = d.H, F = BLOCK_FFN_FACTOR * H;
     const struct packed keys = matrix(S, H / d.A, 0), values = matrix(H / d.A, S, 0);
     out[QKV] = (struct tensor){.name = "qkv", .shape = {S, 3 * H}};
     out[KEYS] = packed_tensor("keys", &keys);
@@ -143,12 +144,6 @@ static void attend(const struct instance *in, int64_t head, int64_t first, int64
     }
 }
 
-static void norm_rows(int64_t rows, int64_t H, const float *gain, const float *bias, float *y)
-{
-    for (int64_t r = 0; r < rows; r++)
-        vmath_layer_norm(H, y + r * H, gain, bias, transformer_epsilon, y + r * H);
-}
-
 /* From context to y for tokens first .. first + rows, while they are in cache. */
 static void finish(const struct instance *in, int64_t first, int64_t rows)
 {
@@ -157,10 +152,10 @@ static void finish(const struct instance *in, int64_t first, int64_t rows)
     float *y = t[TRANSFORMER_Y] + first * H;
     apply(in, &maps[1], rows, s[CONTEXT] + first * H, t[TRANSFORMER_X] + first * H, THEN_NOTHING,
           s[NORMED]);
-    norm_rows(rows, H, t[TRANSFORMER_LN1_G], t[TRANSFORMER_LN1_B], s[NORMED]);
+    block_norm(rows, H, s[NORMED], t[TRANSFORMER_LN1_G], t[TRANSFORMER_LN1_B], s[NORMED]);
     apply(in, &maps[2], rows, s[NORMED], 0, THEN_RELU, s[HIDDEN]);
     apply(in, &maps[3], rows, s[HIDDEN], s[NORMED], THEN_NOTHING, y);
-    norm_rows(rows, H, t[TRANSFORMER_LN2_G], t[TRANSFORMER_LN2_B], y);
+    block_norm(rows, H, y, t[TRANSFORMER_LN2_G], t[TRANSFORMER_LN2_B], y);
 }
 
 static void run(const struct instance *in)

@@ -1,6 +1,4 @@
 /* stages.c - the stages that variants and parts of the Transformer block share. Labels: layer.c. */
-#include <math.h>
-
 #include "blas.h"
 #include "transformer.h"
 #include "vmath.h"
@@ -8,17 +6,13 @@
 void transformer_head_scores(struct dims d, int64_t head, int64_t first, int64_t rows,
                              const float *qkv, float *scores)
 {
-    const int64_t size = d.H / d.A, row = 3 * d.H;
-    const float *q = qkv + first * row + head * size, *k = qkv + d.H + head * size;
-    blas_sgemm_nt(rows, d.S, size, 1.0f / sqrtf((float)size), q, row, k, row, 0.0f, scores, d.S);
+    block_head_scores(d, head, first, rows, d.S, qkv, scores);
 }
 
 void transformer_head_weighted(struct dims d, int64_t head, int64_t first, int64_t rows,
                                const float *probs, const float *qkv, float *context)
 {
-    const int64_t size = d.H / d.A, row = 3 * d.H;
-    const float *v = qkv + 2 * d.H + head * size;
-    blas_sgemm_nn(rows, size, d.S, probs, d.S, v, row, context + first * d.H + head * size, d.H);
+    block_head_weighted(d, head, first, rows, d.S, probs, qkv, context);
 }
 
 void transformer_softmax_rows(int64_t rows, int64_t n, const float *in, float *out)
@@ -34,14 +28,14 @@ void transformer_residual_norm(struct dims d, const float *a, const float *b, co
         float *row = y + s * d.H;
         for (int64_t k = 0; k < d.H; k++)
             row[k] = a[s * d.H + k] + b[s * d.H + k];
-        vmath_layer_norm(d.H, row, gain, bias, transformer_epsilon, row);
+        vmath_layer_norm(d.H, row, gain, bias, block_norm_epsilon, row);
     }
 }
 
 void transformer_feed_forward(struct dims d, const float *x, const float *W1, const float *b1,
                               const float *W2, const float *b2, float *hidden, float *y)
 {
-    const int64_t F = TRANSFORMER_FFN_FACTOR * d.H;
+    const int64_t F = BLOCK_FFN_FACTOR * d.H;
     blas_linear(d.S, d.H, F, x, W1, b1, hidden);
     for (int64_t i = 0; i < d.S * F; i++)
         hidden[i] = hidden[i] > 0.0f ? hidden[i] : 0.0f;

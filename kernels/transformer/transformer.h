@@ -5,8 +5,10 @@
 #ifndef SEQBENCH_TRANSFORMER_H
 #define SEQBENCH_TRANSFORMER_H
 
+#include "block.h"
 #include "seqbench.h"
 
+/* Between x and y the parameters in the order of block.h. */
 enum {
     TRANSFORMER_X,
     TRANSFORMER_WQKV,
@@ -23,10 +25,6 @@ enum {
     TRANSFORMER_LN2_B,
     TRANSFORMER_Y,
 };
-
-enum { TRANSFORMER_FFN_FACTOR = 4 }; /* FfnSize F = 4 H */
-
-static const float transformer_epsilon = 1e-5f; /* of both layer norms */
 
 extern const struct layer transformer_layer;
 

@@ -1,0 +1,34 @@
+/* gpt/full: the scores of all heads are stored, A S^2 floats, and masked. Labels: layer.c. */
+#include "gpt.h"
+
+static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
+{
+    const int count = gpt_scratch(d, out);
+    out[GPT_SCORES] = (struct tensor){.name = "probs", .shape = {d.A, d.S, d.S}};
+    return count + 1;
+}
+
+static void run(const struct instance *in)
+{
+    const struct dims d = in->dims;
+    const float *qkv = in->scratch[GPT_QKV];
+    float *probs = in->scratch[GPT_SCORES];
+
+    gpt_begin(in);
+    for (int64_t head = 0; head < d.A; head++)
+        block_head_scores(d, head, 0, d.S, d.S, qkv, probs + head * d.S * d.S);
+    for (int64_t head = 0; head < d.A; head++)
+        gpt_causal_softmax(0, d.S, d.S, probs + head * d.S * d.S);
+    for (int64_t head = 0; head < d.A; head++)
+        block_head_weighted(d, head, 0, d.S, d.S, probs + head * d.S * d.S, qkv,
+                            in->scratch[GPT_CONTEXT]);
+    gpt_finish(in);
+}
+
+const struct kernel gpt_full = {
+    .name = "gpt/full",
+    .method = "per head the whole S x S square of Q K^T, softmax of the lower triangle, P V",
+    .layer = &gpt_layer,
+    .scratch = scratch,
+    .run = run,
+};

@@ -1,0 +1,57 @@
+/*
+ * gpt/tiled: a tile of queries against the keys up to its last query; the scores above the
+ * diagonal are not computed but for the tile on it. Memory O(S H). Labels: layer.c.
+ * Flops       24 S H^2 + 4 H sum over tiles of rows (first + rows), about 2 S (S + 64) H
+ */
+#include "gpt.h"
+
+enum { TILE_ROWS = 64 };
+
+static int64_t tile_rows(int64_t S, int64_t first)
+{
+    return S - first < TILE_ROWS ? S - first : TILE_ROWS;
+}
+
+static struct cost cost(struct dims d)
+{
+    struct cost cost = gpt_layer.cost(d);
+    cost.multiply_adds -= 2 * d.S * d.S * d.H;
+    for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
+        const int64_t rows = tile_rows(d.S, first);
+        cost.multiply_adds += 2 * rows * (first + rows) * d.H;
+    }
+    return cost;
+}
+
+static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
+{
+    const int count = gpt_scratch(d, out);
+    out[GPT_SCORES] = (struct tensor){.name = "tile", .shape = {tile_rows(d.S, 0), d.S}};
+    return count + 1;
+}
+
+static void run(const struct instance *in)
+{
+    const struct dims d = in->dims;
+    const float *qkv = in->scratch[GPT_QKV];
+    float *tile = in->scratch[GPT_SCORES];
+
+    gpt_begin(in);
+    for (int64_t head = 0; head < d.A; head++)
+        for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
+            const int64_t rows = tile_rows(d.S, first), keys = first + rows;
+            block_head_scores(d, head, first, rows, keys, qkv, tile);
+            gpt_causal_softmax(first, rows, keys, tile);
+            block_head_weighted(d, head, first, rows, keys, tile, qkv, in->scratch[GPT_CONTEXT]);
+        }
+    gpt_finish(in);
+}
+
+const struct kernel gpt_tiled = {
+    .name = "gpt/tiled",
+    .method = "the same block, 64 queries at a time; keys behind the tile are skipped",
+    .layer = &gpt_layer,
+    .cost = cost,
+    .scratch = scratch,
+    .run = run,
+};
