@@ -311,7 +311,8 @@ def test_whole_stands_beside_the_sum_of_its_parts(grid):
 
 
 def test_whole_of_a_layer_without_literal_is_its_fastest_variant(tmp_path):
-    rows = [sample("new/scan", 16, 64, 700), sample("new/slow", 16, 64, 900), sample("new.step", 1, 64, 40)]
+    rows = [sample("new/scan", 16, 64, 700), sample("new/slow", 16, 64, 900), 
+            sample("new.cell", 1, 64, 40)]
     summary = runs.load_summary(summarised(tmp_path / "run", rows))
     found = plot.whole_over_sum(summary, "new", runs.part_times(summary, "new"))
     assert list(found) == pytest.approx([700 / (16 * 40)])
