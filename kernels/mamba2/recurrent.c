@@ -9,7 +9,7 @@
 
 enum { STATE = MAMBA2_OWN_SCRATCH, DECAY };
 enum { P = MAMBA2_HEAD_SIZE, N = MAMBA2_STATES };
-/* Channels at once: their inputs and sums in 8 registers, or 16 of 16 bytes. */
+/* Channels at once: their inputs and their sums stay in 8 registers. */
 enum { PANEL_VECTORS = 4, PANEL = PANEL_VECTORS * VMATH_LANES };
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])

@@ -51,9 +51,9 @@ static void step_sizes(int64_t heads, const float *raw, const float *bias, const
         log_decay[head] = dt[head] * rates[head];
 }
 
-/* (y + skip x) silu(z) of n channels into z; returns their squares. n <= VMATH_LANES */
-static inline __attribute__((always_inline)) vfloat gate_lanes(const float *y, const float *x,
-                                                               float skip, float *z)
+/* A vector of (y + skip x) silu(z) into z; returns its squares. */
+static inline __attribute__((always_inline)) vfloat gate_vector(const float *y, const float *x,
+                                                                float skip, float *z)
 {
     const vfloat gated = (v_load(y) + v_load(x) * skip) * v_silu(v_load(z));
     v_store(z, gated);
@@ -69,7 +69,7 @@ static void gate_and_norm(const struct instance *in, const float *y, const float
     for (int64_t head = 0; head < s.heads; head++)
         for (int64_t p = 0; p < MAMBA2_HEAD_SIZE; p += VMATH_LANES) {
             const int64_t c = head * MAMBA2_HEAD_SIZE + p;
-            squares += gate_lanes(y + c, x + c, in->t[MAMBA2_DSKIP][head], z + c);
+            squares += gate_vector(y + c, x + c, in->t[MAMBA2_DSKIP][head], z + c);
         }
     const float scale = 1.0f / sqrtf(vmath_sum_lanes(squares) / (float)s.D + norm_epsilon);
     for (int64_t c = 0; c < s.D; c++)

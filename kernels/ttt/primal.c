@@ -29,7 +29,7 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
     return ROWS + 1;
 }
 
-/* A model as one walk sees it: n rows of ld floats, vectors of them at once. */
+/* A panel of columns: of_k = k model, of_q = q model, vectors <= PANEL_VECTORS. */
 static inline __attribute__((always_inline)) void apply_panel(int vectors, int64_t n, int64_t ld,
                                                               const float *model, const float *k,
                                                               const float *q, float *of_k,
@@ -48,6 +48,7 @@ static inline __attribute__((always_inline)) void apply_panel(int vectors, int64
     }
 }
 
+/* A panel of columns: sums += rate k^T gradient; of_g = q sums. */
 static inline __attribute__((always_inline)) void learn_panel(int vectors, int64_t n, int64_t ld,
                                                               float *sums, const float *k,
                                                               const float *q, float rate,

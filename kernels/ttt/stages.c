@@ -113,11 +113,11 @@ void ttt_run(const struct instance *in,
     blas_sgemm_nt(S, H, H, 1.0f, projected, row, in->t[TTT_WO], H, 0.0f, in->t[TTT_Y], H);
 }
 
-/* Mean and 1 / deviation of z + b, which takes z's place. */
 struct moments {
-    float mean, scale;
+    float mean, scale; /* scale: 1 / deviation */
 };
 
+/* Of z + b, which takes z's place. */
 static struct moments add_and_measure(int64_t n, const float *b, float *z)
 {
     vfloat sum = {0}, squares = {0};
@@ -145,47 +145,43 @@ static struct moments add_and_measure(int64_t n, const float *b, float *z)
     return (struct moments){mean, 1.0f / sqrtf(variance + epsilon)};
 }
 
-/* e = (gain hat + bias - (v - k)) gain of the lanes at i; hat is 0 behind the row. */
 struct pull {
     const float *gain, *bias, *k, *v, *z;
     struct moments of;
+    vfloat sum, along; /* of e, of e hat */
 };
 
-static inline __attribute__((always_inline)) vfloat hat_lanes(const struct pull *p, int64_t i,
-                                                              int64_t n)
+/* e = (gain hat + bias - (v - k)) gain of the lanes at i, where n <= VMATH_LANES are left. */
+static inline __attribute__((always_inline)) void pull_lanes(struct pull *p, int64_t i, int64_t n,
+                                                             float *e)
 {
-    return (v_load_head(p->z + i, n, p->of.mean) - p->of.mean) * p->of.scale;
-}
-
-static inline __attribute__((always_inline)) vfloat pull_lanes(const struct pull *p, int64_t i,
-                                                               int64_t n, vfloat hat)
-{
+    const vfloat hat = (v_load_head(p->z + i, n, p->of.mean) - p->of.mean) * p->of.scale;
     const vfloat gain = v_load_head(p->gain + i, n, 0.0f);
     const vfloat target = v_load_head(p->v + i, n, 0.0f) - v_load_head(p->k + i, n, 0.0f);
-    return (gain * hat + v_load_head(p->bias + i, n, 0.0f) - target) * gain;
+    const vfloat pull = (gain * hat + v_load_head(p->bias + i, n, 0.0f) - target) * gain;
+    p->sum += pull;
+    p->along += pull * hat;
+    v_store_head(e + i, pull, n);
 }
 
 void ttt_gradient(const struct instance *in, int64_t head, const float *b, const float *k,
                   const float *v, float *z, float *g)
 {
-    const int64_t n = in->dims.H / in->dims.A, whole = n - n % VMATH_LANES;
-    const struct pull p = {in->t[TTT_LN_G] + head * n, in->t[TTT_LN_B] + head * n, k, v, z,
-                           add_and_measure(n, b, z)};
-    vfloat sum = {0}, along = {0};
-    for (int64_t i = 0; i < n; i += VMATH_LANES) {
-        const int64_t lanes = i < whole ? VMATH_LANES : n - i;
-        const vfloat hat = i < whole ? hat_lanes(&p, i, VMATH_LANES) : hat_lanes(&p, i, lanes);
-        const vfloat e =
-            i < whole ? pull_lanes(&p, i, VMATH_LANES, hat) : pull_lanes(&p, i, lanes, hat);
-        sum += e;
-        along += e * hat;
-        if (i < whole)
-            v_store(g + i, e);
-        else
-            v_store_head(g + i, e, lanes);
-    }
-    const float mean = vmath_sum_lanes(sum) / (float)n, slope = vmath_sum_lanes(along) / (float)n;
-    for (int64_t i = 0; i < n; i++) {
+    const int64_t n = in->dims.H / in->dims.A;
+    struct pull p = {.gain = in->t[TTT_LN_G] + head * n,
+                     .bias = in->t[TTT_LN_B] + head * n,
+                     .k = k,
+                     .v = v,
+                     .z = z,
+                     .of = add_and_measure(n, b, z)};
+    int64_t i = 0;
+    for (; i + VMATH_LANES <= n; i += VMATH_LANES)
+        pull_lanes(&p, i, VMATH_LANES, g);
+    if (i < n)
+        pull_lanes(&p, i, n - i, g);
+    const float mean = vmath_sum_lanes(p.sum) / (float)n;
+    const float slope = vmath_sum_lanes(p.along) / (float)n;
+    for (i = 0; i < n; i++) {
         const float hat = (z[i] - p.of.mean) * p.of.scale;
         g[i] = (g[i] - mean - hat * slope) * p.of.scale;
     }
