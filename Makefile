@@ -16,6 +16,8 @@ CPU ?=
 OUT ?=
 DOCS_RUN ?=
 RUN ?= $(shell ls -d results/*/2*/samples.csv 2>/dev/null | sort -t/ -k3 | tail -n 1)
+VARIANTS ?= fastest
+ROOFS ?=
 A ?=
 B ?=
 RUNS ?=
@@ -67,7 +69,7 @@ C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/timer.o
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
-.PHONY: all check-arm deps-arm fuzz hog instructions planted help deps deps-dev have-deps bench test csv plots answer docs compare aa format format-check clean FORCE
+.PHONY: all check-arm deps-arm fuzz hog instructions planted help deps deps-dev have-deps bench test csv plots predict answer docs compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -80,6 +82,7 @@ help: ## this list
 	@echo
 	@echo 'GRID=quick|default|full|FILE  KERNELS=seed|all|GLOB,...  HEADS=LIST  CPU=n  OUT=dir   what to time'
 	@echo 'RUN=dir      results folder for csv, plots and answer (the newest)'
+	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  roofs of another run for predict'
 	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
 	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
 	@echo 'CC= CXX= PYTHON=                      SAN=address,undefined   sanitizers, in a build folder of its own'
@@ -109,11 +112,15 @@ bench: all ## check, time the grid, write CSV and figures, print the answer
 # The folder that csv, plots and answer work on.
 run_folder = $(patsubst %/samples.csv,%,$(RUN))
 
-csv: have-deps ## derive summary.csv and crossover.csv of RUN again
+csv: have-deps ## derive every table of RUN again
 	$(Q)$(PYTHON) scripts/summarise.py '$(run_folder)'
 
 plots: csv ## draw the figures of RUN again
-	$(Q)$(PYTHON) scripts/plot.py '$(run_folder)'
+	$(Q)$(PYTHON) scripts/plot.py --variants '$(VARIANTS)' '$(run_folder)'
+
+predict: csv ## predict RUN from its roofs, or those of ROOFS (a run of roof/*), and say how well
+	$(Q)$(if $(ROOFS),$(PYTHON) scripts/summarise.py '$(ROOFS)' &&) \
+	    $(PYTHON) scripts/predict.py $(if $(ROOFS),--roofs '$(ROOFS)') '$(run_folder)'
 
 answer: csv ## print the tables and the answer of RUN
 	$(Q)$(PYTHON) scripts/answer.py '$(run_folder)'

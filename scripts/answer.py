@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+import claims
+import crossover
 import runs
 
 WIDTH = 110
@@ -17,6 +19,12 @@ CELL_WIDTH = 9
 SHORT = ("S 16..128", 16, 128)
 LONG = ("S >= 1024", 1024, np.inf)
 FAR_BELOW = 8  # S is "far below H" when S <= H / 8
+ARTICLE = ["lstm", "rnn"]  # the layers that the sentences speak of; tables show every layer
+WHERE_CHEAPER = ("SeqLen at which a layer is cheaper than the Transformer block "
+                 "(fastest variants, within the grid), measured and counted in operations:")
+RATIOS = ("Transformer time / layer time (above 1: the layer is faster), "
+          "measured and by the textbook (1 + S/H):")
+MOST_KERNELS = 12  # in the table of times; of more, the fastest variant of each layer and engine
 
 
 # ---- wording -----------------------------------------------------------------------------------
@@ -33,6 +41,12 @@ def times(value: float) -> str:
     return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}x"
 
 
+def short_spread(values: pd.Series) -> str:
+    """The same for a table: 0.50-2.00x."""
+    low, high = times(values.min()), times(values.max())
+    return low if low == high else f"{low[:-1]}-{high}"
+
+
 def spread(values: pd.Series) -> str:
     """The range of some ratios: 0.50x to 2.00x."""
     low, high = times(values.min()), times(values.max())
@@ -44,16 +58,25 @@ def listing(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def cheaper(verdict: str, from_seq_len: float, found: str = "") -> str:
-    """A verdict of crossover.csv as a few words."""
-    rounded = [f"{float(value):.0f}" for value in found.split()]
-    if verdict == "crosses":
-        return f"from S = {from_seq_len:.0f}"
-    if verdict == "crosses back":
-        return f"below S = {rounded[0]}" if rounded else "at first"
-    if verdict == "several crossings":
-        return f"several crossings: {' '.join(rounded)}".rstrip(": ")
-    return {"cheaper everywhere": "everywhere", "dearer everywhere": "nowhere"}[verdict]
+def cheaper_where(crossings: str, at_end: bool) -> str:
+    """The SeqLens at which a layer is cheaper, from all crossings: S < 61, > 158."""
+    found = [f"{float(value):.0f}" for value in crossings.split()]
+    if not found:
+        return "everywhere" if at_end else "nowhere"
+    pieces = []
+    for i, (low, high) in enumerate(zip([None, *found], [*found, None])):
+        if ((len(found) - i) % 2 == 0) == at_end:
+            pieces.append(f"< {high}" if low is None else f"> {low}" if high is None
+                          else f"{low} to {high}")
+    return f"S {', '.join(pieces)}"
+
+
+def cheaper_by_counts(verdict: str, from_seq_len: float) -> str:
+    """The verdict of the operation counts, of which not every crossing is kept."""
+    if np.isfinite(from_seq_len):
+        return f"S > {from_seq_len:.0f}"
+    return {"cheaper everywhere": "everywhere", "dearer everywhere": "nowhere"}.get(verdict,
+                                                                                   "at first")
 
 
 # ---- tables ------------------------------------------------------------------------------------
@@ -66,42 +89,84 @@ def text_table(header: list[str], rows: list[list[str]]) -> str:
                      for line in [header, *rows])
 
 
+def wrapped_table(header: list[str], rows: list[list[str]]) -> str:
+    """The same in as many pieces as the width asks for; the first two columns in each."""
+    widths = [max(len(line[i]) for line in [header, *rows]) + 2 for i in range(len(header))]
+    pieces, places, used = [], [], sum(widths[:2])
+    for i in range(2, len(header)):
+        if places and used + widths[i] > WIDTH:
+            pieces.append(places)
+            places, used = [], sum(widths[:2])
+        places.append(i)
+        used += widths[i]
+    return "\n\n".join(text_table([header[i] for i in (0, 1, *piece)],
+                                  [[row[i] for i in (0, 1, *piece)] for row in rows])
+                       for piece in [*pieces, places])
+
+
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """The same as markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def time_table(summary: pd.DataFrame, hid_size: int) -> str:
-    """Median time per token of every layer kernel at one HidSize; * marks the fastest."""
-    rows = summary[(summary.kind == "layer") & (summary.hid_size == hid_size)]
-    table = rows.pivot(index=["kernel", "heads"], columns="seq_len", values="us_per_token")
-    names = [f"{kernel} A={heads}" if heads > 1 else kernel for kernel, heads in table.index]
+def drawn_kernels(summary: pd.DataFrame) -> pd.DataFrame:
+    """The layers of the table of times; of many, the fastest variant of each layer and engine."""
+    rows = summary[summary.kind == "layer"]
+    if rows.kernel.nunique() <= MOST_KERNELS:
+        return rows
+    best = crossover.fastest(rows, ["layer", "tokens", "engine"])
+    other = best.engine != runs.HEADLINE
+    return best.assign(kernel=best.layer + (" " + best.engine).where(other, ""))
+
+
+def time_table(layers: pd.DataFrame, hid_size: int) -> str:
+    """Median time per token of the layers at one HidSize; * marks the fastest sequence."""
+    rows = layers[layers.hid_size == hid_size]
+    whole = rows[rows.tokens == "all"].groupby("seq_len").us_per_token.min()
+    table = rows.pivot(index=["kernel", "heads", "tokens"], columns="seq_len",
+                       values="us_per_token")
+    names = [kernel + (f" A={heads}" if heads > 1 else "")
+             + (" (one token)" if tokens == "one" else "")
+             for kernel, heads, tokens in table.index]
     first = max(map(len, names))
     per_line = (WIDTH - first) // CELL_WIDTH
     lines = [f"HidSize {hid_size}: median us per token (* = fastest at that SeqLen)"]
     for start in range(0, table.shape[1], per_line):
         block = table.iloc[:, start:start + per_line]
         lines.append(" " * first + "".join(f"S={s}".rjust(CELL_WIDTH - 1) + " " for s in block))
-        for name, (_, values) in zip(names, block.iterrows()):
+        for name, (key, values) in zip(names, block.iterrows()):
             cells = [("-" if np.isnan(value) else plain(value)).rjust(CELL_WIDTH - 1)
-                     + ("*" if value == least else " ")
-                     for value, least in zip(values, block.min())]
+                     + ("*" if key[2] == "all" and value == whole.get(seq_len) else " ")
+                     for seq_len, value in values.items()]
             lines.append(name.ljust(first) + "".join(cells))
     return "\n".join(line.rstrip() for line in lines)
 
 
-def crossover_table(crossover: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def size_labels(cells: pd.DataFrame) -> dict[tuple[int, int], str]:
+    """The columns of a table: HidSizes, with the heads where one size has several."""
+    keys = sorted(set(zip(cells.hid_size, cells.heads)))
+    several = cells.groupby("hid_size").heads.nunique().max() > 1
+    return {(size, heads): f"H {size} A {heads}" if several else f"H {size}"
+            for size, heads in keys}
+
+
+def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Where each layer is cheaper than the reference, measured and by operation counts."""
-    header = ["HidSize", "heads", "layer", "cheaper (measured)", "cheaper (operation counts)",
-              "ratio at smallest S", "at largest S"]
-    rows = [[str(row.hid_size), str(row.heads), row.layer,
-             cheaper(row.verdict, row.cheaper_from_seq_len, row.crossings),
-             cheaper(row.arithmetic_verdict, row.arithmetic_seq_len),
-             f"{times(row.ratio_at_min_seq_len)} at {row.min_seq_len}",
-             f"{times(row.ratio_at_max_seq_len)} at {row.max_seq_len}"]
-            for row in crossover.sort_values(["hid_size", "heads", "layer"]).itertuples()]
-    return header, rows
+    labels = size_labels(found)
+    rows = []
+    for layer, group in found.groupby("layer"):
+        lines: dict[str, dict] = {}
+        for row in group.itertuples():
+            name = "measured" if row.engine == runs.HEADLINE else f"{row.engine} engine"
+            key = (row.hid_size, row.heads)
+            lines.setdefault(name, {})[key] = cheaper_where(row.crossings,
+                                                            row.ratio_at_max_seq_len > 1)
+            lines.setdefault("counted", {})[key] = cheaper_by_counts(row.arithmetic_verdict,
+                                                                     row.arithmetic_seq_len)
+        rows += [[layer, name, *(cells.get(key, "-") for key in labels)]
+                 for name, cells in sorted(lines.items(), key=lambda line: line[0] == "counted")]
+    return ["layer", "cheaper", *labels.values()], rows
 
 
 def within(cells: pd.DataFrame, band: tuple[str, float, float]) -> pd.DataFrame:
@@ -110,18 +175,22 @@ def within(cells: pd.DataFrame, band: tuple[str, float, float]) -> pd.DataFrame:
 
 
 def ratio_table(cells: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Range of the ratio at short and long SeqLen beside the textbook's, per HidSize and layer."""
-    header = ["HidSize", "heads", "layer"]
-    for name, _, _ in (SHORT, LONG):
-        header += [name, "textbook"]
-    rows = []
-    for (hid_size, heads, layer), group in cells.groupby(["hid_size", "heads", "layer"]):
-        row = [str(hid_size), str(heads), layer]
-        for band in (SHORT, LONG):
-            part = within(group, band)
-            row += [spread(part.ratio), spread(part.textbook)] if len(part) else ["-", "-"]
-        rows.append(row)
-    return header, rows
+    """Range of the ratio at short and long SeqLen, with the textbook's first, per HidSize."""
+    labels, rows = size_labels(cells), []
+    for band in (SHORT, LONG):
+        part = within(cells, band)
+        lines = [("textbook", part, "textbook")]
+        lines += [(layer, part[part.layer == layer], "ratio") for layer in cells.layer.unique()]
+        for name, found, column in lines:
+            groups = {key: group[column] for key, group in found.groupby(["hid_size", "heads"])}
+            rows.append([name, band[0], *(short_spread(groups[key]) if key in groups else "-"
+                                          for key in labels)])
+    return ["layer", "SeqLen", *labels.values()], rows
+
+
+def claims_table(run_dir: Path) -> str:
+    """What the article states, line by line, as markdown."""
+    return markdown_table(*claims.table_rows(runs.load_derived(run_dir, "claims.csv")))
 
 
 # ---- sentences ---------------------------------------------------------------------------------
@@ -157,9 +226,14 @@ def roof_sentence(summary: pd.DataFrame) -> str:
             f"{plain(worst.gflops)} with one of {runs.bytes_text(worst.bytes)}.")
 
 
+def of_article(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells of the layers that the sentences speak of."""
+    return cells[cells.layer.isin(ARTICLE)]
+
+
 def band_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
     """What was measured in a band of SeqLen."""
-    cells = within(cells, band)
+    cells = of_article(within(cells, band))
     if cells.empty:
         return f"At {band[0]} nothing was measured."
     words = [f"{spread(group.ratio)} as long as {layer} (middle {times(group.ratio.median())}; "
@@ -170,7 +244,7 @@ def band_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
 
 def far_below_sentence(cells: pd.DataFrame) -> str:
     """The textbook's first half: equal when S is far below H."""
-    cells = within(cells, SHORT)
+    cells = of_article(within(cells, SHORT))
     cells = cells[cells.seq_len * FAR_BELOW <= cells.hid_size]
     if cells.empty:
         return ""
@@ -181,7 +255,7 @@ def far_below_sentence(cells: pd.DataFrame) -> str:
 
 def far_above_sentence(cells: pd.DataFrame) -> str:
     """The textbook's second half: far ahead when S is in the thousands."""
-    cells = within(cells, LONG)
+    cells = of_article(within(cells, LONG))
     if cells.empty:
         return ""
     words = []
@@ -213,6 +287,20 @@ def winner_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
     return f"Fastest of all at {band[0]}: {listing(words)}."
 
 
+def prediction_sentence(run_dir: Path) -> str:
+    """How near the roofs alone come to what was measured; empty when nothing was predicted."""
+    if not (run_dir / "predict.csv").exists():
+        return ""
+    found = runs.load_derived(run_dir, "predict.csv")
+    error = found.error.abs()
+    layers = error[found.kind == "layer"]
+    if layers.isna().all():
+        return ""
+    return (f"From the roofs alone (products, matrix-vector products by the size of the matrix, "
+            f"activations) the time of a layer is predicted with a median error of "
+            f"{layers.median():.0%}, of 9 in 10 cells within {layers.quantile(0.9):.0%}.")
+
+
 def sentences(summary: pd.DataFrame, cells: pd.DataFrame, host: dict) -> list[str]:
     """The answer in words."""
     found = [f"{machine_sentence(host)} {cache_sentence(host)}".strip(), roof_sentence(summary)]
@@ -231,22 +319,21 @@ def sentences(summary: pd.DataFrame, cells: pd.DataFrame, host: dict) -> list[st
 def answer(run_dir: Path, markdown: bool) -> str:
     """The answer of one run: words and tables; in a terminal also every time per token."""
     summary = runs.load_summary(run_dir)
-    crossover = runs.load_derived(run_dir, "crossover.csv")
-    cells = runs.relative(summary)
+    found = runs.load_derived(run_dir, "crossover.csv")
+    cells = crossover.relative(summary)
     cells["textbook"] = 1 + cells.seq_len / cells.hid_size  # (S*H^2 + H*S^2) / (S*H^2)
-    words = sentences(summary, cells, runs.load_host(run_dir))
-    table = markdown_table if markdown else text_table
-    tables = []
-    if len(cells):
-        tables = ["SeqLen at which a layer becomes cheaper than the Transformer block "
-                  "(fastest variants, within the grid):", table(*crossover_table(crossover)),
-                  "Transformer time / layer time (above 1: the layer is faster), "
-                  "measured and by the textbook (1 + S/H):", table(*ratio_table(cells))]
+    words = sentences(summary, cells, runs.load_host(run_dir)) + [prediction_sentence(run_dir)]
+    words = [line for line in words if line]
+    tables = [(WHERE_CHEAPER, crossover_table(found)), (RATIOS, ratio_table(cells))]
+    tables = tables if len(cells) else []
     if markdown:
-        return "\n\n".join(words + tables)
-    sizes = sorted(summary[summary.kind == "layer"].hid_size.unique())
-    times_per_token = [time_table(summary, hid_size) for hid_size in sizes]
-    return "\n\n".join(times_per_token + tables + [textwrap.fill(line, WIDTH) for line in words])
+        return "\n\n".join(words + [text for title, table in tables
+                                    for text in (title, markdown_table(*table))])
+    layers = drawn_kernels(summary)
+    texts = [time_table(layers, size) for size in sorted(layers.hid_size.unique())]
+    for title, table in tables:
+        texts += [textwrap.fill(title, WIDTH), wrapped_table(*table)]
+    return "\n\n".join(texts + [textwrap.fill(line, WIDTH) for line in words])
 
 
 def main(arguments: list[str] | None = None) -> int:

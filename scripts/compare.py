@@ -18,6 +18,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 import answer
 import comparison
+import drawing
 import plot
 import runs
 
@@ -232,7 +233,7 @@ def draw_figure(cases: pd.DataFrame, caption: str) -> Figure:
     """The time ratio over SeqLen and HidSize, one panel per kernel."""
     shown = cases[(cases.kind != "roof") & (cases.verdict != comparison.NOT_COMPARABLE)]
     if shown.empty:
-        raise plot.Skip("no layer or part can be compared")
+        raise drawing.Skip("no layer or part can be compared")
     kernels = chosen_kernels(shown)
     largest = np.log2(shown.time_ratio).abs().max()
     # Some room at the ends of the scale, where a frame would hardly be seen.
@@ -257,7 +258,7 @@ def draw_figure(cases: pd.DataFrame, caption: str) -> Figure:
                                     1 - 1.85 / height], largest > limit)
     count = shown.kernel.nunique()
     of = f"; {len(kernels)} of {count} kernels" if len(kernels) < count else ""
-    plot.frame(figure, "Time of B / time of A\n"
+    drawing.frame(figure, "Time of B / time of A\n"
                f"(above 1x B is slower; framed: called different{of})", caption)
     return figure
 
@@ -292,10 +293,10 @@ def compare(a: Run, b: Run, folder: Path) -> None:
     runs.write_text(folder / "report.txt", text)
     print(text)
     try:
-        with plt.rc_context(plot.STYLE):
+        with plt.rc_context(drawing.STYLE):
             plot.save(draw_figure(cases, f"A: {a.name()}  ·  B: {b.name()}"), folder / "figures",
                       "compare")
-    except plot.Skip as skipped:
+    except drawing.Skip as skipped:
         print(f"compare.py: {folder}: figure skipped: {skipped}", file=sys.stderr)
     print(f"written to {folder}")
 

@@ -12,10 +12,12 @@ import runs
 
 BLOCK = re.compile(r"<!-- answer of (?P<run>\S+), written by `make docs` -->\n.*?"
                    r"<!-- end of the answer -->\n", re.DOTALL)
+CLAIMS = "What the article states, line by line (the rules stand in results/README.md):"
 FIGURES = {
     "relative": "Transformer time over the time of each layer, for every SeqLen and HidSize",
     "us_per_token": "Time per token over SeqLen, one panel per HidSize",
     "roofs": "GFLOP/s of each kernel under the measured roofs, and read bandwidth by working set",
+    "roofline": "Time of each layer over the least that the roofs allow, over HidSize",
     "parts": "Shares of the parts of each layer over SeqLen",
 }
 
@@ -25,7 +27,8 @@ def block(root: Path, run: str) -> str:
     figures = [f"![{text}]({run}/figures/{name}.png)" for name, text in FIGURES.items()]
     words = answer.answer(root / run, markdown=True)
     return (f"<!-- answer of {run}, written by `make docs` -->\n" +
-            "\n\n".join([figures[0], words, *figures[1:]]) + "\n<!-- end of the answer -->\n")
+            "\n\n".join([figures[0], words, *figures[1:], CLAIMS, answer.claims_table(root / run)])
+            + "\n<!-- end of the answer -->\n")
 
 
 def renewed(readme: Path, run: str | None) -> str:

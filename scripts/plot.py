@@ -8,169 +8,37 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
-matplotlib.use("Agg")
+import crossover
+import roofline
+import roofs as machine_roofs
+import runs
+from drawing import (COLOURS, LINE_STYLES, MARKERS, REFERENCE_COLOUR, STYLE, best_variants,
+                     caption_of, Context, frame, layer_rows, legend_below, legend_inches,
+                     line_looks, lines_of, panel_grid, panels_of_layers, plain_log, plain_ticks,
+                     Skip, some)
 
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.lines import Line2D  # noqa: E402
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator  # noqa: E402
-
-import runs  # noqa: E402
-
-# Okabe and Ito's colours, apart under every common kind of colour blindness.
-REFERENCE_COLOUR = "#000000"
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C8C00"]
 PART_COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442",
                 "#999999"]
-LINE_STYLES = ["-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3))]
-MARKERS = ["o", "s", "^", "D", "v", "P"]
 # The variants whose pieces the parts are; a layer with none of them: the fastest that was timed.
 VARIANTS_CUT_INTO_PARTS = ["full", "literal"]
 # Most sizes that get a panel; of more, a choice is drawn that is spread evenly.
 MOST_SIZES_OF_TIMES, MOST_SIZES_OF_PARTS, MOST_LENGTHS_OF_ROOFS = 16, 8, 3
-MOST_LINES = 12  # in a panel; with more kernels, each layer is one line: its fastest variant
-
-STYLE = {
-    "svg.hashsalt": "seqbench", "svg.fonttype": "none", "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"], "font.size": 9,
-    "axes.titlesize": 10, "axes.labelsize": 9, "xtick.labelsize": 8, "ytick.labelsize": 8,
-    "legend.fontsize": 9, "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6,
-    "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False,
-    "figure.dpi": 110, "savefig.dpi": 110, "savefig.facecolor": "white",
-}
-
-
-class Skip(Exception):
-    """Why a figure cannot be drawn from this run."""
-
-
-# ---- shared pieces -----------------------------------------------------------------------------
-
-
-def layer_rows(summary: pd.DataFrame) -> pd.DataFrame:
-    """The whole layers."""
-    rows = summary[summary.kind == "layer"]
-    if rows.empty:
-        raise Skip("no layer was timed")
-    return rows
-
-
-def series_names(rows: pd.DataFrame) -> pd.Series:
-    """What a line is called: the kernel, with its head count where the run has several per H."""
-    several = rows.groupby(["kernel", "hid_size"]).heads.nunique().max() > 1
-    with_heads = rows.kernel + " A=" + rows.heads.astype(str)
-    return with_heads.where(several & (rows.heads > 1), rows.kernel)
-
-
-def lines_of(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The rows with the name of their line, and what a line is."""
-    named = rows.assign(name=series_names(rows))
-    if named.name.nunique() <= MOST_LINES:
-        return named, "one line per kernel"
-    best = runs.fastest(rows)
-    best = best.assign(kernel=best.layer)
-    return best.assign(name=series_names(best)), "fastest variant of each layer"
-
-
-def layer_colours(rows: pd.DataFrame) -> dict[str, str]:
-    """A colour per layer; black for the reference."""
-    others = sorted(set(rows.layer) - {runs.REFERENCE})
-    colours = {layer: COLOURS[i % len(COLOURS)] for i, layer in enumerate(others)}
-    return colours | {runs.REFERENCE: REFERENCE_COLOUR}
-
-
-def line_looks(rows: pd.DataFrame) -> dict[str, dict]:
-    """How each line is drawn: colour by layer, style and marker by variant."""
-    colours = layer_colours(rows)
-    looks = {}
-    for layer, group in rows.groupby("layer"):
-        for i, name in enumerate(sorted(group.name.unique())):
-            looks[name] = {"color": colours[layer], "linestyle": LINE_STYLES[i % len(LINE_STYLES)],
-                           "marker": MARKERS[i % len(MARKERS)], "markersize": 3.5,
-                           "linewidth": 1.5}
-    return looks
-
-
-def legend_below(figure: Figure, looks: dict[str, dict], bottom: float) -> None:
-    """One legend for all panels; `bottom` is its lower edge in inches."""
-    handles = [Line2D([], [], label=name, **look) for name, look in looks.items()]
-    figure.legend(handles=handles, loc="lower center", ncol=legend_columns(figure, looks),
-                  frameon=False, bbox_to_anchor=(0.5, bottom / figure.get_figheight()))
-
-
-def legend_columns(figure: Figure, names: dict) -> int:
-    """How many legend entries fit side by side."""
-    return max(1, min(len(names), int(figure.get_figwidth() / 1.75)))
-
-
-def legend_inches(figure: Figure, names: dict) -> float:
-    """Height of that legend."""
-    return 0.1 + 0.2 * -(-len(names) // legend_columns(figure, names))
-
-
-def frame(figure: Figure, title: str, caption: str) -> None:
-    """Title on top, caption at the bottom."""
-    height = figure.get_figheight()
-    figure.text(0.5, 1 - 0.12 / height, title, ha="center", va="top", fontsize=12, weight="bold")
-    figure.text(0.5, 0.08 / height, caption, ha="center", va="bottom", fontsize=8, color="#555555")
-
-
-def plain_ticks(axis, values: np.ndarray, most: int = 6) -> None:
-    """Label a logarithmic axis with some of the values that occur, as plain numbers."""
-    values = np.sort(np.unique(values))
-    axis.set_major_locator(FixedLocator(values[::-(-len(values) // most)]))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def plain_log(axis) -> None:
-    """Plain numbers on a logarithmic axis, more of them in a short range; call it when drawn."""
-    low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1,) if high > 300 * low else (1, 2, 5)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def some(values: np.ndarray, most: int) -> list[int]:
-    """At most so many of the values, spread evenly, first and last included."""
-    values = np.sort(np.unique(values))
-    places = np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int))
-    return [int(value) for value in values[places]]
-
-
-def caption_of(summary: pd.DataFrame, host: dict, run_dir: Path) -> str:
-    """Where the numbers come from, in one line."""
-    virtual = runs.host_value(host, "machine", "virtual")
-    machine = runs.machine_name(host) + (" (virtual machine)" if virtual is True else "")
-    return f"{machine}  ·  run {run_dir.resolve().name}  ·  {summary.rounds.max()} rounds"
+MOST_ROWS_OF_PARTS = 4  # with more layers there are two columns of them
+MOST_LINES = 12  # in a panel of all layers
+FEW_SIZES = 3
+BAND = "band: 95 % interval of the median"
+MOST_LAYERS = 6  # in one panel; more get a panel each
 
 
 # ---- 1: time per token -------------------------------------------------------------------------
-
-
-def panel_grid(count: int, columns: int, size: tuple[float, float], looks: dict):
-    """A figure and its panels with shared axes, and room for title, legend and caption."""
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    width = max(size[0] * columns, 6.5)
-    figure = plt.figure(figsize=(width, 1))
-    legend = legend_inches(figure, looks)
-    height = 0.9 + size[1] * rows + 0.35 + legend + 0.25
-    figure.set_figheight(height)
-    grid = figure.add_gridspec(rows, columns, left=0.65 / width, right=1 - 0.2 / width,
-                               top=1 - 0.9 / height, bottom=(0.75 + legend) / height,
-                               hspace=0.3, wspace=0.12)
-    axes: list[Axes] = []
-    for i in range(count):
-        axes.append(figure.add_subplot(grid[i // columns, i % columns],
-                                       sharex=axes[0] if axes else None,
-                                       sharey=axes[0] if axes else None))
-        axes[i].tick_params(labelleft=i % columns == 0, labelbottom=i + columns >= count)
-    return figure, axes
 
 
 def draw_time_lines(axes: Axes, rows: pd.DataFrame, looks: dict) -> None:
@@ -183,27 +51,73 @@ def draw_time_lines(axes: Axes, rows: pd.DataFrame, looks: dict) -> None:
         axes.plot(line.seq_len, line.us_per_token, **looks[name])
 
 
-def draw_us_per_token(summary: pd.DataFrame, caption: str) -> Figure:
-    """Time per token over SeqLen, one panel per HidSize."""
-    rows, what = lines_of(layer_rows(summary))
+def time_axes(axes: list[Axes], columns: int, seq_lens: pd.Series) -> None:
+    """Labels of the panels of time per token over SeqLen."""
+    axes[0].set_xscale("log")
+    axes[0].set_yscale("log")
+    plain_ticks(axes[0].xaxis, seq_lens)
+    for i, panel in enumerate(axes):
+        if i % columns == 0:
+            panel.set_ylabel("median time per token (µs)")
+        if i + columns >= len(axes):
+            panel.set_xlabel("SeqLen (steps)")
+
+
+def times_by_size(rows: pd.DataFrame) -> tuple[Figure, str]:
+    """One panel per HidSize, all layers in it."""
     looks = line_looks(rows)
     sizes = some(rows.hid_size, MOST_SIZES_OF_TIMES)
     columns = len(sizes) if len(sizes) <= 3 else 4
     figure, axes = panel_grid(len(sizes), columns, (3.1, 2.6), looks)
-    axes[0].set_xscale("log")
-    axes[0].set_yscale("log")
-    plain_ticks(axes[0].xaxis, rows.seq_len)
-    for i, (panel, hid_size) in enumerate(zip(axes, sizes)):
+    time_axes(axes, columns, rows.seq_len)
+    for panel, hid_size in zip(axes, sizes):
         draw_time_lines(panel, rows[rows.hid_size == hid_size], looks)
         panel.set_title(f"HidSize {hid_size}")
-        if i % columns == 0:
-            panel.set_ylabel("median time per token (µs)")
-        if i + columns >= len(sizes):
-            panel.set_xlabel("SeqLen (steps)")
     plain_log(axes[0].yaxis)
     legend_below(figure, looks, 0.25)
-    frame(figure, f"Time per token over SeqLen\n({what}; band: 95 % interval of the median)",
-          caption)
+    return figure, BAND
+
+
+def times_by_layer(rows: pd.DataFrame) -> tuple[Figure, str]:
+    """One panel per layer, some HidSizes in it."""
+    figure, axes, columns, _ = panels_of_layers(rows, "seq_len", "us_per_token", "hid_size",
+                                                "HidSize")
+    time_axes(axes, columns, rows.seq_len)
+    plain_log(axes[0].yaxis)
+    return figure, f"grey: {runs.REFERENCE}"
+
+
+def times_by_variant(rows: pd.DataFrame) -> tuple[Figure, str]:
+    """A row of panels per layer, a column per HidSize, every variant, and a legend in each."""
+    layers, sizes = sorted(rows.layer.unique()), some(rows.hid_size, FEW_SIZES)
+    figure, axes = panel_grid(len(layers) * len(sizes), len(sizes), (4.6, 2.4), {})
+    time_axes(axes, len(sizes), rows.seq_len)
+    for i, panel in enumerate(axes):
+        layer, hid_size = layers[i // len(sizes)], sizes[i % len(sizes)]
+        of_layer = rows[rows.layer == layer]
+        names = sorted(of_layer.name.unique())
+        looks = {name: {"color": ([REFERENCE_COLOUR] + COLOURS)[k % 8], "linewidth": 1.3,
+                        "linestyle": LINE_STYLES[k % len(LINE_STYLES)],
+                        "marker": MARKERS[k % len(MARKERS)], "markersize": 3.5}
+                 for k, name in enumerate(names)}
+        present = of_layer[of_layer.hid_size == hid_size]
+        draw_time_lines(panel, present, looks)
+        panel.set_title(f"{layer}, HidSize {hid_size}")
+        handles = [Line2D([], [], label=name, **looks[name]) for name in names
+                   if name in set(present.name)]
+        panel.legend(handles=handles, frameon=False, fontsize=6.5)
+    plain_log(axes[0].yaxis)
+    return figure, BAND
+
+
+def draw_us_per_token(summary: pd.DataFrame, context: Context) -> Figure:
+    """Time per token over SeqLen: a panel per HidSize, or per layer when there are many."""
+    rows, what = lines_of(layer_rows(summary), context.all_variants)
+    if rows.layer.nunique() <= MOST_LAYERS and rows.name.nunique() <= MOST_LINES:
+        figure, more = times_by_size(rows)
+    else:
+        figure, more = (times_by_variant if context.all_variants else times_by_layer)(rows)
+    frame(figure, f"Time per token over SeqLen\n({what}; {more})", context.caption)
     return figure
 
 
@@ -246,14 +160,14 @@ def draw_heat_map(axes: Axes, cells: pd.DataFrame, limit: float):
     return mesh
 
 
-def draw_relative(summary: pd.DataFrame, caption: str) -> Figure:
+def draw_relative(summary: pd.DataFrame, context: Context) -> Figure:
     """How many times as fast as the reference each layer is: one heat map per layer."""
-    cells = runs.relative(layer_rows(summary))
+    cells = crossover.relative(layer_rows(summary))
     if cells.empty:
         raise Skip(f"no layer was timed beside the layer {runs.REFERENCE}")
     layers = sorted(cells.layer.unique())
     limit = max(np.log2(cells.ratio).abs().max(), 1.0)
-    columns = min(2, len(layers))
+    columns = min(2 if len(layers) <= MOST_LAYERS else 3, len(layers))
     rows = -(-len(layers) // columns)
     width = max(columns * max(3.2, 0.9 + 0.52 * cells.seq_len.nunique()), 5.0) + 1.4
     height = 1.45 + rows * (0.95 + 0.36 * len(cells[["hid_size", "heads"]].drop_duplicates()))
@@ -275,8 +189,8 @@ def draw_relative(summary: pd.DataFrame, caption: str) -> Figure:
     bar.locator = FixedLocator(np.arange(-(limit // 1), limit + 0.01))
     bar.update_ticks()
     bar.outline.set_visible(False)
-    frame(figure, "Speed relative to the Transformer block, fastest variants\n"
-          "(above 1x the layer is faster; black line: where that changes)", caption)
+    frame(figure, f"Speed relative to the Transformer block, fastest {runs.HEADLINE} variants\n"
+          "(above 1x the layer is faster; black line: where that changes)", context.caption)
     return figure
 
 
@@ -313,13 +227,8 @@ def draw_read_curve(axes: Axes, read: pd.DataFrame) -> None:
     axes.set_title("roof/read")
 
 
-def draw_roofs(summary: pd.DataFrame, caption: str) -> Figure:
-    """GFLOP/s of the layers over HidSize at three SeqLens, under the measured roofs."""
-    rows, what = lines_of(layer_rows(summary))
-    roofs = summary[summary.kind == "roof"]
-    lines, read = roof_lines(roofs), roofs[roofs.kernel == "roof/read"]
-    if not lines:
-        raise Skip("no compute roof (roof/fma, roof/sgemm, roof/sgemv) was timed")
+def roofs_by_length(rows: pd.DataFrame, lines: dict[str, float], read: pd.DataFrame) -> Figure:
+    """One panel per SeqLen, all layers in it."""
     looks = line_looks(rows)
     lengths = some(rows.seq_len, MOST_LENGTHS_OF_ROOFS)
     width = 2.9 * len(lengths) + 1.9 + (3.4 if len(read) else 0)
@@ -341,21 +250,120 @@ def draw_roofs(summary: pd.DataFrame, caption: str) -> Figure:
         panel.set_title(f"SeqLen {seq_len}")
         panel.set_xlabel("HidSize (channels)")
         panel.tick_params(labelleft=i == 0)
-    first.set_xscale("log")
-    first.set_yscale("log")
-    plain_ticks(first.xaxis, rows.hid_size)
-    plain_log(first.yaxis)
+    roof_axes(first, rows)
     figure.axes[0].set_ylabel("matrix operations (GFLOP/s)")
     if len(read):
         side = figure.add_gridspec(1, 1, left=1 - 2.75 / width, right=1 - 0.3 / width, **span)
         draw_read_curve(figure.add_subplot(side[0]), read)
     legend_below(figure, looks, 0.25)
-    frame(figure, f"Speed of the layers under the measured roofs\n"
-          f"({what}; dashed: the best of each roof)", caption)
     return figure
 
 
-# ---- 4: where the time goes --------------------------------------------------------------------
+def roof_axes(panel: Axes, rows: pd.DataFrame) -> None:
+    """Scales of the panels under the roofs, once they are drawn."""
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    plain_ticks(panel.xaxis, rows.hid_size)
+    plain_log(panel.yaxis)
+
+
+def roofs_by_layer(rows: pd.DataFrame, lines: dict[str, float], read: pd.DataFrame) -> Figure:
+    """One panel per layer, some SeqLens in it, and the read curve in the last one."""
+    figure, axes, columns, count = panels_of_layers(rows, "hid_size", "gflops", "seq_len",
+                                                    "SeqLen")
+    roof_axes(axes[0], rows)
+    for i, panel in enumerate(axes):
+        draw_roof_lines(panel, lines, with_names=False)
+        for name, value in lines.items():
+            panel.annotate(name.removeprefix("roof/"), (0.99, value), va="bottom", ha="right",
+                           xycoords=("axes fraction", "data"), fontsize=6.5, color="#444444")
+        if i % columns == 0:
+            panel.set_ylabel("GFLOP/s")
+        if i + columns >= count:
+            panel.set_xlabel("HidSize (channels)")
+    if len(read):
+        with_read_curve(figure, axes[0], read)
+    return figure
+
+
+def with_read_curve(figure: Figure, beside: Axes, read: pd.DataFrame) -> None:
+    """Make the figure wider by a panel with the read curve, on the right."""
+    width, height = figure.get_size_inches()
+    grown = width + 3.4
+    for panel in figure.axes:
+        box = panel.get_position()
+        panel.set_position([box.x0 * width / grown, box.y0, box.width * width / grown, box.height])
+    figure.set_figwidth(grown)
+    box = beside.get_position()
+    draw_read_curve(figure.add_axes([1 - 2.75 / grown, box.y0, 2.45 / grown, box.height]), read)
+
+
+def draw_roofs(summary: pd.DataFrame, context: Context) -> Figure:
+    """GFLOP/s of the layers over HidSize, under the measured roofs."""
+    layers = layer_rows(summary)
+    roofs = summary[summary.kind == "roof"]
+    lines, read = roof_lines(roofs), roofs[roofs.kernel == "roof/read"]
+    if not lines:
+        raise Skip("no compute roof (roof/fma, roof/sgemm, roof/sgemv) was timed")
+    all_variants = context.all_variants and layers.kernel.nunique() <= MOST_LINES
+    rows, what = lines_of(layers, all_variants)
+    if rows.layer.nunique() <= MOST_LAYERS:
+        figure = roofs_by_length(rows, lines, read)
+    else:
+        figure = roofs_by_layer(rows, lines, read)
+        what += f"; grey: {runs.REFERENCE}"
+    frame(figure, f"Speed of the layers under the measured roofs\n"
+          f"({what}; dashed: the best of each roof)", context.caption)
+    return figure
+
+
+# ---- 4: time over the bound --------------------------------------------------------------------
+
+
+def cache_ends(rows: pd.DataFrame, caches: tuple[float, ...]) -> dict[str, float]:
+    """The HidSize at which the working set leaves each cache, where that is within the rows."""
+    table = rows.groupby("hid_size").working_set_bytes.median()
+    table = table[table > 0]
+    if len(table) < 2 or not (np.diff(table) > 0).all():
+        return {}
+    logs = np.log(table.to_numpy())
+    return {machine_roofs.level_name(caches, i):
+            float(np.exp(np.interp(np.log(size), logs, np.log(table.index))))
+            for i, size in enumerate(caches) if logs[0] < np.log(size) < logs[-1]}
+
+
+def draw_roofline(summary: pd.DataFrame, context: Context) -> Figure:
+    """Time over its bound, one panel per layer, with the ends of the caches."""
+    rows = best_variants(layer_rows(summary))
+    table = roofline.roofline(summary, context.host)
+    rows = rows.join(table[["working_set_bytes", "share"]])
+    if rows.share.isna().all():
+        raise Skip("no roof was timed that bounds a layer")
+    rows = rows.assign(times=1 / rows.share)
+    figure, axes, columns, count = panels_of_layers(rows, "hid_size", "times", "seq_len", "SeqLen",
+                                                    with_reference=False)
+    axes[0].set_xscale("log")
+    axes[0].set_yscale("log")
+    plain_ticks(axes[0].xaxis, rows.hid_size)
+    caches = machine_roofs.cache_sizes(context.host)
+    for i, (panel, (_, of_layer)) in enumerate(zip(axes, rows.groupby(["layer", "tokens"]))):
+        panel.axhline(1, color="#888888", linewidth=0.8)
+        for name, end in cache_ends(of_layer, caches).items():
+            panel.axvline(end, color="#D55E00", linewidth=1, linestyle=(0, (2, 2)))
+            panel.annotate(f"{name} ends", (end, 0.98), xycoords=("data", "axes fraction"),
+                           rotation=90, va="top", ha="right", fontsize=7, color="#D55E00")
+        if i % columns == 0:
+            panel.set_ylabel("time / least time")
+        if i + columns >= count:
+            panel.set_xlabel("HidSize (channels)")
+    plain_log(axes[0].yaxis)
+    frame(figure, "Time of each layer over the least that the roofs allow\n"
+          "(fastest variant; dotted: what it reads again and again leaves a cache)",
+          context.caption)
+    return figure
+
+
+# ---- 5: where the time goes --------------------------------------------------------------------
 
 
 def whole_over_sum(rows: pd.DataFrame, layer: str, parts: pd.DataFrame) -> pd.Series:
@@ -418,7 +426,7 @@ def draw_layer_parts(figure: Figure, grid, layer: str, parts: pd.DataFrame, rati
                frameon=False, handlelength=1.2)
 
 
-def draw_parts(summary: pd.DataFrame, caption: str) -> Figure:
+def draw_parts(summary: pd.DataFrame, context: Context) -> Figure:
     """Where the time goes: shares of the parts, and the whole beside their sum."""
     rows = layer_rows(summary)
     tables = {layer: runs.part_times(summary, layer) for layer in sorted(rows.layer.unique())}
@@ -426,28 +434,34 @@ def draw_parts(summary: pd.DataFrame, caption: str) -> Figure:
     if not tables:
         raise Skip("no parts were timed beside a whole layer")
     every_size = pd.concat([parts.index.to_frame() for parts in tables.values()]).hid_size
-    sizes = some(every_size, MOST_SIZES_OF_PARTS)
-    width, height = max(2.4 * len(sizes), 4) + 2.2, 1.45 + 3.1 * len(tables)
+    columns = 1 if len(tables) <= MOST_ROWS_OF_PARTS else 2
+    sizes = some(every_size, MOST_SIZES_OF_PARTS if columns == 1 else FEW_SIZES)
+    lines = -(-len(tables) // columns)
+    width = columns * (max(2.4 * len(sizes), 4) + 2.2)
+    height = 1.45 + 3.1 * lines
     figure = plt.figure(figsize=(width, height))
-    grid = figure.add_gridspec(len(tables), 1, left=0.75 / width, right=1 - 1.3 / width,
-                               top=1 - 0.95 / height, bottom=0.8 / height, hspace=0.27)
+    grid = figure.add_gridspec(lines, columns, left=0.75 / width, right=1 - 1.3 / width,
+                               top=1 - 0.95 / height, bottom=0.8 / height, hspace=0.27,
+                               wspace=0.3)
     for i, (layer, parts) in enumerate(tables.items()):
         ratio = whole_over_sum(rows, layer, parts)
         present = [size for size in sizes if size in parts.index.get_level_values("hid_size")]
-        draw_layer_parts(figure, grid[i], layer, parts, ratio, present)
-    for panel in figure.axes[-1:-2 * len(present):-2]:
-        panel.set_xlabel("SeqLen (steps)")
+        draw_layer_parts(figure, grid[i // columns, i % columns], layer, parts, ratio, present)
+        if i + columns >= len(tables):
+            for panel in figure.axes[-1:-2 * len(present):-2]:
+                panel.set_xlabel("SeqLen (steps)")
     frame(figure, "Where the time goes: shares of the parts, each timed alone\n"
-          "(line: time of the whole layer / sum of its parts)", caption)
+          "(line: time of the whole layer / sum of its parts)", context.caption)
     return figure
 
 
 # ---- output ------------------------------------------------------------------------------------
 
-FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {
+FIGURES: dict[str, Callable[[pd.DataFrame, Context], Figure]] = {
     "us_per_token": draw_us_per_token,
     "relative": draw_relative,
     "roofs": draw_roofs,
+    "roofline": draw_roofline,
     "parts": draw_parts,
 }
 
@@ -464,14 +478,15 @@ def save(figure: Figure, folder: Path, name: str) -> None:
         plt.close(figure)
 
 
-def plot(run_dir: Path) -> None:
+def plot(run_dir: Path, all_variants: bool = False) -> None:
     """Draw every figure that the run has the cases for."""
     summary = runs.load_summary(run_dir)
-    caption = caption_of(summary, runs.load_host(run_dir), run_dir)
+    host = runs.load_host(run_dir)
+    context = Context(caption_of(summary, host, run_dir), host, all_variants)
     with matplotlib.rc_context(STYLE):
         for name, draw in FIGURES.items():
             try:
-                save(draw(summary, caption), run_dir / "figures", name)
+                save(draw(summary, context), run_dir / "figures", name)
             except Skip as reason:
                 print(f"plot.py: {run_dir}: figure {name} skipped: {reason}", file=sys.stderr)
 
@@ -480,8 +495,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="plot.py", description=__doc__)
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
-    run_dir = parser.parse_args(arguments).run_dir
-    return runs.exit_status("plot.py", lambda: plot(run_dir))
+    parser.add_argument("--variants", choices=["fastest", "all"], default="fastest",
+                        help="of each layer, in the figures of times and roofs")
+    options = parser.parse_args(arguments)
+    return runs.exit_status("plot.py",
+                            lambda: plot(options.run_dir, options.variants == "all"))
 
 
 if __name__ == "__main__":

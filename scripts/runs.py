@@ -16,7 +16,9 @@ import pandas as pd
 README = Path(__file__).resolve().parent.parent / "results" / "README.md"
 REFERENCE = "transformer"  # the layer that every other layer is compared with
 CASE = ["kernel", "kind", "layer", "variant", "cache", "seq_len", "hid_size", "heads"]
-COSTS = ["flops", "bytes"]
+COSTS = ["flops", "elementwise_flops", "transcendentals", "bytes", "streamed_bytes"]
+KERNEL_TRAITS = ["engine", "tokens"]  # of kernels.csv, what the scripts use
+HEADLINE = "openblas"  # the engine of the comparison; others are further curves
 NEEDED_OF_SAMPLES = CASE + ["round", "sample", "iterations", "wall_ns", "flags", *COSTS, "status"]
 RESAMPLES = 2000
 UNTIL = 0.02  # wanted half width of an interval over its median, where host.json does not say
@@ -197,8 +199,26 @@ def load_samples(run_dir: Path) -> pd.DataFrame:
     return samples
 
 
+def load_kernels(run_dir: Path) -> pd.DataFrame:
+    """Engine and tokens of each kernel, from kernels.csv."""
+    path = run_dir / "kernels.csv"
+    types = schema(README, "kernels.csv")
+    kernels = read_columns(path, {column: types[column] for column in ["kernel", *KERNEL_TRAITS]})
+    refuse(path, kernels.kernel.duplicated(), "this kernel is there already")
+    refuse(path, ~kernels.tokens.isin(["all", "one"]), "tokens is neither all nor one")
+    return kernels.set_index("kernel")
+
+
+def traits_of(path: Path, samples: pd.DataFrame, kernels: pd.DataFrame) -> pd.DataFrame:
+    """The samples with the engine and the tokens of their kernel."""
+    unknown = samples[~samples.kernel.isin(kernels.index)]
+    if len(unknown):
+        raise RunError(f"{path}: kernel {unknown.kernel.iloc[0]} is missing")
+    return samples.join(kernels, on="kernel")
+
+
 def load_derived(run_dir: Path, name: str) -> pd.DataFrame:
-    """summary.csv or crossover.csv, as summarise.py wrote it."""
+    """A table that summarise.py wrote."""
     path = run_dir / name
     if not path.exists():
         raise RunError(f"{path}: No such file: run scripts/summarise.py first")
@@ -248,13 +268,13 @@ def machine_name(host: dict) -> str:
 # ---- statistics of a case ----------------------------------------------------------------------
 
 
-def median_interval(rounds: list[np.ndarray]) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the median: rounds are drawn, then samples in them."""
+def resampled_medians(rounds: list[np.ndarray], seed: int | list[int] = SEED) -> np.ndarray:
+    """Bootstrap medians: rounds are drawn, then samples in them."""
     counts = np.array([len(times) for times in rounds])
     table = np.full((len(rounds), counts.max()), np.nan)
     for row, times in zip(table, rounds):
         row[:len(times)] = times
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(seed)
     drawn_round = random.integers(len(rounds), size=(RESAMPLES, len(rounds)))
     drawn_count = counts[drawn_round][:, :, None]
     place = random.random((RESAMPLES, *table.shape)) * drawn_count
@@ -263,8 +283,12 @@ def median_interval(rounds: list[np.ndarray]) -> tuple[float, float]:
     drawn = np.sort(drawn.reshape(RESAMPLES, -1), axis=1)  # NaN last
     total = drawn_count.sum(axis=(1, 2))
     every = np.arange(RESAMPLES)
-    medians = (drawn[every, (total - 1) // 2] + drawn[every, total // 2]) / 2
-    low, high = np.percentile(medians, [2.5, 97.5])
+    return (drawn[every, (total - 1) // 2] + drawn[every, total // 2]) / 2
+
+
+def median_interval(rounds: list[np.ndarray]) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of the median."""
+    low, high = np.percentile(resampled_medians(rounds), [2.5, 97.5])
     return low, high
 
 
@@ -291,103 +315,38 @@ def clean(samples: pd.DataFrame) -> pd.DataFrame:
     return samples[(samples.status == "ok") & (samples["flags"] == "")]
 
 
-def summarise_case(case: tuple, rows: pd.DataFrame, until: float) -> dict:
-    """One row of summary.csv."""
-    row = dict(zip(CASE, case))
+def times_by_round(rows: pd.DataFrame) -> list[np.ndarray]:
+    """Time of one iteration of each sample that counts, grouped by round."""
     good = clean(rows)
     times = good.wall_ns / good.iterations
-    rounds = [group.to_numpy() for _, group in times.groupby(good["round"])]
+    return [group.to_numpy() for _, group in times.groupby(good["round"])]
+
+
+def summarise_case(case: tuple, rows: pd.DataFrame, until: float) -> dict:
+    """One row of summary.csv."""
+    row = dict(zip(CASE + KERNEL_TRAITS, case))
+    good = clean(rows)
+    rounds = times_by_round(rows)
     statistics = time_statistics(rounds)
     median = statistics["median_ns"]
-    flops, moved = good[COSTS].iloc[0] if len(good) else (np.nan, np.nan)
+    costs = dict.fromkeys(COSTS, np.nan) | (good[COSTS].iloc[0].to_dict() if len(good) else {})
+    tokens = 1 if row["tokens"] == "one" else row["seq_len"]
     failed = int((rows.status != "ok").sum())
     return row | {"samples": len(good), "rounds": len(rounds), "failed": failed,
                   "disturbed": len(rows) - len(good) - failed,
-                  "stability": stability(statistics, len(rounds), until), **statistics, "us_per_token": median / row["seq_len"] / 1000,
-                  "flops": flops, "bytes": moved,
-                  "gflops": flops / median, "gbytes_per_s": moved / median}
+                  "stability": stability(statistics, len(rounds), until), **statistics,
+                  "us_per_token": median / tokens / 1000, **costs,
+                  "gflops": costs["flops"] / median, "gbytes_per_s": costs["bytes"] / median}
 
 
 def summarise(samples: pd.DataFrame, until: float = UNTIL) -> pd.DataFrame:
     """summary.csv: one row per case, ordered by kind, kernel and size."""
     ordered = samples.sort_values(["round", "sample"], kind="stable")
-    rows = [summarise_case(case, group, until) for case, group in ordered.groupby(CASE)]
+    rows = [summarise_case(case, group, until)
+            for case, group in ordered.groupby(CASE + KERNEL_TRAITS)]
     order = ["kind", "kernel", "cache", "seq_len", "hid_size", "heads"]
     summary = pd.DataFrame(rows).sort_values(order, kind="stable").reset_index(drop=True)
     return summary.astype(dict.fromkeys(COSTS, "Int64"))
-
-
-# ---- layers compared ---------------------------------------------------------------------------
-
-
-def fastest(summary: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the fastest variant of each layer in each cell."""
-    timed = summary[(summary.kind == "layer") & (summary.samples > 0)]
-    cells = timed.groupby(["layer", "seq_len", "hid_size", "heads"])
-    return timed.loc[cells.median_ns.idxmin()]
-
-
-def relative(summary: pd.DataFrame) -> pd.DataFrame:
-    """Per layer and cell, fastest variants: time and flops of the reference over the layer's.
-
-    A layer with heads meets the reference with as many; one without (heads = 1) meets every.
-    """
-    kept = ["layer", "seq_len", "hid_size", "heads", "median_ns", "flops"]
-    best = fastest(summary)[kept].astype({"flops": float})
-    is_reference = best.layer == REFERENCE
-    pairs = best[~is_reference].merge(best[is_reference], on=["seq_len", "hid_size"],
-                                      suffixes=("", "_reference"))
-    pairs = pairs[(pairs.heads == 1) | (pairs.heads == pairs.heads_reference)]
-    cell = ["layer", "hid_size", "heads_reference", "seq_len"]
-    pairs = pairs.sort_values(cell + ["heads"]).drop_duplicates(cell, keep="last")
-    return pd.DataFrame({
-        "layer": pairs.layer, "hid_size": pairs.hid_size, "heads": pairs.heads_reference,
-        "seq_len": pairs.seq_len, "ratio": pairs.median_ns_reference / pairs.median_ns,
-        "flops_ratio": pairs.flops_reference / pairs.flops,
-    }).reset_index(drop=True)
-
-
-def crossings(seq_len: np.ndarray, ratio: np.ndarray) -> list[float]:
-    """SeqLens at which the ratio passes 1, on straight lines between cells in log-log."""
-    x, y = np.log(seq_len), np.log(ratio)
-    cheaper = y > 0
-    found = []
-    for i in np.flatnonzero(cheaper[1:] != cheaper[:-1]):
-        found.append(float(np.exp(x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i]))))
-    return found
-
-
-def verdict(seq_len: np.ndarray, ratio: np.ndarray) -> tuple[str, float, list[float]]:
-    """How the layer fares along SeqLen, from where on it stays cheaper, and all crossings."""
-    found = crossings(seq_len, ratio)
-    cheaper_at_end = ratio[-1] > 1
-    if len(found) > 1:
-        word = "several crossings"
-    elif found:
-        word = "crosses" if cheaper_at_end else "crosses back"
-    else:
-        word = "cheaper everywhere" if cheaper_at_end else "dearer everywhere"
-    return word, found[-1] if found and cheaper_at_end else np.nan, found
-
-
-def crossover_row(layer: str, hid_size: int, heads: int, cells: pd.DataFrame) -> dict:
-    """One row of crossover.csv, from the cells of one layer and HidSize, ordered by SeqLen."""
-    seq_len, ratio = cells.seq_len.to_numpy(), cells.ratio.to_numpy()
-    word, cheaper_from, found = verdict(seq_len, ratio)
-    arithmetic_word, arithmetic_from, _ = verdict(seq_len, cells.flops_ratio.to_numpy())
-    return {"layer": layer, "reference": REFERENCE, "hid_size": hid_size, "heads": heads,
-            "verdict": word, "cheaper_from_seq_len": cheaper_from,
-            "crossings": " ".join(format_number(value) for value in found),
-            "min_seq_len": seq_len[0], "max_seq_len": seq_len[-1],
-            "ratio_at_min_seq_len": ratio[0], "ratio_at_max_seq_len": ratio[-1],
-            "arithmetic_verdict": arithmetic_word, "arithmetic_seq_len": arithmetic_from}
-
-
-def crossover(summary: pd.DataFrame) -> pd.DataFrame:
-    """crossover.csv: one row per layer and HidSize; only a header when nothing can be compared."""
-    groups = relative(summary).groupby(["layer", "hid_size", "heads"])
-    rows = [crossover_row(*key, cells) for key, cells in groups]
-    return pd.DataFrame(rows, columns=list(schema(README, "crossover.csv")))
 
 
 # ---- parts of a layer --------------------------------------------------------------------------

@@ -122,10 +122,10 @@ def test_scripts_follow_the_run(run_dir, tmp_path):
         process = subprocess.run([sys.executable, "-B", ROOT / "scripts" / script, folder],
                                  capture_output=True, text=True)
         assert process.returncode == 0, process.stderr
-    for name in ("summary.csv", "crossover.csv"):
+    for name in ("summary.csv", "crossover.csv", "roofline.csv", "fit.csv", "claims.csv"):
         runs.validate(folder / name, README)
     assert "lstm/hoisted" in process.stdout
-    for figure in ("us_per_token", "relative", "roofs", "parts"):
+    for figure in ("us_per_token", "relative", "roofs", "roofline", "parts"):
         assert (folder / "figures" / f"{figure}.svg").stat().st_size > 1000
         assert (folder / "figures" / f"{figure}.png").stat().st_size > 1000
 

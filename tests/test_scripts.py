@@ -26,15 +26,21 @@ HEADER = ["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "heads", 
           "instructions", "l2_misses", "last_level_misses", "sentinel_ns", "sentinel_ratio",
           "subnormals", "nonfinite", "checksum", "flags", "flops", "elementwise_flops", "transcendentals", "bytes", "streamed_bytes",
           "resident_bytes", "status", "error"]
-FIGURES = ["us_per_token", "relative", "roofs", "parts"]
-VIRTUAL = {"cpu": {"model": "Planted CPU 3000"}, "machine": {"virtual": True}}
+FIGURES = ["us_per_token", "relative", "roofs", "roofline", "parts"]
+TABLES = ["summary.csv", "crossover.csv", "roofline.csv", "fit.csv", "claims.csv"]
+PREDICTIONS = ["predict.csv", "whatif.csv"]
+CACHES = [{"level": 1, "bytes": 32768}, {"level": 2, "bytes": 1048576},
+          {"level": 3, "bytes": 33554432}]
+VIRTUAL = {"cpu": {"model": "Planted CPU 3000", "caches": CACHES}, "machine": {"virtual": True}}
+KERNELS_HEADER = ("kernel,kind,layer,variant,engine,tokens,operations_per_token,sequential_share,"
+                  "state_floats,equation,method")
 
 
 # ---- synthetic runs ----------------------------------------------------------------------------
 
 
 def sample(kernel, seq_len, hid_size, ns, heads=1, round=0, number=0, iterations=4, flops=1000,
-           moved=500, flags="", cache="hot"):
+           moved=500, flags="", cache="hot", elementwise=10, transcendentals=5, streamed=0):
     """One good row of samples.csv: `ns` per iteration."""
     layer, variant = kernel.replace(".", "/").split("/")
     kind = ("roof" if layer == "roof" else "layer" if "/" in kernel
@@ -43,7 +49,7 @@ def sample(kernel, seq_len, hid_size, ns, heads=1, round=0, number=0, iterations
             iterations, repr(float(ns * iterations)), repr(float(ns * iterations)),
             "2024-05-06T07:08:09.123Z", 3, 3, 0, 0, 0, 0, "unavailable", 2.5, 2.5,
             *["unavailable"] * 4, 5000.0, 1.0, 0, 0, "0123456789abcdef", flags,
-            flops, 10, 5, moved, 0, 2 * moved, "ok", ""]
+            flops, elementwise, transcendentals, moved, streamed, 2 * moved, "ok", ""]
 
 
 def failed(kernel, seq_len, hid_size, heads=1, round=0, number=0):
@@ -52,9 +58,18 @@ def failed(kernel, seq_len, hid_size, heads=1, round=0, number=0):
     return row[:11] + [""] * 29 + ["failed", '"cannot, alas"']
 
 
-def write_run(folder, rows, host=VIRTUAL):
-    """A run folder with samples.csv and host.json."""
+def kernels_text(rows, traits):
+    """kernels.csv of the kernels in some rows; traits: what differs from openblas and all."""
+    kernels = {row[0]: row[1:4] for row in rows}
+    lines = [[kernel, *names, *traits.get(kernel, ("openblas", "all")), 1000, 0.5, "", "y", "m"]
+             for kernel, names in kernels.items()]
+    return "".join(",".join(map(str, line)) + "\n" for line in [[KERNELS_HEADER], *lines])
+
+
+def write_run(folder, rows, host=VIRTUAL, traits=None):
+    """A run folder with samples.csv, kernels.csv and host.json."""
     folder.mkdir(exist_ok=True)
+    (folder / "kernels.csv").write_text(kernels_text(rows, traits or {}), encoding="utf-8")
     lines = [HEADER, *rows]
     text = "".join(",".join(str(cell) for cell in line) + "\n" for line in lines)
     (folder / "samples.csv").write_text(text, encoding="utf-8")
@@ -68,9 +83,9 @@ def table(path):
     return [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
 
 
-def summarised(folder, rows, host=VIRTUAL):
+def summarised(folder, rows, host=VIRTUAL, traits=None):
     """A run folder after summarise.py."""
-    write_run(folder, rows, host)
+    write_run(folder, rows, host, traits)
     assert summarise.main([str(folder)]) == 0
     return folder
 
@@ -366,7 +381,8 @@ def test_malformed_samples_are_refused(tmp_path, capsys, change, message):
     assert summarise.main([str(run)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"summarise.py: {path}: ") and message in error
-    assert sorted(file.name for file in run.iterdir()) == ["host.json", "samples.csv"]
+    assert sorted(file.name for file in run.iterdir()) == ["host.json", "kernels.csv",
+                                                           "samples.csv"]
 
 
 @pytest.mark.parametrize("flags", ["switch", "clock+sentinel"])
@@ -415,7 +431,7 @@ def test_output_that_cannot_be_written_is_reported(tmp_path, capsys):
     (run / "summary.csv").mkdir()
     assert summarise.main([str(run)]) == 2
     assert "summary.csv: cannot write: Is a directory" in capsys.readouterr().err
-    assert len(list(run.iterdir())) == 3
+    assert len(list(run.iterdir())) == 4
 
 
 @pytest.mark.parametrize("name", ["summarise.py", "answer.py", "plot.py"])
@@ -460,11 +476,12 @@ GOOD_FILES = {
 
 
 def test_data_dictionary_describes_every_file(grid, tmp_path):
-    assert list(runs.schemas(README)) == ["samples.csv", "plan.csv", "kernels.csv", "checks.csv",
-                                          "instructions.csv", "summary.csv",
-                                          "crossover.csv", "compare.csv", "compare_groups.csv"]
+    assert list(runs.schemas(README)) == [
+        "samples.csv", "plan.csv", "kernels.csv", "checks.csv", "instructions.csv",
+        *TABLES, *PREDICTIONS,
+        "compare.csv", "compare_groups.csv"]
     assert list(runs.schema(README, "samples.csv")) == HEADER
-    for name in ("samples.csv", "summary.csv", "crossover.csv"):
+    for name in ("samples.csv", "kernels.csv", *TABLES, *PREDICTIONS):
         runs.validate(grid / name, README)
     for name, text in GOOD_FILES.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -532,13 +549,13 @@ def test_reruns_are_identical_and_the_order_of_rows_does_not_matter(tmp_path):
     rows = [sample("lstm/hoisted", seq_len, 64, source.uniform(90, 110), round=round, number=i)
             for seq_len in (16, 32) for round in range(3) for i in range(4)]
     run = summarised(tmp_path / "run", rows)
-    first = (run / "summary.csv").read_bytes(), (run / "crossover.csv").read_bytes()
+    first = [(run / name).read_bytes() for name in TABLES]
     for _ in range(2):
         source.shuffle(rows)
         summarised(run, rows)
-        assert ((run / "summary.csv").read_bytes(), (run / "crossover.csv").read_bytes()) == first
-    assert sorted(file.name for file in run.iterdir()) == [
-        "crossover.csv", "host.json", "samples.csv", "summary.csv"]
+        assert [(run / name).read_bytes() for name in TABLES] == first
+    assert sorted(file.name for file in run.iterdir()) == sorted(
+        ["host.json", "kernels.csv", "samples.csv", *TABLES])
 
 
 # ---- answer.py ---------------------------------------------------------------------------------
@@ -554,10 +571,11 @@ def test_answer_prints_the_planted_numbers(grid, capsys):
     assert ["rnn/literal", "0.704*", "0.704*", "0.704*"] in words
     assert ["transformer/tiled", "1.45", "4.10", "11.6"] in words
     assert ["transformer/tiled", "A=4", "5.79", "16.4", "46.3"] in words
-    assert any(line[:7] == ["64", "1", "lstm", "from", "S", "=", "50"] for line in words)
-    assert any(line[:4] == ["256", "4", "rnn", "everywhere"] for line in words)
-    assert ["64", "1", "lstm", "0.57x", "to", "1.60x", "1.25x", "to", "3.00x", "4.53x", "17.0x"] \
-        in words
+    assert ["lstm", "measured", "S", ">", "50", "S", ">", "50"] in words
+    assert ["rnn", "measured", "everywhere", "everywhere"] in words
+    assert ["textbook", "S", "16..128", "1.25-3.00x", "1.06-1.50x"] in words
+    assert ["lstm", "S", "16..128", "0.57-1.60x", "0.57-1.60x"] in words
+    assert ["lstm", "S", ">=", "1024", "4.53x", "4.53x"] in words
     flat = " ".join(text.split())
     assert "Planted CPU 3000" in flat
     assert "a virtual machine: one session is not a CPU's number" in flat
@@ -583,13 +601,18 @@ def test_answer_names_the_transformer_when_it_wins(tmp_path, capsys):
 @pytest.mark.parametrize("ratios, words", [
     ([2, 3, 4, 5, 6], "everywhere"),
     ([0.5, 0.4, 0.3, 0.2, 0.1], "nowhere"),
-    ([4, 2, 0.5, 0.5, 0.5], "below S = 45"),
-    ([0.5, 2, 0.5, 2, 2], "several crossings: 23 45 91"),
+    ([4, 2, 0.5, 0.5, 0.5], "S < 45"),
+    ([0.5, 0.5, 2, 2, 2], "S > 45"),
+    ([0.5, 2, 0.5, 2, 2], "S 23 to 45, > 91"),
+    ([2, 0.5, 0.5, 2, 2], "S < 23, > 91"),
+    ([0.5, 2, 2, 0.5, 0.5], "S 23 to 91"),
 ])
 def test_answer_words_every_verdict(tmp_path, capsys, ratios, words):
     run = ratio_run(tmp_path / "run", ratios, [0.5, 2, 0.5, 0.5, 0.5])
     answer.main([str(run), "--markdown"])
-    assert f"| 64 | 2 | lstm | {words} | several crossings | " in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "| layer | cheaper | H 64 |" in text
+    assert f"| lstm | measured | {words} |\n| lstm | counted | at first |" in text
 
 
 def test_answer_as_markdown_has_two_tables(grid, capsys):
@@ -598,12 +621,12 @@ def test_answer_as_markdown_has_two_tables(grid, capsys):
     assert text.startswith("Measured on ") and "median us per token" not in text
     blocks = text.strip().split("\n\n")
     tables = [block.splitlines() for block in blocks if block.startswith("|")]
-    assert [len(lines) for lines in tables] == [6, 6]
+    assert [len(lines) for lines in tables] == [6, 8]
     for lines in tables:
         assert len({line.count("|") for line in lines}) == 1
         assert set(lines[1]) <= set("|- ")
-    assert tables[0][2] == ("| 64 | 1 | lstm | from S = 50 | everywhere "
-                            "| 0.57x at 16 | 4.53x at 1024 |")
+    assert tables[0][2:4] == ["| lstm | measured | S > 50 | S > 50 |",
+                              "| lstm | counted | everywhere | everywhere |"]
 
 
 @pytest.mark.parametrize("host, words", [
@@ -648,7 +671,8 @@ def test_docs_rewrites_the_block_and_nothing_else(grid, tmp_path):
     assert docs.main([str(readme), grid.name]) == 0
     text = readme.read_text()
     assert text.startswith(f"# before\n<!-- answer of {grid.name},") and text.endswith("-->\nafter\n")
-    assert "stale" not in text and "| 64 | 1 | lstm | from S = 50 |" in text
+    assert "stale" not in text and "| lstm | measured | S > 50 | S > 50 |" in text
+    assert "| exponent of SeqLen of rnn/literal | SeqLen | 1.00 | holds |" in text
     assert f"]({grid.name}/figures/relative.png)" in text
     assert docs.main([str(readme)]) == 0
     assert readme.read_text() == text
@@ -698,7 +722,7 @@ def test_figures_show_machine_run_kernels_and_values(grid):
              for name in FIGURES}
     for text in texts.values():
         assert "Planted CPU 3000 (virtual machine)  ·  run 2024-05-06T070809Z  ·  2 rounds" in text
-    for word in ("lstm/hoisted", "transformer/tiled", "HidSize 256", "(µs)", "SeqLen (steps)"):
+    for word in (">lstm<", ">transformer<", "HidSize 256", "(µs)", "SeqLen (steps)"):
         assert word in texts["us_per_token"]
     for word in (">0.57x<", ">1.6x<", ">4.5x<", ">16x<", "Transformer time / rnn time"):
         assert word in texts["relative"]
@@ -711,10 +735,12 @@ def test_figures_show_machine_run_kernels_and_values(grid):
 def test_plot_says_which_figures_it_skips_and_why(tmp_path, capsys):
     rows = [row for row in grid_run() if row[2] == "lstm" and row[1] == "layer"]
     run = summarised(tmp_path / "run", rows)
+    capsys.readouterr()
     assert plot.main([str(run)]) == 0
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[2] for line in lines] == [
-        "figure relative skipped", "figure roofs skipped", "figure parts skipped"]
+        "figure relative skipped", "figure roofs skipped", "figure roofline skipped",
+        "figure parts skipped"]
     assert lines[0] == (f"plot.py: {run}: figure relative skipped: "
                         "no layer was timed beside the layer transformer")
     assert sorted(file.name for file in (run / "figures").iterdir()) == [
@@ -724,15 +750,81 @@ def test_plot_says_which_figures_it_skips_and_why(tmp_path, capsys):
 def test_plot_without_layers_draws_nothing(tmp_path, capsys):
     run = summarised(tmp_path / "run", [sample("roof/fma", 1, 1, 10)])
     assert plot.main([str(run)]) == 0
-    assert capsys.readouterr().err.count("no layer was timed") == 4
+    assert capsys.readouterr().err.count("no layer was timed") == 5
     assert not (run / "figures").exists()
 
 
-def test_with_many_kernels_a_line_is_the_fastest_variant_of_a_layer(tmp_path):
+def test_a_line_is_the_fastest_variant_of_a_layer_and_engine_unless_all_are_asked_for(tmp_path):
     rows = [sample(f"layer{i}/v{j}", 16, 64, 100 + j) for i in range(4) for j in range(4)]
-    summary = runs.load_summary(summarised(tmp_path / "run", rows))
-    lines, what = plot.lines_of(summary)
+    run = summarised(tmp_path / "run", rows, traits={"layer1/v2": ("packed", "all"),
+                                                     "layer2/v3": ("openblas", "one")})
+    summary = runs.load_summary(run)
+    lines, what = plot.lines_of(summary, all_variants=False)
     assert what == "fastest variant of each layer"
-    assert list(lines.name) == ["layer0", "layer1", "layer2", "layer3"]
-    assert list(lines.median_ns) == [100] * 4
-    assert plot.lines_of(summary[summary.layer == "layer0"])[1] == "one line per kernel"
+    assert dict(zip(lines.name, lines.median_ns)) == {
+        "layer0": 100, "layer1": 100, "layer1 (packed)": 102, "layer2": 100,
+        "layer2 (one token)": 103, "layer3": 100}
+    lines, what = plot.lines_of(summary, all_variants=True)
+    assert what == "one line per kernel" and lines.name.nunique() == 16
+    assert "layer2/v3 (one token)" in set(lines.name)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A run of 16 layers, 40 kernels, three engines and one layer that makes one token."""
+    layers = ["transformer", "rnn", "lstm", "decode", *(f"other{i}" for i in range(12))]
+    rows, traits = [], {}
+    for i, layer in enumerate(layers):
+        for j in range(3 if i < 8 else 2):
+            kernel = f"{layer}/v{j}"
+            traits[kernel] = (["openblas", "openblas", "packed"][j],
+                              "one" if layer == "decode" else "all")
+            for hid_size in (64, 128, 256, 512):
+                steps = [(s, s if layer != "decode" else 1) for s in (16, 128, 1024)]
+                rows += [sample(kernel, s, hid_size, (20 + 3 * i + j) * hid_size * made,
+                                flops=2 * made * hid_size ** 2, moved=4 * hid_size ** 2 + 8 * s,
+                                streamed=4 * made * hid_size ** 2) for s, made in steps]
+                rows += [sample(f"{layer}.a", 1, hid_size, 9 * hid_size)] if j == 0 else []
+    rows += [sample("roof/fma", 1, 1, 10, flops=2000), sample("roof/sgemm", 512, 512, 10,
+                                                             flops=1500),
+             sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384),
+             sample("roof/read", 4, 1024, 100, flops=0, moved=16384)]
+    return summarised(tmp_path_factory.mktemp("many") / "run", rows, traits=traits)
+
+
+def texts_of(draw, run, all_variants=False):
+    """Every text in a figure."""
+    with plot.matplotlib.rc_context(plot.STYLE):
+        figure = draw(runs.load_summary(run), plot.Context("", VIRTUAL, all_variants))
+        texts = {text.get_text() for text in figure.findobj(plot.matplotlib.text.Text)}
+        plot.plt.close(figure)
+    return texts
+
+
+def test_many_layers_get_panels_of_their_own(many):
+    times = texts_of(plot.draw_us_per_token, many)
+    assert {"other3", "decode (one token)", "engine packed", "HidSize 512"} <= times
+    assert "other3/v1" not in times
+    roofs = texts_of(plot.draw_roofs, many)
+    assert {"decode (one token)", "SeqLen 1024", "roof/read"} <= roofs
+    assert {"decode (one token)", "L1 ends"} <= texts_of(plot.draw_roofline, many)
+    relative = texts_of(plot.draw_relative, many)
+    assert "Transformer time / other3 time" in relative
+    assert not any("decode" in text for text in relative)
+    assert "other3, HidSize 512" in texts_of(plot.draw_parts, many)
+
+
+def test_all_variants_of_many_layers_have_a_row_per_layer(many):
+    times = texts_of(plot.draw_us_per_token, many, all_variants=True)
+    assert {"other3, HidSize 512", "other3/v1", "decode/v0 (one token)"} <= times
+    assert "decode (one token)" in texts_of(plot.draw_roofs, many, all_variants=True)
+
+
+def test_many_layers_stay_readable_in_words(many, capsys):
+    assert answer.main([str(many)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 110
+    assert sum(line.startswith("other4 packed") for line in lines) == 0  # it has two variants
+    assert any(line.startswith("other2 packed") for line in lines)
+    assert any(line.startswith("decode (one token)") and "*" not in line for line in lines)
+    assert any(line.split()[:3] == ["other2", "any", "engine"] for line in lines)

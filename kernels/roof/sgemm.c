@@ -1,7 +1,8 @@
 /*
- * roof/sgemm: the BLAS's rate for a large square matrix product.
+ * roof/sgemm: the BLAS's rate for a large square matrix product, and for one of a few rows.
  * Equation    Y = X W^T
- * Shapes      x[S,H] W[H,H] -> y[S,H], S = H = 256 .. 2048
+ * Shapes      x[S,H] W[H,H] -> y[S,H], S = H = 256 .. 2048; S = 16, H = 64 .. 4096: there the time
+ *             goes into packing W at each call
  * Flops       2 S H^2
  * Bytes       input, weights and output once
  * State       none
@@ -52,6 +53,8 @@ static int own_cells(int64_t last_level_bytes, struct dims out[OWN_CELLS_MAX])
     int count = 0;
     for (int64_t n = 256; n <= 2048; n *= 2)
         out[count++] = (struct dims){n, n, 1};
+    for (int64_t n = 64; n <= 4096; n *= 2)
+        out[count++] = (struct dims){16, n, 1};
     return count;
 }
 
@@ -68,7 +71,7 @@ static const struct layer layer = {
 
 const struct kernel roof_sgemm = {
     .name = "roof/sgemm",
-    .method = "one square sgemm",
+    .method = "one sgemm, square or of 16 rows",
     .layer = &layer,
     .run = run,
 };

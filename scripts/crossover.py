@@ -1,0 +1,164 @@
+"""From which SeqLen on a layer is cheaper than the reference, with an interval."""
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+import runs
+
+ANY = "any"  # the class of all engines
+CELL = ["seq_len", "hid_size", "heads"]
+Resampled = Callable[[tuple], np.ndarray]  # (kernel, seq_len, hid_size, heads) to medians
+
+
+# ---- layers compared ---------------------------------------------------------------------------
+
+
+def whole_sequences(summary: pd.DataFrame) -> pd.DataFrame:
+    """The timed layers whose run makes SeqLen tokens: one token against a context is no rival."""
+    return summary[(summary.kind == "layer") & (summary.samples > 0) & (summary.tokens == "all")]
+
+
+def of_engine(rows: pd.DataFrame, engine: str) -> pd.DataFrame:
+    """The rows of one engine; of all with ANY."""
+    return rows if engine == ANY else rows[rows.engine == engine]
+
+
+def engine_classes(summary: pd.DataFrame) -> list[str]:
+    """The headline's engine, and ANY where a layer was timed with another one too."""
+    others = set(whole_sequences(summary).engine) - {runs.HEADLINE}
+    return [runs.HEADLINE, ANY] if others else [runs.HEADLINE]
+
+
+def fastest(rows: pd.DataFrame, by: list[str] | None = None) -> pd.DataFrame:
+    """The rows of the fastest variant of each layer in each cell, among the timed layers."""
+    timed = rows[(rows.kind == "layer") & (rows.samples > 0)]
+    cells = timed.groupby([*(by or ["layer", "tokens"]), *CELL])
+    return timed.loc[cells.median_ns.idxmin()]
+
+
+def relative(summary: pd.DataFrame, engine: str = runs.HEADLINE) -> pd.DataFrame:
+    """Per layer and cell, fastest variants: time and flops of the reference over the layer's.
+
+    A layer with heads meets the reference with as many; one without (heads = 1) meets every.
+    """
+    kept = ["layer", "kernel", *CELL, "median_ns", "flops"]
+    best = fastest(of_engine(whole_sequences(summary), engine))[kept].astype({"flops": float})
+    is_reference = best.layer == runs.REFERENCE
+    pairs = best[~is_reference].merge(best[is_reference], on=["seq_len", "hid_size"],
+                                      suffixes=("", "_reference"))
+    pairs = pairs[(pairs.heads == 1) | (pairs.heads == pairs.heads_reference)]
+    cell = ["layer", "hid_size", "heads_reference", "seq_len"]
+    pairs = pairs.sort_values(cell + ["heads"]).drop_duplicates(cell, keep="last")
+    return pd.DataFrame({
+        "layer": pairs.layer, "hid_size": pairs.hid_size, "heads": pairs.heads_reference,
+        "seq_len": pairs.seq_len, "ratio": pairs.median_ns_reference / pairs.median_ns,
+        "flops_ratio": pairs.flops_reference / pairs.flops, "kernel": pairs.kernel,
+        "own_heads": pairs.heads, "kernel_reference": pairs.kernel_reference,
+    }).reset_index(drop=True)
+
+
+# ---- crossings ---------------------------------------------------------------------------------
+
+
+def crossings(seq_len: np.ndarray, ratio: np.ndarray) -> list[float]:
+    """SeqLens at which the ratio passes 1, on straight lines between cells in log-log."""
+    x, y = np.log(seq_len), np.log(ratio)
+    cheaper = y > 0
+    found = []
+    for i in np.flatnonzero(cheaper[1:] != cheaper[:-1]):
+        found.append(float(np.exp(x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i]))))
+    return found
+
+
+def verdict(seq_len: np.ndarray, ratio: np.ndarray) -> tuple[str, float, list[float]]:
+    """How the layer fares along SeqLen, from where on it stays cheaper, and all crossings."""
+    found = crossings(seq_len, ratio)
+    cheaper_at_end = ratio[-1] > 1
+    if len(found) > 1:
+        word = "several crossings"
+    elif found:
+        word = "crosses" if cheaper_at_end else "crosses back"
+    else:
+        word = "cheaper everywhere" if cheaper_at_end else "dearer everywhere"
+    return word, found[-1] if found and cheaper_at_end else np.nan, found
+
+
+def resampled_crossings(seq_len: np.ndarray, ratios: np.ndarray, last: float,
+                        to_cheaper: bool) -> np.ndarray:
+    """In each row of ratios the crossing of that direction which is nearest to `last`.
+
+    Where there is none the crossing lies before the grid (0) or behind it (infinity).
+    """
+    x, y = np.log(seq_len), np.log(ratios)
+    cheaper = y > 0
+    passes = (cheaper[:, 1:] != cheaper[:, :-1]) & (cheaper[:, 1:] == to_cheaper)
+    rise = np.where(passes, y[:, 1:] - y[:, :-1], 1)
+    places = x[:-1] - y[:, :-1] * np.diff(x) / rise
+    distance = np.where(passes, abs(places - np.log(last)), np.inf)
+    nearest = distance.argmin(axis=1)
+    found = np.exp(places[np.arange(len(y)), nearest])
+    absent = np.where((y.mean(axis=1) > 0) == to_cheaper, 0, np.inf)
+    return np.where(passes.any(axis=1), found, absent)
+
+
+def crossing_interval(seq_len: np.ndarray, ratio: np.ndarray,
+                      ratios: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the last crossing; an end beyond the grid is not finite or 0."""
+    found = crossings(seq_len, ratio)
+    if not found:
+        return np.nan, np.nan
+    places = resampled_crossings(seq_len, ratios, found[-1], ratio[-1] > 1)
+    low, high = np.percentile(places, [2.5, 97.5], method="nearest")
+    return (np.nan if low == 0 else low), high
+
+
+def resampled_ratios(cells: pd.DataFrame, resampled: Resampled) -> np.ndarray:
+    """Bootstrap ratios, one column per cell."""
+    return np.column_stack([
+        resampled((row.kernel_reference, row.seq_len, row.hid_size, row.heads))
+        / resampled((row.kernel, row.seq_len, row.hid_size, row.own_heads))
+        for row in cells.itertuples()])
+
+
+def crossover_row(key: tuple, engine: str, cells: pd.DataFrame, resampled: Resampled) -> dict:
+    """One row of crossover.csv, from the cells of one layer and HidSize, ordered by SeqLen."""
+    layer, hid_size, heads = key
+    seq_len, ratio = cells.seq_len.to_numpy(), cells.ratio.to_numpy()
+    word, cheaper_from, found = verdict(seq_len, ratio)
+    low, high = (crossing_interval(seq_len, ratio, resampled_ratios(cells, resampled))
+                 if found else (np.nan, np.nan))
+    arithmetic_word, arithmetic_from, _ = verdict(seq_len, cells.flops_ratio.to_numpy())
+    return {"layer": layer, "reference": runs.REFERENCE, "engine": engine, "hid_size": hid_size,
+            "heads": heads, "verdict": word, "cheaper_from_seq_len": cheaper_from,
+            "crossings": " ".join(runs.format_number(value) for value in found),
+            "crossing_low": low, "crossing_high": high,
+            "min_seq_len": seq_len[0], "max_seq_len": seq_len[-1],
+            "ratio_at_min_seq_len": ratio[0], "ratio_at_max_seq_len": ratio[-1],
+            "arithmetic_verdict": arithmetic_word, "arithmetic_seq_len": arithmetic_from}
+
+
+def crossover(summary: pd.DataFrame, resampled: Resampled) -> pd.DataFrame:
+    """crossover.csv: one row per layer, engine class and HidSize; else only a header."""
+    rows = [crossover_row(key, engine, cells, resampled) for engine in engine_classes(summary)
+            for key, cells in relative(summary, engine).groupby(["layer", "hid_size", "heads"])]
+    found = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "crossover.csv")))
+    return found.sort_values(["layer", "engine", "hid_size", "heads"], kind="stable")
+
+
+def resampled_from(samples: pd.DataFrame) -> Resampled:
+    """Bootstrap medians of a case, drawn for each case on its own, when they are asked for."""
+    ordered = samples.sort_values(["round", "sample"], kind="stable")
+    groups = ordered.groupby(["kernel", *CELL])
+    kept: dict[tuple, np.ndarray] = {}
+
+    def medians(case: tuple) -> np.ndarray:
+        if case not in kept:
+            seed = [runs.SEED, zlib.crc32(repr(tuple(map(str, case))).encode())]
+            kept[case] = runs.resampled_medians(runs.times_by_round(groups.get_group(case)), seed)
+        return kept[case]
+
+    return medians

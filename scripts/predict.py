@@ -1,0 +1,173 @@
+#!/usr/bin/python3
+"""Predict every case and every crossover of a run from the roofs alone, and what other roofs do."""
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import crossover
+import roofline
+import roofs
+import runs
+
+# Variants that multiply each token of the input by a vector too, step by step.
+STEPWISE = ("literal", "fused")
+PARTS = ["gemm_ns", "gemv_ns", "transcendental_ns", "elementwise_ns"]
+CHANGES = ["L2 size", "L2 bandwidth", "L3 bandwidth", "FMA rate"]
+FACTORS = {"doubled": 2.0, "halved": 0.5}
+COMPARED = ["lstm", "rnn"]  # layers of the what-if table
+NEEDED = {"fma": "roof/fma", "sgemm": "roof/sgemm"}
+
+
+class Unknown(runs.RunError):
+    """Why nothing can be predicted."""
+
+
+# ---- cases -------------------------------------------------------------------------------------
+
+
+def calibrated(summary: pd.DataFrame, host: dict) -> roofs.Roofs:
+    """The roofs of a run, if those that no prediction can do without are there."""
+    machine = roofs.roofs_of(summary, host)
+    missing = [name for field, name in NEEDED.items() if not np.isfinite(getattr(machine, field))]
+    if not machine.sgemv.sizes:
+        missing.append("roof/sgemv")
+    if missing:
+        raise Unknown(f"not timed: {', '.join(missing)}")
+    return machine
+
+
+def walked_bytes(rows: pd.DataFrame) -> pd.Series:
+    """Bytes of the matrices that a run multiplies by vectors, all steps together."""
+    is_stepwise = (rows.seq_len == 1) | rows.variant.isin(STEPWISE) | (rows.tokens == "one")
+    return (2 * rows.flops).where(is_stepwise, rows.streamed_bytes).astype(float)
+
+
+def evaluation_rate(machine: roofs.Roofs, is_sequential: pd.Series) -> np.ndarray:
+    """Gates are sigmoids and tanhs, half of each; what is not sequential is an exp."""
+    rates = machine.evaluations
+    gate = 2 / (1 / rates.get("sigmoid", np.nan) + 1 / rates.get("tanh", np.nan))
+    return np.where(is_sequential, gate, rates.get("exp", np.nan))
+
+
+def predicted_parts(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame:
+    """Predicted times of the timed layers and parts, in ns; a part without a roof is NaN."""
+    rows = summary.astype(dict.fromkeys(runs.COSTS, float))
+    walked = walked_bytes(rows)
+    per_step = walked / roofline.steps(rows)
+    gemm_flops = (rows.flops - walked / 2).clip(lower=0)
+    # The weights that a product of the whole sequence packs: those that no step walks through.
+    packed = (roofline.weight_bytes(rows) - per_step).clip(lower=0).where(gemm_flops > 0, 0)
+    packing = np.nan_to_num(machine.packing.at(packed)) * packed
+    gates = (rows.streamed_bytes > 0) | (rows.seq_len == 1)
+    return pd.DataFrame({
+        "gemm_ns": gemm_flops / machine.sgemm + packing,
+        "gemv_ns": walked * machine.sgemv.at(per_step),
+        "transcendental_ns": rows.transcendentals / evaluation_rate(machine, gates),
+        "elementwise_ns": rows.elementwise_flops / (machine.fma / 2)}, index=rows.index)
+
+
+def predict(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame:
+    """predict.csv: one row per timed layer and part, ordered as summary.csv."""
+    timed = summary[(summary.samples > 0) & (summary.kind != "roof")]
+    parts = predicted_parts(timed, machine)
+    total = roofline.known_sum(parts)
+    table = timed[runs.CASE + runs.KERNEL_TRAITS].assign(
+        predicted_ns=total, **parts, median_ns=timed.median_ns, error=total / timed.median_ns - 1)
+    return table[list(runs.schema(runs.README, "predict.csv"))]
+
+
+def errors(table: pd.DataFrame) -> pd.DataFrame:
+    """Median and 90th percentile of the absolute error, of all cases and per kind and engine."""
+    size = table.error.abs()
+    groups = [("all cases", size)]
+    groups += [(f"{kind}s, {engine}", size[rows.index])
+               for (kind, engine), rows in table.groupby(["kind", "engine"])]
+    groups += [(kernel, size[rows.index]) for kernel, rows in table.groupby("kernel")]
+    return pd.DataFrame([{"cases": name, "count": len(values), "median": values.median(),
+                          "p90": values.quantile(0.9)} for name, values in groups])
+
+
+# ---- crossovers --------------------------------------------------------------------------------
+
+
+def with_times(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame:
+    """The summary with predicted times in place of the measured ones."""
+    times = roofline.known_sum(predicted_parts(summary, machine))
+    return summary.assign(median_ns=times)
+
+
+def crossover_rows(change: str, summary: pd.DataFrame) -> list[dict]:
+    """Rows of whatif.csv of one machine."""
+    found = []
+    groups = crossover.relative(summary).groupby(["layer", "hid_size", "heads"])
+    for (layer, hid_size, heads), cells in groups:
+        seq_len, ratio = cells.seq_len.to_numpy(), cells.ratio.to_numpy()
+        word, cheaper_from, crossings = crossover.verdict(seq_len, ratio)
+        found.append({"layer": layer, "hid_size": hid_size, "heads": heads, "change": change,
+                      "verdict": word, "cheaper_from_seq_len": cheaper_from,
+                      "crossings": " ".join(map(runs.format_number, crossings)),
+                      "ratio_at_min_seq_len": ratio[0], "ratio_at_max_seq_len": ratio[-1]})
+    return found
+
+
+def what_if(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame:
+    """whatif.csv: crossovers measured, predicted, and predicted for other machines."""
+    whole = crossover.whole_sequences(summary)
+    rows = crossover_rows("measured", whole)
+    rows += crossover_rows("predicted", with_times(whole, machine))
+    compared = whole[whole.layer.isin([*COMPARED, runs.REFERENCE])]
+    for change in CHANGES:
+        if change != "FMA rate" and int(change[1]) > len(machine.caches):
+            continue
+        for word, factor in FACTORS.items():
+            other = roofs.changed(machine, change, factor)
+            rows += crossover_rows(f"{change} {word}", with_times(compared, other))
+    table = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "whatif.csv")))
+    return table.sort_values(["layer", "hid_size", "heads"], kind="stable")
+
+
+# ---- output ------------------------------------------------------------------------------------
+
+
+def write(run_dir: Path, roofs_dir: Path) -> pd.DataFrame:
+    """Write both tables of one run, from the roofs of another or its own; returns the first."""
+    summary, source = (runs.load_derived(folder, "summary.csv") for folder in (run_dir, roofs_dir))
+    try:
+        machine = calibrated(source, runs.load_host(roofs_dir))
+    except Unknown as unknown:
+        raise Unknown(f"{roofs_dir}: {unknown}") from None
+    table = predict(summary, machine)
+    runs.write_text(run_dir / "predict.csv", runs.csv_text(table))
+    runs.write_text(run_dir / "whatif.csv", runs.csv_text(what_if(summary, machine)))
+    return table
+
+
+def report(run_dir: Path, roofs_dir: Path) -> str:
+    """The errors of the prediction, as text."""
+    found = errors(write(run_dir, roofs_dir))
+    lines = ["predicted from the roofs: error of the time, absolute",
+             f"{'cases':24}{'count':>7}{'median':>9}{'90 %':>9}"]
+    lines += [f"{row.cases:24}{row.count:7}{row.median:9.1%}{row.p90:9.1%}"
+              for row in found.itertuples(index=False)]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="predict.py", description=__doc__)
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--roofs", type=Path, metavar="RUN_DIR",
+                        help="summarised run whose roofs are taken; RUN_DIR's own")
+    options = parser.parse_args(arguments)
+    return runs.exit_status("predict.py",
+                            lambda: print(report(options.run_dir,
+                                                 options.roofs or options.run_dir)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

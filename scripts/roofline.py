@@ -1,0 +1,80 @@
+"""The least time that a case can take on the machine that was measured, and its parts."""
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+import roofs
+import runs
+
+PARTS = ["gemm_ns", "stream_ns", "transcendental_ns", "elementwise_ns"]
+
+
+def steps(summary: pd.DataFrame) -> pd.Series:
+    """How often a run walks through its streamed bytes."""
+    return summary.seq_len.where(summary.tokens == "all", 1)
+
+
+def streamed_per_step(summary: pd.DataFrame) -> pd.Series:
+    """Working set of the sequential part: what is read again at each step."""
+    return summary.streamed_bytes.astype(float) / steps(summary)
+
+
+def weight_bytes(summary: pd.DataFrame) -> pd.Series:
+    """Bytes that do not grow with SeqLen: the line through the two shortest sequences, at 0.
+
+    With one SeqLen all bytes count.
+    """
+    found = pd.Series(np.nan, index=summary.index)
+    for _, rows in summary.groupby(["kernel", "cache", "hid_size", "heads"]):
+        by_length = rows.sort_values("seq_len").drop_duplicates("seq_len")
+        size = by_length.bytes.astype(float).to_numpy()
+        length = by_length.seq_len.to_numpy(float)
+        at_zero = size[0]
+        if len(size) > 1:
+            at_zero -= length[0] * (size[1] - size[0]) / (length[1] - length[0])
+        found[rows.index] = max(at_zero, 0.0)
+    return found
+
+
+def working_set(summary: pd.DataFrame) -> pd.Series:
+    """What decides the cache regime: the streamed bytes of a step, else the weights."""
+    streamed = streamed_per_step(summary)
+    return streamed.where(streamed > 0, weight_bytes(summary))
+
+
+def known_sum(parts: pd.DataFrame) -> pd.Series:
+    """Sum of the parts that are known; NaN where none takes any time."""
+    total = parts.sum(axis=1)
+    return total.where(total > 0)
+
+
+def stream_ns(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.Series:
+    """The sequential part: reading its weights, or its multiply-adds where these take longer."""
+    per_step = streamed_per_step(summary)
+    reading = steps(summary) * machine.reading_ns(per_step)
+    computing = summary.streamed_bytes.astype(float) / 2 / machine.fma
+    return reading.where(~(computing > reading), computing)
+
+
+def bounds(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame:
+    """Parts of the bound of each row, in ns; NaN where the run lacks the roof."""
+    numbers = summary.astype(dict.fromkeys(runs.COSTS, float))
+    streamed_flops = numbers.streamed_bytes / 2  # 4 bytes and 2 operations per multiply-add
+    rates = [rate for rate in machine.evaluations.values() if np.isfinite(rate)]
+    return pd.DataFrame({
+        "gemm_ns": (numbers.flops - streamed_flops).clip(lower=0) / machine.fma,
+        "stream_ns": stream_ns(summary, machine),
+        "transcendental_ns": numbers.transcendentals / max(rates, default=np.nan),
+        "elementwise_ns": numbers.elementwise_flops / (machine.fma / 2)})
+
+
+def roofline(summary: pd.DataFrame, host: dict) -> pd.DataFrame:
+    """roofline.csv: one row per timed layer and part, ordered as summary.csv."""
+    timed = summary[(summary.samples > 0) & (summary.kind != "roof")]
+    parts = bounds(timed, roofs.roofs_of(summary, host))
+    bound = known_sum(parts)
+    table = timed[runs.CASE + runs.KERNEL_TRAITS].assign(
+        working_set_bytes=working_set(timed), bound_ns=bound, **parts,
+        median_ns=timed.median_ns, share=bound / timed.median_ns)
+    return table[list(runs.schema(runs.README, "roofline.csv"))]

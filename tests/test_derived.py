@@ -1,0 +1,493 @@
+"""Tests of what is derived from a summary: planted machines and kernels in, known answers out."""
+import numpy as np
+import pandas as pd
+import pytest
+
+from test_scripts import PREDICTIONS, README, TABLES, VIRTUAL, sample, summarised, table, write_run
+
+import claims
+import crossover
+import fit
+import predict
+import roofline
+import roofs
+import runs
+import summarise
+
+KIB, MIB = 2 ** 10, 2 ** 20
+LENGTHS = [16, 64, 256, 1024, 4096]
+COSTS = dict.fromkeys(runs.COSTS, 0)
+# GB/s of each level of the planted machine, and the roofs that show them.
+RATES = {16 * KIB: 200, 512 * KIB: 100, 8 * MIB: 50, 128 * MIB: 20}
+FMA, SGEMM = 100.0, 80.0
+EVALUATIONS = {"exp": 4.0, "sigmoid": 2.0, "tanh": 1.0}
+
+
+def row(kernel, seq_len, hid_size, ns, heads=1, engine="openblas", tokens="all", **costs):
+    """One row of a summary."""
+    layer, variant = kernel.replace(".", "/").split("/")
+    kind = "roof" if layer == "roof" else "part" if "." in kernel else "layer"
+    found = COSTS | costs
+    return {"kernel": kernel, "kind": kind, "layer": layer, "variant": variant, "cache": "hot",
+            "seq_len": seq_len, "hid_size": hid_size, "heads": heads, "engine": engine,
+            "tokens": tokens, "samples": 3, "median_ns": float(ns), **found,
+            "gflops": found["flops"] / ns, "gbytes_per_s": found["bytes"] / ns}
+
+
+def frame(rows):
+    """Rows as a summary."""
+    return pd.DataFrame(rows).astype(dict.fromkeys(runs.COSTS, "Int64"))
+
+
+def machine_rows():
+    """The roofs of the planted machine."""
+    rows = [row("roof/fma", 4096, 1, 1000, flops=int(1000 * FMA)),
+            row("roof/sgemm", 512, 512, 2 * 512 ** 3 / SGEMM, flops=2 * 512 ** 3)]
+    rows += [row(f"roof/{name}", 1, 1024, 1024 / rate, transcendentals=1024)
+             for name, rate in EVALUATIONS.items()]
+    rows += [row("roof/read", size // 4096, 1024, size / rate, bytes=size + 4)
+             for size, rate in [*RATES.items(), (32 * KIB, 200), (MIB, 100)]]  # a cache, full
+    for size, rate in RATES.items():
+        side = round((size / 4) ** 0.5)
+        rows.append(row("roof/sgemv", 1, side, 4 * side ** 2 / (rate / 2), flops=2 * side ** 2))
+    return rows
+
+
+MACHINE = roofs.roofs_of(frame(machine_rows()), VIRTUAL)
+
+
+# ---- roofs -------------------------------------------------------------------------------------
+
+
+def test_roofs_are_those_planted():
+    assert MACHINE.fma == FMA and MACHINE.sgemm == pytest.approx(SGEMM)
+    assert MACHINE.evaluations == pytest.approx(EVALUATIONS)
+    assert MACHINE.level_rates() == pytest.approx([200, 100, 50, 20])
+    assert MACHINE.sgemv.at(16 * KIB) == pytest.approx(1 / 100)
+    assert MACHINE.sgemv.at(1) == MACHINE.sgemv.at(16 * KIB)
+
+
+@pytest.mark.parametrize("size, expected", [
+    (0, 0), (16 * KIB, 16 * KIB / 200), (32 * KIB, 32 * KIB / 200),
+    (64 * KIB, 32 * KIB / 200 + 32 * KIB / 100),
+    (4 * MIB, 32 * KIB / 200 + (MIB - 32 * KIB) / 100 + 3 * MIB / 50),
+    (64 * MIB, 32 * KIB / 200 + (MIB - 32 * KIB) / 100 + 31 * MIB / 50 + 32 * MIB / 20),
+])
+def test_a_working_set_is_read_from_the_levels_that_can_hold_it(size, expected):
+    assert MACHINE.reading_ns(size) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("size, level", [(32 * KIB, "L1"), (32 * KIB + 1, "L2"), (MIB, "L2"),
+                                         (32 * MIB, "L3"), (33 * MIB, "memory")])
+def test_levels_by_size(size, level):
+    assert roofs.level_of(MACHINE.caches, size) == level
+
+
+def test_packing_is_what_few_rows_take_longer():
+    rows = machine_rows()
+    rows.append(row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * 4 * 512 ** 2,
+                    flops=32 * 512 ** 2))
+    machine = roofs.roofs_of(frame(rows), VIRTUAL)
+    assert machine.sgemm == pytest.approx(SGEMM)
+    assert machine.packing.at(MIB) == pytest.approx(0.25)
+    assert np.isnan(MACHINE.packing.at(MIB))
+
+
+def test_a_larger_cache_moves_the_curve_and_nothing_else():
+    larger = roofs.changed(MACHINE, "L2 size", 2)
+    at = dict(zip(larger.sgemv.sizes, larger.sgemv.ns_per_byte))
+    sizes = np.array(larger.sgemv.sizes)
+    assert sizes[0] == pytest.approx(16 * KIB) and sizes[-1] == pytest.approx(128 * MIB, rel=1e-3)
+    assert sizes[1] > 512 * KIB and 8 * MIB < sizes[2] < 16 * MIB
+    assert list(at.values()) == list(MACHINE.sgemv.ns_per_byte)
+    assert larger.fma == MACHINE.fma and larger.read == MACHINE.read
+
+
+def test_a_faster_level_is_faster_there_alone():
+    faster = roofs.changed(MACHINE, "L3 bandwidth", 2)
+    ratio = np.array(MACHINE.sgemv.ns_per_byte) / faster.sgemv.ns_per_byte
+    assert list(ratio) == pytest.approx([1, 1, 2, 1])
+    assert roofs.changed(MACHINE, "FMA rate", 2).sgemm == 2 * MACHINE.sgemm
+
+
+# ---- roofline ----------------------------------------------------------------------------------
+
+
+def test_bound_is_the_sum_of_its_planted_parts():
+    size = 4 * MIB
+    rows = machine_rows() + [row("lstm/a", 10, 1024, 1e7, flops=10_000_000 + 10 * size // 2,
+                                 streamed_bytes=10 * size, transcendentals=8000,
+                                 elementwise_flops=5000, bytes=1)]
+    found = roofline.roofline(frame(rows), VIRTUAL).iloc[0]
+    stream = 10 * float(MACHINE.reading_ns(size))
+    assert found.gemm_ns == pytest.approx(10_000_000 / FMA)
+    assert found.stream_ns == pytest.approx(stream) and found.working_set_bytes == size
+    assert found.transcendental_ns == pytest.approx(8000 / 4)  # the fastest of the three
+    assert found.elementwise_ns == pytest.approx(5000 / (FMA / 2))
+    assert found.bound_ns == pytest.approx(100_000 + stream + 2000 + 100)
+    assert found.share == pytest.approx(found.bound_ns / 1e7)
+
+
+def test_streaming_from_l1_is_bound_by_its_multiply_adds():
+    rows = [kept for kept in machine_rows() if kept["kernel"] != "roof/fma"]
+    rows += [row("roof/fma", 1, 1, 1000, flops=50_000),
+             row("rnn/a", 8, 64, 1e6, flops=8 * 8192, streamed_bytes=8 * 16384)]
+    found = roofline.roofline(frame(rows), VIRTUAL).iloc[0]
+    assert found.stream_ns == pytest.approx(8 * 8192 / 50) and found.gemm_ns == 0
+
+
+def test_one_token_walks_through_its_bytes_once():
+    rows = machine_rows() + [row("decode/a", 64, 512, 1e6, tokens="one", flops=2 * MIB,
+                                 streamed_bytes=4 * MIB)]
+    found = roofline.roofline(frame(rows), VIRTUAL).iloc[0]
+    assert found.working_set_bytes == 4 * MIB
+    assert found.stream_ns == pytest.approx(float(MACHINE.reading_ns(4 * MIB)))
+
+
+def test_parts_without_a_roof_are_empty_and_not_in_the_bound():
+    fma = [kept for kept in machine_rows() if kept["kernel"] == "roof/fma"]
+    rows = fma + [row("lstm/a", 10, 64, 1e6, flops=1_000_000, streamed_bytes=1000,
+                      transcendentals=5)]
+    found = roofline.roofline(frame(rows), VIRTUAL).iloc[0]
+    assert np.isnan(found.transcendental_ns) and np.isnan(found.stream_ns)
+    assert found.bound_ns == found.gemm_ns == pytest.approx((1_000_000 - 500) / FMA)
+
+
+def test_weights_are_the_bytes_that_do_not_grow():
+    rows = [row("transformer/a", s, 64, 1, bytes=50_000 + 512 * s) for s in (16, 64, 256)]
+    rows.append(row("lstm/a", 4, 64, 1, bytes=777))
+    assert list(roofline.weight_bytes(frame(rows))) == [50_000] * 3 + [777]
+
+
+# ---- fit ---------------------------------------------------------------------------------------
+
+PLANTED = {"sh2_ns": 0.02, "s2h_ns": 0.01, "sh_ns": 1.0, "s_ns": 40.0, "const_ns": 3000.0}
+
+
+def grown(random, planted=PLANTED, noise=0.02, lengths=LENGTHS, sizes=(64, 128, 192, 256, 384),
+          kernel="transformer/a"):
+    """Rows of a kernel whose time is known, but for noise."""
+    rows = []
+    for hid_size in sizes:
+        for seq_len in lengths:
+            columns = fit.term_columns(np.array([seq_len]), np.array([hid_size]))[0]
+            ns = columns @ list(planted.values()) * np.exp(random.normal(0, noise))
+            rows.append(row(kernel, seq_len, hid_size, ns, streamed_bytes=seq_len * 65536))
+    return rows
+
+
+def test_coefficients_are_within_their_intervals():
+    covered = dict.fromkeys(PLANTED, 0)
+    for seed in range(1000, 1100):
+        (found,) = fit.fit(frame(grown(np.random.default_rng(seed))), VIRTUAL).to_dict("records")
+        assert found["regime"] == "L2" and found["cells"] == 25
+        for name, value in PLANTED.items():
+            covered[name] += found[f"{name}_low"] <= value <= found[f"{name}_high"]
+    assert all(count >= 90 for count in covered.values()), covered
+
+
+def test_coefficients_without_noise_are_exact():
+    (found,) = fit.fit(frame(grown(np.random.default_rng(1), noise=0)), VIRTUAL).to_dict("records")
+    assert [found[name] for name in PLANTED] == pytest.approx(list(PLANTED.values()), rel=1e-6)
+    assert found["residual_max"] < 1e-9
+    # (0.02 H^2 + H + 40) / (0.01 H)
+    assert found["growth"] == "quadratic from S = 290 at H = 64 to S = 878 at H = 384"
+
+
+def test_terms_that_cannot_be_told_apart_are_left_out():
+    random = np.random.default_rng(2)
+    one_size = fit.fit(frame(grown(random, noise=0, sizes=[64])), VIRTUAL).iloc[0]
+    assert one_size.sh2_ns == pytest.approx(0.02 + 1 / 64 + 40 / 64 ** 2)
+    assert one_size.const_ns == pytest.approx(3000)
+    assert np.isnan(one_size[["sh_ns", "s_ns"]].astype(float)).all()
+    cells = fit.fit(frame(grown(random, lengths=[16, 64], sizes=[64])), VIRTUAL).iloc[0]
+    assert cells[["sh2_ns", "s2h_ns"]].notna().all() and np.isnan(cells.const_ns)
+    step = fit.fit(frame(grown(random, noise=0, lengths=[1])), VIRTUAL).iloc[0]
+    assert np.isnan(step.s2h_ns) and step.sh_ns == pytest.approx(1.01)
+    assert step.growth == "one SeqLen only" and np.isnan(step.exponent_s)
+
+
+def test_each_cache_has_a_fit_of_its_own():
+    rows = [row("rnn/a", s, h, s * h * h * (1 if h < 500 else 3), streamed_bytes=4 * s * h * h)
+            for s in LENGTHS for h in (32, 64, 128, 256, 512, 1024)]
+    found = fit.fit(frame(rows), VIRTUAL).set_index("regime")
+    assert list(found.index) == ["L1", "L2", "L3"]
+    assert list(found.cells) == [10, 15, 5]
+    assert found.sh2_ns["L1"] == pytest.approx(1) and found.sh2_ns["L3"] == pytest.approx(3)
+    assert list(found.growth) == ["linear in S"] * 3
+    assert list(found.exponent_s) == pytest.approx([1, 1, 1])
+    assert found.exponent_h["L1"] == pytest.approx(2)
+
+
+def test_exponents_are_slopes_with_a_level_per_other_size():
+    s, h = (axis.ravel() for axis in np.meshgrid([16.0, 64, 256], [64.0, 128]))
+    assert fit.exponent(s, h, 5 * s ** 1.3 * h ** 1.8) == pytest.approx(1.3)
+    assert fit.exponent(h, s, 5 * s ** 1.3 * h ** 1.8) == pytest.approx(1.8)
+
+
+# ---- crossovers --------------------------------------------------------------------------------
+
+
+def crossing_run(folder, random, at=100, noise=0.01):
+    """A run in which lstm becomes cheaper at some SeqLen: 3 rounds of 3 samples."""
+    rows = []
+    for seq_len in (16, 64, 256, 1024):
+        ratio = (seq_len / at) ** 0.7
+        for kernel, ns in (("lstm/hoisted", 1e5), ("transformer/full", 1e5 * ratio)):
+            rows += [sample(kernel, seq_len, 64, ns * np.exp(random.normal(0, noise)),
+                            round=round, number=number)
+                     for round in range(3) for number in range(3)]
+    return write_run(folder, rows)
+
+
+def crossover_of(run):
+    """Its crossover, without the other tables."""
+    samples = runs.traits_of(run / "kernels.csv", runs.load_samples(run), runs.load_kernels(run))
+    summary = runs.summarise(samples)
+    (found,) = crossover.crossover(summary, crossover.resampled_from(samples)).to_dict("records")
+    return found
+
+
+def test_crossovers_and_their_intervals_hold_the_planted_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "RESAMPLES", 400)
+    near = covered = 0
+    for seed in range(100):
+        found = crossover_of(crossing_run(tmp_path / "run", np.random.default_rng(seed)))
+        near += abs(found["cheaper_from_seq_len"] / 100 - 1) < 0.02
+        covered += found["crossing_low"] <= 100 <= found["crossing_high"]
+    assert near >= 90 and covered >= 90, (near, covered)
+
+
+def test_interval_of_a_crossing_near_the_end_of_the_grid_is_open(tmp_path):
+    rows = []
+    for seq_len, ratio in ((16, 0.5), (64, 0.9), (256, 1.01)):
+        rows += [sample("lstm/hoisted", seq_len, 64, 1000 + 30 * number, number=number)
+                 for number in range(5)]
+        rows += [sample("transformer/full", seq_len, 64, ratio * (1000 + 30 * number),
+                        number=number) for number in range(5)]
+    (found,) = table(summarised(tmp_path / "run", rows) / "crossover.csv")
+    assert found["verdict"] == "crosses" and 64 < float(found["crossing_low"]) < 256
+    assert found["crossing_high"] == ""
+
+
+def test_nearest_crossing_of_the_same_direction_counts():
+    seq_len = np.array([1.0, 4, 16, 64])
+    ratios = np.array([[0.5, 2, 0.5, 2], [2, 2, 2, 2], [0.5, 0.5, 0.5, 0.5], [2, 0.5, 0.5, 0.5]])
+    found = crossover.resampled_crossings(seq_len, ratios, 30, True)
+    assert list(found) == pytest.approx([32, 0, np.inf, np.inf])
+
+
+def test_headline_is_of_one_engine_and_the_best_of_all_stands_beside_it(tmp_path):
+    rows = []
+    for seq_len in (16, 64):
+        rows += [sample("lstm/hoisted", seq_len, 64, 1000), sample("lstm/packed", seq_len, 64, 100),
+                 sample("transformer/full", seq_len, 64, 500),
+                 sample("decode/cached", seq_len, 64, 1, flops=1)]
+    run = summarised(tmp_path / "run", rows, traits={"lstm/packed": ("packed", "all"),
+                                                     "decode/cached": ("openblas", "one")})
+    assert [(found["layer"], found["engine"], found["verdict"])
+            for found in table(run / "crossover.csv")] == [
+        ("lstm", "any", "cheaper everywhere"), ("lstm", "openblas", "dearer everywhere")]
+    by_kernel = {(found["kernel"], found["seq_len"]): found for found in table(run / "summary.csv")}
+    assert by_kernel["lstm/packed", "16"]["engine"] == "packed"
+    assert by_kernel["decode/cached", "64"]["us_per_token"] == "0.001"
+    assert by_kernel["lstm/packed", "64"]["us_per_token"] == "0.0015625"
+
+
+# ---- predictions -------------------------------------------------------------------------------
+
+
+def predicted(rows):
+    """The predictions of some rows, on the planted machine."""
+    return predict.predict(frame(machine_rows() + rows), MACHINE).to_dict("records")
+
+
+def test_kernels_made_of_roofs_are_predicted_exactly():
+    size = 16 * KIB
+    stream = 10 * size / (200 / 2)
+    hoisted = row("lstm/hoisted", 10, 64, 1, flops=10 * size // 2 + 80_000,
+                  streamed_bytes=10 * size, transcendentals=300, elementwise_flops=500)
+    fused = row("lstm/fused", 10, 64, 1, flops=10 * size // 2, streamed_bytes=5 * size)
+    block = row("transformer/full", 10, 64, 1, flops=80_000, transcendentals=400)
+    decode = row("decode/cached", 99, 64, 1, flops=size // 2, tokens="one", streamed_bytes=size)
+    found = predicted([hoisted, fused, block, decode])
+    gates = 300 * (1 / 2 + 1 / 1) / 2
+    expected = [1000 + stream + gates + 500 / (FMA / 2), stream, 1000 + 400 / 4, stream / 10]
+    assert [line["predicted_ns"] for line in found] == pytest.approx(expected)
+    assert [line["error"] for line in found] == pytest.approx([value - 1 for value in expected])
+
+
+def test_packed_weights_cost_what_the_roof_says():
+    rows = machine_rows() + [
+        row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * MIB, flops=32 * 512 ** 2),
+        *(row("transformer/a", s, 64, 1, flops=8000 * s, bytes=MIB + 512 * s) for s in (16, 64))]
+    machine = roofs.roofs_of(frame(rows), VIRTUAL)
+    found = predict.predict(frame(rows), machine)
+    assert list(found.gemm_ns) == pytest.approx([100 * s + 0.25 * MIB for s in (16, 64)])
+
+
+def crossing_rows():
+    """lstm streams 4 MiB per step, the transformer has no steps: they cross where S = 64."""
+    rows = []
+    for s in (16, 32, 64, 128, 256):
+        lstm = s * 4 * MIB / 25  # of 4 MiB the curve says 25 GB/s, more or less
+        rows += [row("lstm/hoisted", s, 1024, lstm, flops=s * 2 * MIB,
+                     streamed_bytes=s * 4 * MIB),
+                 row("transformer/full", s, 1024, lstm * (s / 64) ** 0.5,
+                     flops=int(SGEMM * lstm * (s / 64) ** 0.5))]
+    return rows
+
+
+def test_what_if_table_moves_the_planted_crossover():
+    table_of = predict.what_if(frame(machine_rows() + crossing_rows()), MACHINE)
+    found = table_of.set_index("change").cheaper_from_seq_len
+    assert found["measured"] == pytest.approx(64, rel=1e-6)
+    slow = float(MACHINE.sgemv.at(4 * MIB)) / (1 / 25)
+    assert found["predicted"] == pytest.approx(64 * slow ** 2, rel=1e-6)
+    assert found["FMA rate doubled"] == pytest.approx(found["predicted"] * 4, rel=1e-6)
+    assert found["L2 size doubled"] < found["predicted"] < found["L2 size halved"]
+    assert found["L3 bandwidth doubled"] < found["predicted"]
+    assert set(table_of.change) == {"measured", "predicted"} | {
+        f"{change} {word}" for change in predict.CHANGES for word in predict.FACTORS}
+
+
+def test_a_run_without_roofs_is_not_predicted_and_says_why(tmp_path, capsys):
+    run = summarised(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
+    assert "not timed: roof/fma, roof/sgemm, roof/sgemv" in capsys.readouterr().err
+    assert not any((run / name).exists() for name in PREDICTIONS)
+    assert predict.main([str(run)]) == 2
+    assert "roof/sgemv" in capsys.readouterr().err
+
+
+def test_predict_takes_the_roofs_of_another_run_and_reports_its_error(tmp_path, capsys):
+    machine = [sample("roof/fma", 1, 1, 10, flops=1000),
+               sample("roof/sgemm", 512, 512, 10, flops=800),
+               sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
+    roofs_run = summarised(tmp_path / "roofs", machine)
+    run = summarised(tmp_path / "run", [
+        sample("transformer/full", 64, 64, 80, flops=8000, elementwise=0, transcendentals=0)])
+    capsys.readouterr()
+    assert predict.main([str(run), "--roofs", str(roofs_run)]) == 0
+    assert "all cases                     1    25.0%    25.0%" in capsys.readouterr().out
+    for name in PREDICTIONS:
+        runs.validate(run / name, README)
+
+
+# ---- claims ------------------------------------------------------------------------------------
+
+
+def claim_rows(**exponents):
+    """Parts with planted exponents: kernel=(s, h)."""
+    return [row(kernel.replace("_", "."), s, h, 10 * float(s) ** power_s * float(h) ** power_h)
+            for kernel, (power_s, power_h) in exponents.items()
+            for s in (16, 64, 256) for h in (64, 128, 256)]
+
+
+def verdicts(rows):
+    """Verdict of all HidSizes per claim and measure."""
+    found = claims.claims(frame(rows))
+    every = found[found.hid_size.isna()]
+    return dict(zip(zip(every.claim, every.measure), every.verdict)), found
+
+
+def test_planted_exponents_hold_or_fail():
+    found, rows = verdicts(claim_rows(transformer_qkv=(1, 2), transformer_ffn=(1.2, 1.9),
+                                      transformer_softmax=(1.7, 1)))
+    assert found["qkv", "exponent of SeqLen of transformer.qkv"] == "holds"
+    assert found["qkv", "exponent of HidSize of transformer.qkv"] == "holds"
+    assert found["ffn", "exponent of SeqLen of transformer.ffn"] == "fails"
+    assert found["ffn", "exponent of HidSize of transformer.ffn"] == "holds"
+    assert found["softmax", "exponent of SeqLen of transformer.softmax"] == "fails"
+    assert found["output", "exponent of SeqLen of transformer.output"] == "not measured"
+    of_ffn = rows[(rows.measure == "exponent of SeqLen of transformer.ffn")]
+    assert list(of_ffn.measured) == pytest.approx([1.2] * 4)
+    assert of_ffn.hid_size.dropna().tolist() == [64, 128, 256]
+
+
+def test_elementwise_update_is_not_what_was_printed():
+    rows = [row("lstm.update", 1, h, 3 * h) for h in (64, 128, 256)]
+    found, _ = verdicts(rows)
+    assert found["lstm update", "exponent of HidSize of lstm.update"] == "fails"
+
+
+def test_a_claim_that_holds_at_some_sizes_depends():
+    rows = [row("rnn.step", 1, h, h ** 2 if h < 512 else h ** 3 / 400) for h in
+            (64, 128, 256, 512, 1024, 2048)]
+    found, table_of = verdicts(rows)
+    assert found["rnn step", "exponent of HidSize of rnn.step"] == "depends"
+    header, lines = claims.table_rows(table_of)
+    (line,) = [line for line in lines if line[1] == "exponent of HidSize of rnn.step"]
+    assert len(header) == len(line) == 5
+    assert line[-1].startswith("depends: holds at H = 64, 128")
+
+
+def test_head_counts_are_compared_where_there_are_several():
+    rows = [row("transformer.scores", s, 64, s * s, heads=heads) for s in (16, 64)
+            for heads in (1, 4)]
+    rows += [row("transformer.softmax", s, 64, s * s * heads, heads=heads) for s in (16, 64)
+             for heads in (1, 4)]
+    found, _ = verdicts(rows)
+    assert found["scores", "exponent of HeadCount of transformer.scores"] == "holds"
+    assert found["softmax", "exponent of HeadCount of transformer.softmax"] == "holds"
+    assert found["weighted sum", "exponent of HeadCount of transformer.weighted"] == "not measured"
+
+
+@pytest.mark.parametrize("at_chat, at_thousands, expected", [
+    (1.2, 3, ("holds", "holds", "depends")), (4, 1.5, ("fails", "fails", "depends")),
+    (3, 3, ("fails", "holds", "holds"))])
+def test_leads_are_judged_by_their_rules(at_chat, at_thousands, expected):
+    rows = []
+    for h in (128, 512):
+        for s, ratio in ((32, at_chat), (2048, at_thousands if h == 128 else 2 * at_thousands)):
+            rows += [row("rnn/hoisted", s, h, 100, flops=1),
+                     row("rnn/packed", s, h, 1, flops=1, engine="packed"),
+                     row("transformer/full", s, h, 100 * ratio, flops=1)]
+    found, _ = verdicts(rows)
+    measure = "transformer time / rnn time"
+    got = tuple(found[name, measure] for name in ("chat", "thousands"))
+    assert got == (expected[0], "depends" if at_thousands == 1.5 else expected[1])
+    assert found["one core", measure] in ("holds", "depends")
+
+
+def test_softmax_beside_the_products():
+    rows = [row(f"transformer.{name}", s, h, ns) for s in (16, 64) for h in (64, 128)
+            for name, ns in (("softmax", 5 if h == 64 else 50), ("scores", 60), ("weighted", 40))]
+    found, _ = verdicts(rows)
+    assert found["softmax share", "softmax time / time of scores and weighted sum"] == "depends"
+
+
+# ---- kernels.csv and the whole -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda text: text.replace("openblas,all", "openblas,few"), "tokens is neither all nor one"),
+    (lambda text: text.splitlines()[0] + "\n", "kernel lstm/hoisted is missing"),
+    (lambda text: text + text.splitlines()[1] + "\n", "line 3: this kernel is there already"),
+])
+def test_broken_kernels_csv_is_refused(tmp_path, capsys, change, message):
+    run = write_run(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
+    path = run / "kernels.csv"
+    path.write_text(change(path.read_text()))
+    assert summarise.main([str(run)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"summarise.py: {path}: ") and message in error
+
+
+def test_run_without_kernels_csv_is_refused(tmp_path, capsys):
+    run = write_run(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
+    (run / "kernels.csv").unlink()
+    assert summarise.main([str(run)]) == 2
+    assert "kernels.csv: No such file" in capsys.readouterr().err
+
+
+def test_committed_tables_are_those_of_their_run(tmp_path):
+    for folder in sorted(README.parent.glob("*/2*/")):
+        copy = tmp_path / folder.name
+        copy.mkdir()
+        for name in ("samples.csv", "kernels.csv", "host.json"):
+            (copy / name).write_bytes((folder / name).read_bytes())
+        assert summarise.main([str(copy)]) == 0
+        for name in [*TABLES, *PREDICTIONS]:
+            runs.validate(folder / name, README)
+            pd.testing.assert_frame_equal(pd.read_csv(copy / name), pd.read_csv(folder / name),
+                                          rtol=1e-3, obj=f"{name}: run make csv;")
