@@ -27,7 +27,7 @@ static const char usage[] =
     "  seqbench doctor [--cpu n] [--warnings] what disturbs timings here, and what to do about it\n"
     "options of plan and run:\n"
     "  -k GLOB        kernels, several with commas: 'lstm/*,rnn.step' (all)\n"
-    "  -g NAME|FILE   grid: quick, default, full or a file (default)\n"
+    "  -g NAME|FILE   grid: quick, default, peers, full or a file (default)\n"
     "  -S LIST        SeqLen instead of the grid's: 64,128 or 16:4096:x2 or 64:512:+64\n"
     "  -H LIST        HidSize instead of the grid's\n"
     "  --heads LIST   HeadCount (head size 64 where HidSize allows it)\n"
