@@ -65,7 +65,7 @@ C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/timer.o
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
-.PHONY: all fuzz hog planted help deps deps-dev deps-peers have-deps bench test csv plots answer docs compare aa format format-check clean FORCE
+.PHONY: all fuzz hog planted peers help deps deps-dev deps-peers have-deps bench test csv plots answer docs compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -76,7 +76,7 @@ help: ## this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
 	@echo
-	@echo 'GRID=quick|default|full|FILE  KERNELS=GLOB,...  HEADS=LIST  CPU=n  OUT=dir   what to time'
+	@echo 'GRID=quick|default|peers|full|FILE  KERNELS=GLOB,...  HEADS=LIST  CPU=n  OUT=dir   what to time'
 	@echo 'RUN=dir      results folder for csv, plots and answer (the newest)'
 	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
 	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
@@ -145,6 +145,17 @@ hog: all ## time the same twice, once with the core kept busy for a third of the
 	    HOG_CORE="$$core" HOG_CALLS="$$out/calls" SEQBENCH=$(BUILD)/seqbench \
 	        scripts/turns "$$out" $(BUILD)/seqbench tests/hogged $(PLANTED_RUN) --cpu "$$core" && \
 	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
+
+# Another make builds: deps-peers may have installed oneDNN since this one looked for it.
+peers: GRID = peers
+peers: KERNELS = rnn/*,lstm/*,transformer/*
+peers: have-deps ## time ours, oneDNN and PyTorch in turns, and compare (GRID, KERNELS, HEADS, CPU, OUT)
+	$(Q)PYTHON='$(PYTHON)' scripts/deps missing peers
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)out='$(or $(OUT),results/peers/'$$(date -u +%Y%m%dT%H%M%SZ)')' && \
+	    SEQBENCH=$(BUILD)/seqbench scripts/turns "$$out" $(BUILD)/seqbench scripts/peer_torch.py \
+	        -g '$(GRID)' -k '$(KERNELS)' $(if $(HEADS),--heads '$(HEADS)') $(if $(CPU),--cpu '$(CPU)') && \
+	    $(PYTHON) scripts/peers.py "$$out/a" "$$out/b" -o "$$out"
 
 test: all $(C_TESTS) ## every test; the last line counts them
 	$(Q)SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider tests

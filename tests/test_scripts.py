@@ -447,7 +447,8 @@ GOOD_FILES = {
 
 def test_data_dictionary_describes_every_file(grid, tmp_path):
     assert list(runs.schemas(README)) == ["samples.csv", "plan.csv", "kernels.csv", "checks.csv", "summary.csv",
-                                          "crossover.csv", "compare.csv", "compare_groups.csv"]
+                                          "crossover.csv", "compare.csv", "compare_groups.csv",
+                                          "peers.csv"]
     assert list(runs.schema(README, "samples.csv")) == HEADER
     for name in ("samples.csv", "summary.csv", "crossover.csv"):
         runs.validate(grid / name, README)
