@@ -51,6 +51,11 @@ BLAS_INCLUDE := $(firstword $(wildcard $(OPENBLAS)/include/openblas) $(OPENBLAS)
 BLAS_DIR := $(OPENBLAS)/lib
 endif
 
+# A peer: its kernels are built where its header is found. ONEDNN= builds without it all the same.
+ONEDNN ?= $(shell echo '\#include <dnnl.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo found)
+override ONEDNN := $(ONEDNN)
+ONEDNN_LIBS := $(if $(ONEDNN),-ldnnl -lgomp)
+
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wcast-qual -Wwrite-strings -Wformat=2 \
             -Wdouble-promotion -Wfloat-conversion
 C_WARNINGS := -Wstrict-prototypes -Wmissing-prototypes
@@ -58,18 +63,18 @@ C_WARNINGS := -Wstrict-prototypes -Wmissing-prototypes
 CODEGEN := $(OPT) -march=$(MARCH) -ffp-contract=fast -fno-math-errno -g \
            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 CPPFLAGS_ALL = -Iinclude -Ibench -I$(BUILD)/gen -I$(BLAS_INCLUDE) -MMD -MP $(CPPFLAGS)
-CFLAGS_ALL := -std=gnu11 $(CODEGEN) $(WARNINGS) $(C_WARNINGS) $(CFLAGS)
+CFLAGS_ALL := -std=gnu11 $(if $(ONEDNN),-DSEQBENCH_ONEDNN) $(CODEGEN) $(WARNINGS) $(C_WARNINGS) $(CFLAGS)
 CXXFLAGS_ALL := -std=c++17 $(CODEGEN) $(WARNINGS) $(CXXFLAGS)
 LIBS = $(BLAS_DIR)/libopenblas.so -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) \
-        -lbenchmark -lhwloc -lcjson -lpthread -lm $(LDFLAGS)
+        -lbenchmark -lhwloc -lcjson $(ONEDNN_LIBS) -lpthread -lm $(LDFLAGS)
 
-KERNEL_SOURCES := $(wildcard kernels/*.c kernels/*/*.c)
+KERNEL_SOURCES := $(filter-out $(if $(ONEDNN),,%/onednn.c),$(wildcard kernels/*.c kernels/*/*.c))
 BENCH_SOURCES := $(wildcard bench/*.c)
 C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/timer.o
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
-.PHONY: all check-arm deps-arm fuzz hog instructions planted help deps deps-dev have-deps bench test csv plots predict answer docs compare aa format format-check clean FORCE
+.PHONY: all check-arm deps-arm fuzz hog instructions peers planted help deps deps-dev deps-peers have-deps bench test csv plots predict answer docs compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -80,11 +85,12 @@ help: ## this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
 	@echo
-	@echo 'GRID=quick|default|full|FILE  KERNELS=seed|all|GLOB,...  HEADS=LIST  CPU=n  OUT=dir   what to time'
+	@echo 'GRID=quick|default|peers|full|FILE  KERNELS=seed|all|GLOB,...  HEADS=LIST  CPU=n  OUT=dir   what to time'
 	@echo 'RUN=dir      results folder for csv, plots and answer (the newest)'
 	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  roofs of another run for predict'
 	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
 	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
+	@echo 'ONEDNN=              without the kernels of oneDNN, which are built where dnnl.h is found'
 	@echo 'CC= CXX= PYTHON=                      SAN=address,undefined   sanitizers, in a build folder of its own'
 	@echo 'V=1          show the commands'
 
@@ -99,8 +105,11 @@ deps-dev: ## the same with what formatting and the second compiler need
 deps-arm: ## the same with what check-arm needs
 	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use arm
 
+deps-peers: ## the same with the libraries that the kernels are compared with
+	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use peers
+
 # After deps, when both are asked for at once.
-have-deps: $(filter deps deps-dev deps-arm,$(MAKECMDGOALS))
+have-deps: $(filter deps deps-dev deps-arm deps-peers,$(MAKECMDGOALS))
 	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps missing use
 
 bench: all ## check, time the grid, write CSV and figures, print the answer
@@ -153,6 +162,17 @@ hog: all ## time the same twice, once with the core kept busy for a third of the
 	    HOG_CORE="$$core" HOG_CALLS="$$out/calls" SEQBENCH=$(BUILD)/seqbench \
 	        scripts/turns "$$out" $(BUILD)/seqbench tests/hogged $(PLANTED_RUN) --cpu "$$core" && \
 	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
+
+# Another make builds: deps-peers may have installed oneDNN since this one looked for it.
+peers: GRID = peers
+peers: KERNELS = rnn/*,lstm/*,transformer/*
+peers: have-deps ## time ours, oneDNN and PyTorch in turns, and compare (GRID, KERNELS, HEADS, CPU, OUT)
+	$(Q)PYTHON='$(PYTHON)' scripts/deps missing peers
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)out='$(or $(OUT),results/peers/'$$(date -u +%Y%m%dT%H%M%SZ)')' && \
+	    SEQBENCH=$(BUILD)/seqbench scripts/turns "$$out" $(BUILD)/seqbench scripts/peer_torch.py \
+	        -g '$(GRID)' -k '$(KERNELS)' $(if $(HEADS),--heads '$(HEADS)') $(if $(CPU),--cpu '$(CPU)') && \
+	    $(PYTHON) scripts/peers.py "$$out/a" "$$out/b" -o "$$out"
 
 test: all $(C_TESTS) ## every test; the last line counts them
 	$(Q)SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider tests

@@ -13,6 +13,7 @@ static const struct {
 } built_in[] = {
     {"quick", "S 16,128,1024\nH 64,256,512\nrounds 3\nbudget 60\n"},
     {"default", "S 16:4096:x2\nH 64,128,256,384,512,768,1024\nrounds 3\nbudget 540\n"},
+    {"peers", "S 16,128,1024\nH 64,128,256,384,512,768,1024\nrounds 3\nbudget 540\n"},
     {"full", "S 8:8192:x2\nH 64:512:+64,640,768,896,1024,1536,2048\nrounds 5\nbudget 7200\n"},
 };
 
@@ -166,7 +167,7 @@ static bool read_text(const char *path, char *buffer, size_t size, struct err *e
 {
     FILE *file = fopen(path, "r");
     if (!file)
-        return err_set(err, "grid '%s' is neither quick, default, full nor a file: %s", path,
+        return err_set(err, "grid '%s' is neither quick, default, peers, full nor a file: %s", path,
                        strerror(errno));
     const size_t length = fread(buffer, 1, size - 1, file);
     const int cause = ferror(file) ? errno : 0;

@@ -15,6 +15,10 @@
 #include "memory.h"
 #include "pin.h"
 
+#ifdef SEQBENCH_ONEDNN
+#include "onednn.h"
+#endif
+
 extern char **environ;
 
 static const char unknown[] = "unknown";
@@ -203,6 +207,22 @@ static void add_blas_environment(cJSON *group)
     }
 }
 
+/* Threads are those that it uses once a kernel has told it how many. */
+static void add_onednn(cJSON *group)
+{
+#ifdef SEQBENCH_ONEDNN
+    const dnnl_version_t *v = dnnl_version();
+    char version[64];
+    snprintf(version, sizeof(version), "%d.%d.%d", v->major, v->minor, v->patch);
+    onednn_is_serial();
+    cJSON_AddStringToObject(group, "onednn", version);
+    cJSON_AddStringToObject(group, "onednn_runtime", onednn_runtime());
+    cJSON_AddNumberToObject(group, "onednn_threads", onednn_threads());
+#else
+    cJSON_AddStringToObject(group, "onednn", "not built in");
+#endif
+}
+
 static void add_libraries(cJSON *host, hwloc_topology_t topology)
 {
     cJSON *group = cJSON_AddObjectToObject(host, "libraries");
@@ -211,6 +231,7 @@ static void add_libraries(cJSON *host, hwloc_topology_t topology)
     cJSON_AddNumberToObject(group, "openblas_parallel", openblas_get_parallel());
     cJSON_AddStringToObject(group, "openblas_folder", SEQBENCH_BLAS_DIR);
     add_blas_environment(group);
+    add_onednn(group);
     cJSON_AddStringToObject(group, "google_benchmark", SEQBENCH_BENCHMARK_VERSION);
     const char *version = hwloc_obj_get_info_by_name(hwloc_get_root_obj(topology), "hwlocVersion");
     cJSON_AddStringToObject(group, "hwloc", version ? version : unknown);

@@ -28,7 +28,7 @@ static const char usage[] =
     "options of plan and run:\n"
     "  -k GLOB        kernels, several with commas: 'lstm/*,rnn.step,!*/packed' (all); ! takes "
     "out\n"
-    "  -g NAME|FILE   grid: quick, default, full or a file (default)\n"
+    "  -g NAME|FILE   grid: quick, default, peers, full or a file (default)\n"
     "  -S LIST        SeqLen instead of the grid's: 64,128 or 16:4096:x2 or 64:512:+64\n"
     "  -H LIST        HidSize instead of the grid's\n"
     "  --heads LIST   HeadCount (head size 64 where HidSize allows it)\n"

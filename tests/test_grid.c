@@ -150,7 +150,8 @@ static struct plan make_plan(const char *globs, const char *grid_text, uint64_t 
 static void every_round_visits_every_case_once(void **state)
 {
     (void)state;
-    struct plan plan = make_plan("lstm/*", "S 16,32\nH 64,96\nrounds 4\n", 5);
+    struct plan plan =
+        make_plan("lstm/literal,lstm/fused,lstm/hoisted", "S 16,32\nH 64,96\nrounds 4\n", 5);
     assert_int_equal(plan.count, 4 * 3 * 4);
     for (int64_t i = 0; i < plan.count; i++) {
         int found[4] = {0};

@@ -479,7 +479,7 @@ def test_data_dictionary_describes_every_file(grid, tmp_path):
     assert list(runs.schemas(README)) == [
         "samples.csv", "plan.csv", "kernels.csv", "checks.csv", "instructions.csv",
         *TABLES, *PREDICTIONS,
-        "compare.csv", "compare_groups.csv"]
+        "compare.csv", "compare_groups.csv", "peers.csv"]
     assert list(runs.schema(README, "samples.csv")) == HEADER
     for name in ("samples.csv", "kernels.csv", *TABLES, *PREDICTIONS):
         runs.validate(grid / name, README)

@@ -277,6 +277,18 @@ def test_budget_cuts_planned_rounds_but_the_first(tmp_path):
     assert len(visited) < 30 * 50
 
 
+def test_turns_end_when_one_of_the_runs_cannot_go_on(tmp_path):
+    first_round_only = tmp_path / "b"
+    first_round_only.write_text(f'#!/bin/sh\n[ "$2" != --resume ] && exec {BUILD}/seqbench "$@"\n'
+                                'echo no more >&2\nexit 3\n')
+    first_round_only.chmod(0o755)
+    turns = subprocess.run([ROOT / "scripts" / "turns", tmp_path / "out", BUILD / "seqbench",
+                            first_round_only, "-k", "roof/empty", "--rounds", "2"],
+                           capture_output=True, text=True, timeout=60)
+    assert turns.returncode == 3
+    assert (tmp_path / "out" / "log").read_text().endswith("no more\n")
+
+
 def test_two_runs_can_take_turns(tmp_path):
     out = tmp_path / "out"
     options = ["-k", "rnn/literal", "-S", "4,5", "-H", "8", "--rounds", "3"]

@@ -1,0 +1,49 @@
+/* lstm/onednn: oneDNN's LSTM primitive, whose gates are in our order. Labels: layer.c. */
+#include "onednn.h"
+
+#include "lstm.h"
+
+/* The primitive gives the last h and c together or neither. */
+static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
+{
+    out[0] = (struct tensor){.name = "h_last", .shape = {d.H}};
+    return 1;
+}
+
+static void prepare(struct instance *in)
+{
+    const struct onednn_recurrent r = onednn_recurrent(in->dims.S, in->dims.H, 4, 4);
+    dnnl_rnn_desc_t op;
+    onednn_check(dnnl_lstm_forward_desc_init(&op, dnnl_forward_inference,
+                                             dnnl_unidirectional_left2right, &r.sequence, NULL,
+                                             NULL, &r.weights, &r.weights, &r.bias, &r.sequence,
+                                             &r.state, &r.state, dnnl_rnn_flags_undef),
+                 "dnnl_lstm_forward_desc_init");
+    struct onednn *p = onednn_open_recurrent(&op, &r, in->t[LSTM_X], in->t[LSTM_W], in->t[LSTM_U],
+                                             in->t[LSTM_B], in->t[LSTM_Y]);
+    onednn_bind(p, DNNL_ARG_DST_ITER, in->scratch[0]);
+    onednn_bind(p, DNNL_ARG_DST_ITER_C, in->t[LSTM_C_LAST]);
+    in->handle = p;
+}
+
+static void release(struct instance *in)
+{
+    onednn_close(in->handle);
+}
+
+static void run(const struct instance *in)
+{
+    multiply_adds_done += 8 * in->dims.S * in->dims.H * in->dims.H;
+    onednn_execute(in->handle);
+}
+
+const struct kernel lstm_onednn = {
+    .name = "lstm/onednn",
+    .method = "oneDNN's LSTM primitive with weights in the layout it asks for",
+    .layer = &lstm_layer,
+    .engine = ONEDNN,
+    .scratch = scratch,
+    .prepare = prepare,
+    .release = release,
+    .run = run,
+};

@@ -1,0 +1,38 @@
+/* rnn/onednn: oneDNN's vanilla RNN primitive. Labels: layer.c. */
+#include "onednn.h"
+
+#include "rnn.h"
+
+static void prepare(struct instance *in)
+{
+    const struct onednn_recurrent r = onednn_recurrent(in->dims.S, in->dims.H, 1, 1);
+    dnnl_rnn_desc_t op;
+    onednn_check(dnnl_vanilla_rnn_forward_desc_init(
+                     &op, dnnl_forward_inference, dnnl_eltwise_tanh, dnnl_unidirectional_left2right,
+                     &r.sequence, NULL, &r.weights, &r.weights, &r.bias, &r.sequence, NULL,
+                     dnnl_rnn_flags_undef, 0.0f, 0.0f),
+                 "dnnl_vanilla_rnn_forward_desc_init");
+    in->handle = onednn_open_recurrent(&op, &r, in->t[RNN_X], in->t[RNN_W], in->t[RNN_U],
+                                       in->t[RNN_B], in->t[RNN_Y]);
+}
+
+static void release(struct instance *in)
+{
+    onednn_close(in->handle);
+}
+
+static void run(const struct instance *in)
+{
+    multiply_adds_done += 2 * in->dims.S * in->dims.H * in->dims.H;
+    onednn_execute(in->handle);
+}
+
+const struct kernel rnn_onednn = {
+    .name = "rnn/onednn",
+    .method = "oneDNN's vanilla RNN primitive with weights in the layout it asks for",
+    .layer = &rnn_layer,
+    .engine = ONEDNN,
+    .prepare = prepare,
+    .release = release,
+    .run = run,
+};

@@ -1,0 +1,105 @@
+/*
+ * transformer/onednn: oneDNN's inner products with packed weights, bias and ReLU fused; the
+ * attention as transformer/tiled has it, by oneDNN's sgemm. Labels: layer.c.
+ * The residual is not fused: with it as a post-op oneDNN 2.6 falls back to weights not packed.
+ */
+#include "onednn.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "transformer.h"
+
+enum { QKV, TILE, CONTEXT, BRANCH, NORMED, HIDDEN };
+enum { TILE_ROWS = 256 };
+
+struct maps {
+    struct onednn *qkv, *output, *inner, *outer;
+};
+
+static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
+{
+    out[QKV] = (struct tensor){.name = "qkv", .shape = {d.S, 3 * d.H}};
+    out[TILE] = (struct tensor){.name = "tile", .shape = {TILE_ROWS, d.S}};
+    out[CONTEXT] = (struct tensor){.name = "context", .shape = {d.S, d.H}};
+    out[BRANCH] = (struct tensor){.name = "branch", .shape = {d.S, d.H}};
+    out[NORMED] = (struct tensor){.name = "normed", .shape = {d.S, d.H}};
+    out[HIDDEN] = (struct tensor){.name = "hidden", .shape = {d.S, TRANSFORMER_FFN_FACTOR * d.H}};
+    return HIDDEN + 1;
+}
+
+static void prepare(struct instance *in)
+{
+    const int64_t S = in->dims.S, H = in->dims.H, F = TRANSFORMER_FFN_FACTOR * H;
+    float *const *t = in->t, *const *s = in->scratch;
+    struct maps *maps = malloc(sizeof(*maps));
+    if (!maps)
+        abort();
+    maps->qkv = onednn_linear(S, H, 3 * H, t[TRANSFORMER_X], t[TRANSFORMER_WQKV],
+                              t[TRANSFORMER_BQKV], false, s[QKV]);
+    maps->output =
+        onednn_linear(S, H, H, s[CONTEXT], t[TRANSFORMER_WO], t[TRANSFORMER_BO], false, s[BRANCH]);
+    maps->inner =
+        onednn_linear(S, H, F, s[NORMED], t[TRANSFORMER_W1], t[TRANSFORMER_B1], true, s[HIDDEN]);
+    maps->outer =
+        onednn_linear(S, F, H, s[HIDDEN], t[TRANSFORMER_W2], t[TRANSFORMER_B2], false, s[BRANCH]);
+    in->handle = maps;
+}
+
+static void release(struct instance *in)
+{
+    struct maps *maps = in->handle;
+    onednn_close(maps->qkv);
+    onednn_close(maps->output);
+    onednn_close(maps->inner);
+    onednn_close(maps->outer);
+    free(maps);
+}
+
+/* One head, queries first .. first + rows against all keys. */
+static void attend(struct dims d, int64_t head, int64_t first, int64_t rows, const float *qkv,
+                   float *tile, float *context)
+{
+    const int64_t size = d.H / d.A, row = 3 * d.H;
+    const float *q = qkv + first * row + head * size, *k = qkv + d.H + head * size, *v = k + d.H;
+    multiply_adds_done += 2 * rows * d.S * size;
+    onednn_check(dnnl_sgemm('N', 'T', rows, d.S, size, 1.0f / sqrtf((float)size), q, row, k, row,
+                            0.0f, tile, d.S),
+                 "dnnl_sgemm");
+    transformer_softmax_rows(rows, d.S, tile, tile);
+    onednn_check(dnnl_sgemm('N', 'N', rows, size, d.S, 1.0f, tile, d.S, v, row, 0.0f,
+                            context + first * d.H + head * size, d.H),
+                 "dnnl_sgemm");
+}
+
+static void run(const struct instance *in)
+{
+    const struct dims d = in->dims;
+    const struct maps *maps = in->handle;
+    float *const *t = in->t, *const *s = in->scratch;
+
+    multiply_adds_done += (4 + 2 * TRANSFORMER_FFN_FACTOR) * d.S * d.H * d.H;
+    onednn_execute(maps->qkv);
+    for (int64_t head = 0; head < d.A; head++)
+        for (int64_t first = 0; first < d.S; first += TILE_ROWS)
+            attend(d, head, first, d.S - first < TILE_ROWS ? d.S - first : TILE_ROWS, s[QKV],
+                   s[TILE], s[CONTEXT]);
+    onednn_execute(maps->output);
+    transformer_residual_norm(d, t[TRANSFORMER_X], s[BRANCH], t[TRANSFORMER_LN1_G],
+                              t[TRANSFORMER_LN1_B], s[NORMED]);
+    onednn_execute(maps->inner);
+    onednn_execute(maps->outer);
+    transformer_residual_norm(d, s[NORMED], s[BRANCH], t[TRANSFORMER_LN2_G], t[TRANSFORMER_LN2_B],
+                              t[TRANSFORMER_Y]);
+}
+
+const struct kernel transformer_onednn = {
+    .name = "transformer/onednn",
+    .method = "oneDNN's inner products with packed weights, its sgemm in tiles of 256 queries",
+    .layer = &transformer_layer,
+    .engine = ONEDNN,
+    .scratch = scratch,
+    .prepare = prepare,
+    .release = release,
+    .run = run,
+};

@@ -1,0 +1,279 @@
+"""Our kernels beside oneDNN and PyTorch: the table from planted samples, and torch's side of it."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import BUILD, ROOT
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import peer_torch  # noqa: E402
+import peers  # noqa: E402
+import runs  # noqa: E402
+from test_scripts import sample, write_run  # noqa: E402
+
+HAS_TORCH = subprocess.run([sys.executable, "-c", "import torch"],
+                           capture_output=True).returncode == 0
+needs_torch = pytest.mark.skipif(not HAS_TORCH,
+                                 reason="no torch: `make deps-peers` installs it")
+CORE = min(os.sched_getaffinity(0))  # the other tests that time use the last
+ENGINES = {"hoisted": "openblas", "literal": "openblas", "panels": "packed", "onednn": "onednn",
+           "torch": "torch"}
+
+
+def rows_of(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# planted samples
+
+
+def planted(folder, times, rounds=5):
+    """A run folder with samples of (kernel, S, H) -> ns, a little noise in every round."""
+    random = np.random.default_rng(7)
+    rows = [sample(kernel, S, H, ns * np.exp(random.normal(0, 0.002)), round=number)
+            for (kernel, S, H), ns in times.items() for number in range(rounds)]
+    kernels = sorted({kernel for kernel, _, _ in times})
+    write_run(folder, rows, {"cpu": {"model": "Z80", "measured_core": 3}})
+    header = list(runs.schema(runs.README, "kernels.csv"))
+    with open(folder / "kernels.csv", "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([name, "part" if "." in name else "layer", *name.replace(".", "/").split("/"),
+                          ENGINES.get(name.split("/")[-1], "openblas"), "all", 1, 0.5, 1, "e", "m"]
+                         for name in kernels)
+    return folder
+
+
+OURS = {("lstm/hoisted", 16, 64): 1000, ("lstm/literal", 16, 64): 2000,
+        ("lstm/hoisted", 128, 64): 9000, ("lstm/panels", 128, 64): 8000,
+        ("rnn/hoisted", 16, 64): 500, ("lstm.gates", 1, 64): 1,
+        ("lstm/onednn", 16, 64): 1500, ("lstm/onednn", 128, 64): 6000}
+TORCH = {("lstm/torch", 16, 64): 1100, ("lstm/torch", 128, 64): 16000,
+         ("rnn/torch", 16, 64): 2000}
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return planted(tmp_path / "a", OURS), planted(tmp_path / "b", TORCH)
+
+
+def test_cells_meet_the_fastest_of_ours_and_the_faster_peer(folders, tmp_path, capsys):
+    assert peers.main([*map(str, folders), "-o", str(tmp_path / "out")]) == 0
+    runs.validate(tmp_path / "out" / "peers.csv", runs.README)
+    rows = {(row["layer"], row["seq_len"]): row for row in rows_of(tmp_path / "out" / "peers.csv")}
+    assert list(rows) == [("lstm", "16"), ("lstm", "128"), ("rnn", "16")]
+    for cell, ours, onednn, torch, faster in (
+            (("lstm", "16"), "lstm/hoisted", 1.5, 1.1, "torch"),
+            (("lstm", "128"), "lstm/panels", 0.75, 2.0, "onednn"),
+            (("rnn", "16"), "rnn/hoisted", None, 4.0, "torch")):
+        row = rows[cell]
+        assert (row["ours"], row["faster_peer"]) == (ours, faster)
+        for name, ratio in (("onednn", onednn), ("torch", torch), ("faster", {
+                "onednn": onednn, "torch": torch}[faster])):
+            if ratio is None:
+                assert row[f"{name}_ratio"] == row[f"{name}_ci_low"] == row[f"{name}_ns"] == ""
+                continue
+            low, middle, high = (float(row[f"{name}_{end}"]) for end in ("ci_low", "ratio", "ci_high"))
+            assert middle == pytest.approx(ratio, rel=0.01) and low < middle < high < 1.02 * low
+    printed = capsys.readouterr().out
+    last = printed[printed.index("Geometric means"):]
+    assert all(f"{mean}x (" in last for mean in ("1.06", "1.48", "0.91", "4.00"))
+    for figure in ("peers.svg", "peers.png"):
+        assert (tmp_path / "out" / "figures" / figure).stat().st_size > 1000
+
+
+def test_geometric_means_are_those_of_the_cells(folders):
+    samples = pd.concat([peers.load(folder) for folder in folders], ignore_index=True)
+    _, groups = peers.peers(samples)
+    assert groups["onednn"].ratio["lstm"] == pytest.approx((1.5 * 0.75) ** 0.5, rel=0.01)
+    assert groups["torch"].ratio["lstm"] == pytest.approx((1.1 * 2.0) ** 0.5, rel=0.01)
+    assert groups["faster"].ratio["lstm"] == pytest.approx((1.1 * 0.75) ** 0.5, rel=0.01)
+    assert groups["faster"].ratio["rnn"] == pytest.approx(4.0, rel=0.01)
+
+
+def test_a_run_without_peers_or_on_another_core_is_refused(tmp_path, capsys):
+    alone = planted(tmp_path / "a", {("lstm/hoisted", 16, 64): 1000})
+    assert peers.main([str(alone), "-o", str(tmp_path / "out")]) == 2
+    assert "of ours and of a peer" in capsys.readouterr().err
+    other = planted(tmp_path / "b", TORCH)
+    (other / "host.json").write_text(json.dumps({"cpu": {"measured_core": 2}}))
+    assert peers.main([str(alone), str(other), "-o", str(tmp_path / "out")]) == 2
+    assert "not the same core" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_round_gives_no_interval(tmp_path, capsys):
+    folders = [planted(tmp_path / name, times, rounds=1) for name, times in (("a", OURS), ("b", TORCH))]
+    assert peers.main([*map(str, folders), "-o", str(tmp_path / "out")]) == 0
+    assert "nan" not in capsys.readouterr().out
+    runs.validate(tmp_path / "out" / "peers.csv", runs.README)
+    for row in rows_of(tmp_path / "out" / "peers.csv"):
+        assert row["ours_ns"] and row["torch_ratio"] and row["faster_peer"]
+        assert row["torch_ci_low"] == row["faster_ci_high"] == ""
+
+
+def test_runs_that_do_not_meet_make_no_figure(tmp_path, capsys):
+    folders = [planted(tmp_path / "a", {("lstm/hoisted", 16, 64): 1000}),
+               planted(tmp_path / "b", {("lstm/torch", 32, 64): 1000})]
+    assert peers.main([*map(str, folders), "-o", str(tmp_path / "out")]) == 0
+    assert "figure skipped: no cell was timed by us and by a peer" in capsys.readouterr().err
+    (row,) = rows_of(tmp_path / "out" / "peers.csv")
+    assert row["seq_len"] == "16" and row["faster_peer"] == row["torch_ratio"] == ""
+
+
+def test_make_peers_passes_its_variables_on():
+    words = {(): "-g 'peers' -k 'rnn/*,", ("GRID=my/grid", "KERNELS=rnn/*", "CPU=1"):
+             "-g 'my/grid' -k 'rnn/*'  --cpu '1'"}
+    for arguments, expected in words.items():
+        made = subprocess.run(["make", "-n", "peers", *arguments], cwd=ROOT, capture_output=True,
+                              text=True, check=False)
+        assert expected in made.stdout, made.stderr
+
+
+# torch's side, without torch
+
+
+def test_every_round_visits_every_cell_in_its_own_order():
+    cells = [("rnn", S, 64, 1) for S in range(20)]
+    plan = peer_torch.make_plan(cells, 3, 1)
+    assert [row[0] for row in plan] == list(range(60))
+    rounds = [[row[2:] for row in plan if row[1] == number] for number in range(3)]
+    assert all(sorted(visits) == [("rnn/torch", *cell[1:]) for cell in cells] for visits in rounds)
+    assert rounds[0] != rounds[1] != rounds[2]
+    assert plan == peer_torch.make_plan(cells, 3, 1) != peer_torch.make_plan(cells, 3, 2)
+
+
+@pytest.mark.parametrize("change, flags", [
+    ({}, ""), ({"cpu_after": 2}, "migration"), ({"involuntary_switches": 1, "cpu_ns": 98e5}, "switch"),
+    ({"involuntary_switches": 1}, ""), ({"steal_ticks": 1}, "steal"), ({"checksum": "b"}, "output"),
+    ({"steal_ticks": "unavailable"}, "")])
+def test_samples_of_torch_are_flagged_by_the_same_rules(change, flags):
+    row = {"cpu_before": 3, "cpu_after": 3, "steal_ticks": 0, "involuntary_switches": 0,
+           "wall_ns": 10e6, "cpu_ns": 10e6, "checksum": "a"} | change
+    assert peer_torch.flags_of(row, 3, "a") == flags
+
+
+class Clockwork(peer_torch.Visit):
+    """A visit whose runs take a given time."""
+
+    def __init__(self, run_ns, flags=()):
+        self.run_ns, self.flags, self.checksum = run_ns, list(flags), None
+
+    def sample(self, iterations):
+        return {"iterations": iterations, "wall_ns": iterations * self.run_ns,
+                "flags": self.flags.pop(0) if self.flags else ""}
+
+    def warm_up(self):
+        return self.run_ns
+
+
+@pytest.mark.parametrize("run_ns, flags, count, iterations", [
+    (1e3, [], 3, 11000), (20e6, [], 3, 1), (100e6, [], 1, 1),
+    (1e3, ["", "switch"], 4, 11000),  # the first is that of the run that tells how long a run is
+    (1e3, ["switch"] * 9, 5, 11000), (100e6, ["switch"] * 9, 3, 1)])
+def test_batches_are_those_of_seqbench(run_ns, flags, count, iterations):
+    rows = Clockwork(run_ns, flags).samples(3)
+    assert [row["iterations"] for row in rows] == [iterations] * count
+
+
+# torch itself
+
+
+@pytest.fixture(scope="module")
+def turns(tmp_path_factory):
+    """Two rounds of ours and torch's on a tiny grid, as make peers makes them."""
+    out = tmp_path_factory.mktemp("peers") / "out"
+    made = subprocess.run(
+        [ROOT / "scripts" / "turns", out, BUILD / "seqbench", ROOT / "scripts" / "peer_torch.py",
+         "-k", "rnn/hoisted,lstm/hoisted,transformer/tiled", "-S", "5,8", "-H", "12,16", "--rounds",
+         "2", "--cpu", str(CORE)], capture_output=True, text=True,
+        env={**os.environ, "SEQBENCH": str(BUILD / "seqbench")})
+    assert made.returncode == 0, (out / "log").read_text()
+    return out
+
+
+@needs_torch
+@pytest.mark.parametrize("name", ["samples.csv", "plan.csv", "kernels.csv", "checks.csv"])
+def test_files_of_torch_are_as_the_dictionary_says(turns, name):
+    runs.validate(turns / "b" / name, runs.README)
+
+
+@needs_torch
+def test_torch_times_the_same_cells_in_turns_with_ours(turns):
+    ours, torch = (rows_of(turns / name / "samples.csv") for name in "ab")
+    keys = ("layer", "seq_len", "hid_size", "heads", "round")
+    assert {tuple(row[key] for key in keys) for row in ours} == {
+        tuple(row[key] for key in keys) for row in torch}
+    costs = {tuple(row[key] for key in keys): (row["flops"], row["bytes"]) for row in ours}
+    for row in torch:
+        assert (row["flops"], row["bytes"]) == costs[tuple(row[key] for key in keys)]
+        assert float(row["wall_ns"]) >= 10e6 and row["status"] == "ok" and row["nonfinite"] == "0"
+        assert int(row["cpu_before"]) == int(row["cpu_after"]) == CORE
+    runs.load_samples(turns / "b")
+    started = sorted((row["started_utc"], name, row["round"]) for name, rows in
+                     (("a", ours), ("b", torch)) for row in rows)
+    turn = [key for key in dict.fromkeys((name, number) for _, name, number in started)]
+    assert turn == [("a", "0"), ("b", "0"), ("b", "1"), ("a", "1")]
+
+
+@needs_torch
+def test_torch_is_checked_and_keeps_to_one_thread(turns):
+    checks = rows_of(turns / "b" / "checks.csv")
+    assert {row["kernel"] for row in checks} == {"rnn/torch", "lstm/torch", "transformer/torch"}
+    assert len(checks) == 3 * 4 and all(row["verdict"] == "PASS" for row in checks)
+    host = runs.load_host(turns / "b")
+    assert host["libraries"]["torch_threads"] == 1 and host["cpu"]["measured_core"] == CORE
+
+
+@needs_torch
+def test_finished_run_of_torch_is_left_as_it_is(turns):
+    before = (turns / "b" / "samples.csv").read_bytes()
+    again = subprocess.run([ROOT / "scripts" / "peer_torch.py", "run", "--resume", turns / "b"],
+                           capture_output=True, text=True)
+    assert (again.returncode, again.stdout) == (0, f"{turns / 'b'}\n")
+    assert (turns / "b" / "samples.csv").read_bytes() == before
+
+
+@needs_torch
+def test_runs_in_turns_make_a_table(turns, tmp_path):
+    for name in "ab":
+        shutil.copytree(turns / name, tmp_path / name)
+        path = tmp_path / name / "samples.csv"
+        rows = rows_of(path)
+        with open(path, "w", newline="") as file:  # whatever this machine was doing
+            writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({**row, "flags": ""} for row in rows)
+    assert peers.main([str(tmp_path / "a"), str(tmp_path / "b"), "-o", str(tmp_path)]) == 0
+    table = rows_of(tmp_path / "peers.csv")
+    assert len(table) == 3 * 4 and all(row["faster_peer"] == "torch" for row in table)
+
+
+@needs_torch
+def test_what_is_not_ours_is_not_timed(tmp_path, seqbench, capsys, monkeypatch):
+    real = peer_torch.dump
+
+    def swapped(*arguments):
+        t = real(*arguments)
+        i, f, g, o = np.split(t["W"], 4)
+        return t | {"W": np.concatenate([f, i, g, o])}
+
+    monkeypatch.setattr(peer_torch, "SEQBENCH", str(BUILD / "seqbench"))
+    monkeypatch.setattr(peer_torch, "dump", swapped)
+    affinity = os.sched_getaffinity(0)
+    try:
+        assert peer_torch.main(["run", "-k", "lstm/hoisted", "-S", "4", "-H", "8", "--cpu",
+                                str(CORE), "-o", str(tmp_path / "run")]) == 2
+    finally:
+        os.sched_setaffinity(0, affinity)
+    assert "its output is not ours" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
