@@ -1,0 +1,67 @@
+/*
+ * gru/onednn: oneDNN's GRU primitive with the reset after the product. Labels: layer.c.
+ * Its gate order is z, r, n, and its fourth bias is bn.
+ */
+#include "onednn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gru.h"
+
+static int prepared(struct dims d, struct tensor out[PREPARED_MAX])
+{
+    out[0] = (struct tensor){.name = "bias", .shape = {4 * d.H}};
+    return 1;
+}
+
+/* Rows r, z, n of so many columns as z, r, n. */
+static void reorder_gates(int64_t H, int64_t columns, const float *from, float *to)
+{
+    const size_t gate = (size_t)(H * columns);
+    memcpy(to, from + gate, gate * sizeof(float));
+    memcpy(to + gate, from, gate * sizeof(float));
+    memcpy(to + 2 * gate, from + 2 * gate, gate * sizeof(float));
+}
+
+static void prepare(struct instance *in)
+{
+    const int64_t H = in->dims.H;
+    const struct onednn_recurrent r = onednn_recurrent(in->dims.S, H, 3, 4);
+    float *W = malloc((size_t)(6 * H * H) * sizeof(float)), *bias = in->prepared[0];
+    dnnl_rnn_desc_t op;
+    if (!W)
+        abort();
+    reorder_gates(H, H, in->t[GRU_W], W);
+    reorder_gates(H, H, in->t[GRU_U], W + 3 * H * H);
+    reorder_gates(H, 1, in->t[GRU_B], bias);
+    memcpy(bias + 3 * H, in->t[GRU_BN], (size_t)H * sizeof(float));
+    onednn_check(dnnl_lbr_gru_forward_desc_init(
+                     &op, dnnl_forward_inference, dnnl_unidirectional_left2right, &r.sequence, NULL,
+                     &r.weights, &r.weights, &r.bias, &r.sequence, NULL, dnnl_rnn_flags_undef),
+                 "dnnl_lbr_gru_forward_desc_init");
+    in->handle = onednn_open_recurrent(&op, &r, in->t[GRU_X], W, W + 3 * H * H, bias, in->t[GRU_Y]);
+    free(W);
+}
+
+static void release(struct instance *in)
+{
+    onednn_close(in->handle);
+}
+
+static void run(const struct instance *in)
+{
+    multiply_adds_done += 6 * in->dims.S * in->dims.H * in->dims.H;
+    onednn_execute(in->handle);
+}
+
+const struct kernel gru_onednn = {
+    .name = "gru/onednn",
+    .method = "oneDNN's GRU primitive (linear before reset), weights in the layout it asks for",
+    .layer = &gru_layer,
+    .engine = ONEDNN,
+    .prepared = prepared,
+    .prepare = prepare,
+    .release = release,
+    .run = run,
+};
