@@ -4,6 +4,7 @@
  * The residual is not fused: with it as a post-op oneDNN 2.6 falls back to weights not packed.
  */
 #include "onednn.h"
+#include "block.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -24,13 +25,13 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
     out[CONTEXT] = (struct tensor){.name = "context", .shape = {d.S, d.H}};
     out[BRANCH] = (struct tensor){.name = "branch", .shape = {d.S, d.H}};
     out[NORMED] = (struct tensor){.name = "normed", .shape = {d.S, d.H}};
-    out[HIDDEN] = (struct tensor){.name = "hidden", .shape = {d.S, TRANSFORMER_FFN_FACTOR * d.H}};
+    out[HIDDEN] = (struct tensor){.name = "hidden", .shape = {d.S, BLOCK_FFN_FACTOR * d.H}};
     return HIDDEN + 1;
 }
 
 static void prepare(struct instance *in)
 {
-    const int64_t S = in->dims.S, H = in->dims.H, F = TRANSFORMER_FFN_FACTOR * H;
+    const int64_t S = in->dims.S, H = in->dims.H, F = BLOCK_FFN_FACTOR * H;
     float *const *t = in->t, *const *s = in->scratch;
     struct maps *maps = malloc(sizeof(*maps));
     if (!maps)
@@ -78,7 +79,7 @@ static void run(const struct instance *in)
     const struct maps *maps = in->handle;
     float *const *t = in->t, *const *s = in->scratch;
 
-    multiply_adds_done += (4 + 2 * TRANSFORMER_FFN_FACTOR) * d.S * d.H * d.H;
+    multiply_adds_done += (4 + 2 * BLOCK_FFN_FACTOR) * d.S * d.H * d.H;
     onednn_execute(maps->qkv);
     for (int64_t head = 0; head < d.A; head++)
         for (int64_t first = 0; first < d.S; first += TILE_ROWS)
