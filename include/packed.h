@@ -61,6 +61,13 @@ void packed_linear(int64_t rows, int64_t out, const struct packed *w, const floa
                    const float *bias, const float *addend, enum packed_then then, float *Y,
                    int64_t ldy);
 
+/*
+ * y[hid] = W x + bias + addend: one row of X. W with panels of PACKED_STEP_VECTORS; bias[rows of W]
+ * and addend[hid] may be NULL; addend may be y.
+ */
+void packed_vector_product(const struct packed *w, const float *x, const float *bias,
+                           const float *addend, float *y);
+
 /* Steps whose W x is worked out at once. */
 enum { PACKED_CHUNK_STEPS = 96 };
 

@@ -289,3 +289,24 @@ void packed_step(int64_t vectors, bool backward, int64_t in, const float *panel,
         WALK(8)
     }
 }
+
+void packed_vector_product(const struct packed *w, const float *x, const float *bias,
+                           const float *addend, float *y)
+{
+    multiply_adds_done += w->hid * w->in;
+    for (int64_t first = 0; first < packed_rows(w); first += panel_width(w)) {
+        const int64_t vectors = least(packed_rows(w) - first, panel_width(w)) / VMATH_LANES;
+        vfloat sum[PACKED_STEP_VECTORS];
+        for (int64_t v = 0; v < vectors; v++) {
+            const int64_t at = first + v * VMATH_LANES, left = w->hid - at;
+            sum[v] = bias ? v_load(bias + at) : (vfloat){0};
+            if (addend && left > 0)
+                sum[v] += load_columns(addend + at, left);
+        }
+        packed_step(vectors, false, w->in, w->panels + first * w->in, x, sum);
+        for (int64_t v = 0; v < vectors; v++) {
+            const int64_t at = first + v * VMATH_LANES;
+            v_store_some(y + at, sum[v], w->hid - at);
+        }
+    }
+}
