@@ -165,7 +165,7 @@ hog: all ## time the same twice, once with the core kept busy for a third of the
 
 # Another make builds: deps-peers may have installed oneDNN since this one looked for it.
 peers: GRID = peers
-peers: KERNELS = rnn/*,lstm/*,gru/*,transformer/*
+peers: KERNELS = rnn/*,lstm/*,gru/*,transformer/*,decode/*
 peers: have-deps ## time ours, oneDNN and PyTorch in turns, and compare (GRID, KERNELS, HEADS, CPU, OUT)
 	$(Q)PYTHON='$(PYTHON)' scripts/deps missing peers
 	$(Q)$(MAKE) --no-print-directory all

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
@@ -23,8 +25,9 @@ static bool held_by(int fd, int cpu, struct err *err)
 
 bool lock_core(int cpu, const char *folder, int64_t wait_s, struct err *err)
 {
-    char path[64], text[512];
-    snprintf(path, sizeof(path), "/tmp/seqbench-core-%d.lock", cpu);
+    char path[PATH_MAX], text[512];
+    const char *locks = getenv("SEQBENCH_LOCKS");
+    snprintf(path, sizeof(path), "%s/seqbench-core-%d.lock", locks ? locks : "/tmp", cpu);
     const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (fd < 0)
         return err_set(err, "%s: %s", path, strerror(errno));

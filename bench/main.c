@@ -45,7 +45,8 @@ static const char usage[] =
     "  --timeout n    give a case up after n seconds (600)\n"
     "  --wait n       wait up to n seconds for another run on the same core (0)\n"
     "  --pause-after n   stop after n rounds, to be resumed: two runs can take turns (never)\n"
-    "  --resume DIR   go on with an interrupted run, with its options\n";
+    "  --resume DIR   go on with an interrupted run, with its options\n"
+    "SEQBENCH_LOCKS=DIR in the environment: where runs that share a core lock it (/tmp)\n";
 
 /* What the command line says; NULL: not given. */
 struct arguments {

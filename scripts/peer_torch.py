@@ -52,11 +52,15 @@ COSTS: dict[str, tuple[Callable, Callable]] = {
     "gru": (lambda S, H: 12 * S * H**2, lambda S, H: 6 * H**2 + 4 * H + 2 * S * H),
     "transformer": (lambda S, H: 24 * S * H**2 + 4 * S**2 * H,
                     lambda S, H: 12 * H**2 + 13 * H + 2 * S * H),
+    "decode": (lambda S, H: 24 * H**2 + 4 * S * H,
+               lambda S, H: 12 * H**2 + 13 * H + 2 * S * H + 4 * H),
 }
 METHODS = {
     "rnn": "torch.nn.RNN", "lstm": "torch.nn.LSTM", "gru": "torch.nn.GRU",
     "transformer": "torch.nn.TransformerEncoderLayer, eval mode",
+    "decode": "torch: layer_norm, linear, matmul, softmax and gelu over a cache",
 }
+ONE_TOKEN = {"decode"}  # a run makes one token against a cache of S
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMEXPR_NUM_THREADS": "1", "NUMEXPR_MAX_THREADS": "1"}
 TORCH = None  # imported by use_torch
 
@@ -94,9 +98,33 @@ def parameters_of(layer: str, t: dict[str, np.ndarray]) -> dict[str, np.ndarray]
             "bias_hh_l0": second}
 
 
+def decode_step(hid_size: int, heads: int, arrays: dict[str, np.ndarray]) -> Callable:
+    """One token of a pre-norm block: writes its key and value into the cache, attends, and FFN."""
+    torch = use_torch()
+    functional = torch.nn.functional
+    t = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    size = hid_size // heads
+    keys, values = t["k_cache"].clone(), t["v_cache"].clone()
+
+    def step(x):
+        normed = functional.layer_norm(x, (hid_size,), t["ln1_g"], t["ln1_b"])
+        q, k, v = functional.linear(normed, t["Wqkv"], t["bqkv"]).view(3, heads, 1, size)
+        keys[:, -1:], values[:, -1:] = k, v
+        weights = torch.softmax(torch.matmul(q * size ** -0.5, keys.transpose(1, 2)), -1)
+        context = torch.matmul(weights, values).view(1, hid_size)
+        x = x + functional.linear(context, t["Wo"], t["bo"])
+        normed = functional.layer_norm(x, (hid_size,), t["ln2_g"], t["ln2_b"])
+        hidden = functional.gelu(functional.linear(normed, t["W1"], t["b1"]), approximate="tanh")
+        return x + functional.linear(hidden, t["W2"], t["b2"])
+
+    return step
+
+
 def make_module(layer: str, hid_size: int, heads: int, t: dict[str, np.ndarray]):
     """torch's module with these parameters."""
     torch = use_torch()
+    if layer == "decode":
+        return decode_step(hid_size, heads, t)
     if layer == "transformer":
         module = torch.nn.TransformerEncoderLayer(hid_size, heads, 4 * hid_size, dropout=0.0,
                                                   batch_first=True)
@@ -110,7 +138,7 @@ def make_module(layer: str, hid_size: int, heads: int, t: dict[str, np.ndarray])
 
 def outputs_of(layer: str, result) -> dict:
     """A module's result by our names of the outputs."""
-    if layer == "transformer":
+    if layer in ("transformer", "decode"):
         return {"y": result[0]}
     if layer == "lstm":
         return {"y": result[0][0], "c_last": result[1][1][0, 0]}
@@ -439,10 +467,13 @@ def run_round(folder: Path, number: int) -> None:
             continue
         layer = visit["kernel"].split("/")[0]
         S, H, A = (int(visit[name]) for name in ("seq_len", "hid_size", "heads"))
-        parameters[layer, H, A] = parameters.get((layer, H, A)) or dump(
-            options["parameters_of"][layer], 1, H, A, seed)
-        module = make_module(layer, H, A, parameters[layer, H, A])
-        x = np.random.default_rng(seed).uniform(-1, 1, (1, S, H)).astype(np.float32)
+        is_one_token = layer in ONE_TOKEN
+        sizes = (S if is_one_token else 1, H, A)  # a cache is as long as the context
+        parameters[layer, sizes] = parameters.get((layer, sizes)) or dump(
+            options["parameters_of"][layer], *sizes, seed)
+        module = make_module(layer, H, A, parameters[layer, sizes])
+        shape = (1, H) if is_one_token else (1, S, H)
+        x = np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
         with torch.inference_mode():
             samples = Visit(module, layer, torch.from_numpy(x), core).samples(options["samples"])
         if len(os.listdir("/proc/self/task")) > 1:
@@ -453,7 +484,7 @@ def run_round(folder: Path, number: int) -> None:
 
 def lock(core: int, folder: Path, wait_s: int):
     """The lock that seqbench holds while it measures on a core; keep what is returned."""
-    path = f"/tmp/seqbench-core-{core}.lock"
+    path = f"{os.environ.get('SEQBENCH_LOCKS', '/tmp')}/seqbench-core-{core}.lock"
     try:
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
     except OSError as error:

@@ -2,12 +2,19 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / os.environ.get("SEQBENCH_BUILD", "build")
+
+
+def pytest_configure():
+    """Tests assert on no time: they need not wait for what else is timed on this machine."""
+    os.environ["SEQBENCH_LOCKS"] = tempfile.mkdtemp(prefix="seqbench-locks-")
 
 
 def pytest_collect_file(file_path, parent):
@@ -54,6 +61,7 @@ class CTest(pytest.Item):
 
 
 def pytest_unconfigure(config):
+    shutil.rmtree(os.environ["SEQBENCH_LOCKS"])
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if not reporter:
         return

@@ -194,7 +194,7 @@ def turns(tmp_path_factory):
     out = tmp_path_factory.mktemp("peers") / "out"
     made = subprocess.run(
         [ROOT / "scripts" / "turns", out, BUILD / "seqbench", ROOT / "scripts" / "peer_torch.py",
-         "-k", "rnn/hoisted,lstm/hoisted,gru/hoisted,transformer/tiled", "-S", "5,8", "-H", "12,16", "--rounds",
+         "-k", "rnn/hoisted,lstm/hoisted,gru/hoisted,transformer/tiled,decode/cached", "-S", "5,8", "-H", "12,16", "--rounds",
          "2", "--cpu", str(CORE)], capture_output=True, text=True,
         env={**os.environ, "SEQBENCH": str(BUILD / "seqbench")})
     assert made.returncode == 0, (out / "log").read_text()
@@ -228,8 +228,9 @@ def test_torch_times_the_same_cells_in_turns_with_ours(turns):
 @needs_torch
 def test_torch_is_checked_and_keeps_to_one_thread(turns):
     checks = rows_of(turns / "b" / "checks.csv")
-    assert {row["kernel"] for row in checks} == {"rnn/torch", "lstm/torch", "gru/torch", "transformer/torch"}
-    assert len(checks) == 4 * 4 and all(row["verdict"] == "PASS" for row in checks)
+    assert {row["kernel"] for row in checks} == {"rnn/torch", "lstm/torch", "gru/torch", "transformer/torch",
+                                                 "decode/torch"}
+    assert len(checks) == 5 * 4 and all(row["verdict"] == "PASS" for row in checks)
     host = runs.load_host(turns / "b")
     assert host["libraries"]["torch_threads"] == 1 and host["cpu"]["measured_core"] == CORE
 
@@ -255,7 +256,7 @@ def test_runs_in_turns_make_a_table(turns, tmp_path):
             writer.writerows({**row, "flags": ""} for row in rows)
     assert peers.main([str(tmp_path / "a"), str(tmp_path / "b"), "-o", str(tmp_path)]) == 0
     table = rows_of(tmp_path / "peers.csv")
-    assert len(table) == 4 * 4 and all(row["faster_peer"] == "torch" for row in table)
+    assert len(table) == 5 * 4 and all(row["faster_peer"] == "torch" for row in table)
 
 
 @needs_torch
