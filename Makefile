@@ -61,6 +61,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUI
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 .PHONY: all check-arm deps-arm fuzz hog instructions planted help deps deps-dev have-deps bench test csv plots answer docs compare aa format format-check clean FORCE
+.PHONY: deps-slurm
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -88,6 +89,9 @@ deps-dev: ## the same with what formatting and the second compiler need
 
 deps-arm: ## the same with what check-arm needs
 	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use arm
+
+deps-slurm: ## the same with what the test of scripts/slurm needs
+	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use slurm
 
 # After deps, when both are asked for at once.
 have-deps: $(filter deps deps-dev deps-arm,$(MAKECMDGOALS))
