@@ -74,7 +74,8 @@ C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/timer.o
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
-.PHONY: all check-arm deps-arm fuzz hog instructions peers planted help deps deps-dev deps-peers have-deps bench test csv plots predict answer docs compare aa format format-check clean FORCE
+DEPS_GROUPS := deps-dev deps-arm deps-peers deps-slurm deps-browser
+.PHONY: all check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -92,25 +93,24 @@ help: ## this list
 	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
 	@echo 'ONEDNN=              without the kernels of oneDNN, which are built where dnnl.h is found'
 	@echo 'CC= CXX= PYTHON=                      SAN=address,undefined   sanitizers, in a build folder of its own'
+	@echo 'deps-dev, deps-arm, deps-peers, deps-slurm, deps-browser   deps, and what formatting and a second'
+	@echo '             compiler, check-arm, peers, the test of scripts/slurm, the test of the report need'
 	@echo 'V=1          show the commands'
 
 all: have-deps $(BUILD)/seqbench ## build build/seqbench
 
+DEPS = CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps
+
 deps: ## install what is missing (apt; asks for root only then)
-	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use
+	@$(DEPS) install use
 
-deps-dev: ## the same with what formatting and the second compiler need
-	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use dev
-
-deps-arm: ## the same with what check-arm needs
-	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use arm
-
-deps-peers: ## the same with the libraries that the kernels are compared with
-	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use peers
+# The same with a group of scripts/deps more.
+$(DEPS_GROUPS): deps-%:
+	@$(DEPS) install use $*
 
 # After deps, when both are asked for at once.
-have-deps: $(filter deps deps-dev deps-arm deps-peers,$(MAKECMDGOALS))
-	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps missing use
+have-deps: $(filter deps $(DEPS_GROUPS),$(MAKECMDGOALS))
+	@$(DEPS) missing use
 
 bench: all ## check, time the grid, write CSV and figures, print the answer
 	$(Q)$(BUILD)/seqbench doctor --warnings $(if $(CPU),--cpu '$(CPU)')
