@@ -74,7 +74,7 @@ C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/timer.o
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
-.PHONY: all check-arm deps-arm fuzz hog instructions peers planted help deps deps-dev deps-peers have-deps bench test csv plots predict answer docs compare aa format format-check clean FORCE
+.PHONY: all check-arm deps-arm deps-browser fuzz hog instructions peers planted help deps deps-dev deps-peers have-deps bench test csv plots predict report answer docs compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -86,7 +86,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
 	@echo
 	@echo 'GRID=quick|default|peers|full|FILE  KERNELS=seed|all|GLOB,...  HEADS=LIST  CPU=n  OUT=dir   what to time'
-	@echo 'RUN=dir      results folder for csv, plots and answer (the newest)'
+	@echo 'RUN=dir      results folder for csv, plots, report and answer (the newest)'
 	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  roofs of another run for predict'
 	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
 	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
@@ -102,6 +102,9 @@ deps: ## install what is missing (apt; asks for root only then)
 deps-dev: ## the same with what formatting and the second compiler need
 	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use dev
 
+deps-browser: ## the same with what the report's browser test needs
+	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use browser
+
 deps-arm: ## the same with what check-arm needs
 	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use arm
 
@@ -109,7 +112,7 @@ deps-peers: ## the same with the libraries that the kernels are compared with
 	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps install use peers
 
 # After deps, when both are asked for at once.
-have-deps: $(filter deps deps-dev deps-arm deps-peers,$(MAKECMDGOALS))
+have-deps: $(filter deps deps-dev deps-arm deps-peers deps-browser,$(MAKECMDGOALS))
 	@CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps missing use
 
 bench: all ## check, time the grid, write CSV and figures, print the answer
@@ -130,6 +133,9 @@ plots: csv ## draw the figures of RUN again
 predict: csv ## predict RUN from its roofs, or those of ROOFS (a run of roof/*), and say how well
 	$(Q)$(if $(ROOFS),$(PYTHON) scripts/summarise.py '$(ROOFS)' &&) \
 	    $(PYTHON) scripts/predict.py $(if $(ROOFS),--roofs '$(ROOFS)') '$(run_folder)'
+
+report: have-deps ## write one HTML page of RUN, or of RUNS="dir dir ..." side by side (OUT=file)
+	$(Q)$(PYTHON) scripts/report.py $(if $(OUT),-o '$(OUT)') $(or $(RUNS),'$(run_folder)')
 
 answer: csv ## print the tables and the answer of RUN
 	$(Q)$(PYTHON) scripts/answer.py '$(run_folder)'
