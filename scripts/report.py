@@ -33,7 +33,8 @@ ROOFLINE_COLUMNS = {"s": "seq_len", "h": "hid_size", "a": "heads", "cache": "cac
 RATIO_COLUMNS = {"layer": "layer", "h": "hid_size", "a": "heads", "s": "seq_len", "ratio": "ratio",
                  "kernel": "kernel", "reference": "kernel_reference"}
 WHOLE_TABLES = ["crossover.csv", "claims.csv", "fit.csv", "whatif.csv"]
-CUT_INTO_PARTS = {"transformer": "full"}  # any other layer: literal
+# The variants whose pieces the parts are; a layer with neither: the fastest that was timed.
+CUT_INTO_PARTS = ["full", "literal"]
 MAKES_THEM = "make csv RUN={}"
 
 
@@ -123,7 +124,7 @@ def kernels_of(run_dir: Path, names: Iterable[str]) -> pd.DataFrame:
 
 
 def parts_of(summary: pd.DataFrame, kernels: pd.DataFrame) -> dict[str, dict]:
-    """Per layer its parts' times in a whole sequence, and the variant they are cut from."""
+    """Per layer its parts' times in a whole sequence, and the time of what they are cut from."""
     found = {}
     order = list(kernels.variant[kernels.kind == "part"])
     for layer in summary[summary.kind == "part"].layer.unique():
@@ -131,15 +132,13 @@ def parts_of(summary: pd.DataFrame, kernels: pd.DataFrame) -> dict[str, dict]:
         if table.empty:
             continue
         table = table[sorted(table.columns, key=order.index)]
-        variant = CUT_INTO_PARTS.get(layer, "literal")
-        whole = summary[(summary.kind == "layer") & (summary.layer == layer)
-                        & (summary.variant == variant)].set_index(CELL).median_ns
-        whole = whole[~whole.index.duplicated()]
+        whole = summary[(summary.kind == "layer") & (summary.layer == layer)]
+        cut = whole[whole.variant.isin(CUT_INTO_PARTS)]
+        times = (whole if cut.empty else cut).groupby(CELL).median_ns.min()
         found[layer] = {"names": [str(name) for name in table.columns],
-                        "whole": f"{layer}/{variant}",
-                        "rows": [[*map(int, cell), rounded(whole.get(cell, np.nan)),
-                                  *map(rounded, times)]
-                                 for cell, times in zip(table.index, table.to_numpy())]}
+                        "rows": [[*map(int, cell), rounded(times.get(cell, np.nan)),
+                                  *map(rounded, parts)]
+                                 for cell, parts in zip(table.index, table.to_numpy())]}
     return found
 
 

@@ -315,7 +315,7 @@ function partsFigure(host, state) {
         paint: (svg, width) =>
             paintBars(svg, width, {rows: bars, rowTitle: "SeqLen", noteTitle: "whole / sum"}),
         table: () => ({
-            caption: `Times of the parts of ${state.choices.partsLayer}; whole: ${parts.whole}`,
+            caption: `Times of the parts of ${state.choices.partsLayer}`,
             columns: [
                 {name: "s", title: "SeqLen", number: true},
                 ...parts.names.map((name, i) => ({
@@ -324,7 +324,7 @@ function partsFigure(host, state) {
                     number: true,
                     format: duration,
                 })),
-                {name: "whole", title: parts.whole, number: true, format: duration},
+                {name: "whole", title: "whole layer", number: true, format: duration},
             ],
             rows: rows.map(([s, , , whole, ...each]) => ({s, whole, ...each})),
         }),

@@ -371,7 +371,7 @@ function lookup(state) {
         number("ns", "time", {format: duration}),
         text("between", "95 % interval", {sortBy: (row) => row.lo}),
         number("token", "per token", {format: (value) => duration(1000 * value)}),
-        number("slower", "over the fastest", {format: times}),
+        number("slower", "over fastest", {format: times}),
         {name: "bar", title: "time", meter: true},
         text("remark", "remark"),
     ];
