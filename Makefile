@@ -87,7 +87,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
 	@echo
 	@echo 'GRID=quick|default|peers|full|FILE  KERNELS=seed|all|GLOB,...  HEADS=LIST  CPU=n  OUT=dir   what to time'
-	@echo 'RUN=dir      results folder for csv, plots and answer (the newest)'
+	@echo 'RUN=dir      results folder for csv, plots, report and answer (the newest)'
 	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  roofs of another run for predict'
 	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
 	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
@@ -130,6 +130,9 @@ plots: csv ## draw the figures of RUN again
 predict: csv ## predict RUN from its roofs, or those of ROOFS (a run of roof/*), and say how well
 	$(Q)$(if $(ROOFS),$(PYTHON) scripts/summarise.py '$(ROOFS)' &&) \
 	    $(PYTHON) scripts/predict.py $(if $(ROOFS),--roofs '$(ROOFS)') '$(run_folder)'
+
+report: have-deps ## write one HTML page of RUN, or of RUNS="dir dir ..." side by side (OUT=file)
+	$(Q)$(PYTHON) scripts/report.py $(if $(OUT),-o '$(OUT)') $(or $(RUNS),'$(run_folder)')
 
 answer: csv ## print the tables and the answer of RUN
 	$(Q)$(PYTHON) scripts/answer.py '$(run_folder)'

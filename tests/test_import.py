@@ -1,0 +1,150 @@
+"""Tests of scripts/import: Google Benchmark JSON in, a run folder that every script takes out."""
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from test_scripts import README, ROOT, grid_run, write_run
+
+import report
+import runs
+import summarise
+
+CONTEXT = {"date": "2024-05-06T09:08:09+02:00", "host_name": "box", "num_cpus": 4,
+           "library_version": "v1.8.0", "caches": [
+               {"type": "Data", "level": 1, "size": 32768, "num_sharing": 1},
+               {"type": "Instruction", "level": 1, "size": 65536, "num_sharing": 1},
+               {"type": "Unified", "level": 2, "size": 1048576, "num_sharing": 1}]}
+
+
+def entry(name, ms, **more):
+    """One result of Google Benchmark."""
+    return {"name": name, "run_name": name, "run_type": "iteration", "threads": 1, "iterations": 10,
+            "real_time": ms, "cpu_time": ms * 0.9, "time_unit": "ms", **more}
+
+
+def write_json(path, *benchmarks, **context):
+    """A file as Google Benchmark writes it."""
+    path.write_text(json.dumps({"context": CONTEXT | context, "benchmarks": benchmarks}),
+                    encoding="utf-8")
+    return path
+
+
+def import_files(*arguments):
+    """Run scripts/import."""
+    return subprocess.run([sys.executable, ROOT / "scripts" / "import", *map(str, arguments)],
+                          capture_output=True, text=True)
+
+
+def imported(folder, *arguments):
+    """A run folder that was imported, and its samples."""
+    done = import_files(folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    return list(csv.DictReader((folder / "samples.csv").read_text(encoding="utf-8").splitlines()))
+
+
+def refused(*arguments):
+    """What scripts/import says when it refuses."""
+    done = import_files(*arguments)
+    assert done.returncode == 2 and done.stdout == ""
+    return done.stderr
+
+
+def test_names_times_and_counters_become_samples(tmp_path):
+    one = write_json(
+        tmp_path / "one.json",
+        entry("lstm/mine/S:128/H:256", 2.0, flops=1000.0, streamed_bytes=64),
+        entry("lstm/mine/S:128/H:256", 2.1, repetition_index=1),
+        entry("transformer/mine/S:128/H:256/A:4/iterations:10/real_time", 3000, time_unit="us"),
+        entry("lstm/mine/S:128/H:256_median", 2.05, run_type="aggregate"))
+    two = write_json(tmp_path / "two.json", entry("lstm/mine/S:128/H:256", 2.2))
+    rows = imported(tmp_path / "run", one, two)
+    assert [(row["kernel"], row["heads"], row["round"], row["sample"]) for row in rows] == [
+        ("lstm/mine", "1", "0", "0"), ("lstm/mine", "1", "0", "1"), ("transformer/mine", "4", "0", "0"),
+        ("lstm/mine", "1", "1", "0")]
+    assert [float(row["wall_ns"]) for row in rows] == [2e7, 2.1e7, 3e7, 2.2e7]
+    assert float(rows[0]["cpu_ns"]) == pytest.approx(1.8e7)
+    assert (rows[0]["flops"], rows[0]["streamed_bytes"], rows[0]["bytes"]) == ("1000", "64", "0")
+    assert (rows[0]["steal_ticks"], rows[0]["sentinel_ns"]) == ("unavailable", "")
+
+
+def test_host_tells_what_is_known(tmp_path):
+    imported(tmp_path / "run", write_json(tmp_path / "a.json", entry("rnn/x/S:1/H:2", 1)),
+             "--cpu", "My CPU")
+    host = json.loads((tmp_path / "run" / "host.json").read_text(encoding="utf-8"))
+    assert host["cpu"] == {"model": "My CPU", "logical_cores": 4, "caches": [
+        {"level": 1, "bytes": 32768, "shared_by_cores": 1},
+        {"level": 2, "bytes": 1048576, "shared_by_cores": 1}]}
+    assert host["run"] == {"started_utc": "2024-05-06T07:08:09.000Z", "rounds": 1,
+                           "imported_from": ["a.json"]}
+
+
+def test_every_script_takes_an_imported_run(tmp_path):
+    files = [write_json(tmp_path / f"{i}.json", *(
+        entry(f"{kernel}/S:{s}/H:64", s * factor * (1 + i / 100))
+        for kernel, factor in (("lstm/mine", 1), ("transformer/mine", 2)) for s in (16, 64, 256)))
+        for i in range(3)]
+    folder = tmp_path / "run"
+    imported(folder, *files, "--engine", "openblas")
+    for name in ("samples.csv", "kernels.csv"):
+        runs.validate(folder / name, README)
+    assert summarise.main([str(folder)]) == 0
+    crossover = runs.load_derived(folder, "crossover.csv")
+    assert list(crossover.verdict) == ["cheaper everywhere"]
+    assert crossover.ratio_at_max_seq_len[0] == pytest.approx(2)
+    assert report.main([str(folder)]) == 0
+
+
+def test_costs_come_from_a_run_of_the_same_layer(tmp_path):
+    known = write_run(tmp_path / "known", grid_run())
+    rows = imported(tmp_path / "run", write_json(
+        tmp_path / "a.json", entry("lstm/mine/S:128/H:64", 1), entry("lstm/mine/S:3/H:64", 1),
+        entry("transformer/mine/S:128/H:256/A:4", 1, flops=7)), "--costs", known)
+    assert [row["flops"] for row in rows] == ["1000", "0", "7"]
+    assert rows[0]["resident_bytes"] == "1000"
+
+
+def test_another_pattern_engine_and_one_token(tmp_path):
+    rows = imported(
+        tmp_path / "run", write_json(tmp_path / "a.json", entry("BM_gpt<mine>/128/64", 1)),
+        "--pattern", r"BM_(?P<layer>\w+)<(?P<variant>\w+)>/(?P<S>\d+)/(?P<H>\d+)",
+        "--engine", "torch", "--tokens", "one")
+    assert (rows[0]["kernel"], rows[0]["seq_len"], rows[0]["hid_size"]) == ("gpt/mine", "128", "64")
+    kernels = runs.load_kernels(tmp_path / "run")
+    assert tuple(kernels.loc["gpt/mine", ["engine", "tokens"]]) == ("torch", "one")
+
+
+def test_a_failed_benchmark_is_a_failed_sample(tmp_path):
+    rows = imported(tmp_path / "run", write_json(
+        tmp_path / "a.json", entry("rnn/x/S:1/H:2", 0, error_occurred=True, error_message="no, \"x\""),
+        entry("rnn/x/S:2/H:2", 1)))
+    assert (rows[0]["status"], rows[0]["error"], rows[0]["wall_ns"]) == ("failed", 'no, "x"', "")
+    runs.validate(tmp_path / "run" / "samples.csv", README)
+
+
+@pytest.mark.parametrize("benchmarks, word", [
+    ([entry("BM_thing", 1)], "does not match"),
+    ([entry("rnn/x/S:1/H:2", 1, threads=2)], "2 threads"),
+    ([entry("rnn/x/S:1/H:2", 1, time_unit="h")], "time_unit"),
+    ([entry("rnn/x/S:1/H:2", 1, run_type="aggregate")], "no benchmarks")])
+def test_what_cannot_be_a_sample_is_refused(tmp_path, benchmarks, word):
+    path = write_json(tmp_path / "a.json", *benchmarks)
+    assert word in refused(tmp_path / "run", path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_files_and_options_are_refused(tmp_path):
+    good = write_json(tmp_path / "good.json", entry("rnn/x/S:1/H:2", 1))
+    other = write_json(tmp_path / "other.json", entry("rnn/x/S:1/H:2", 1), host_name="elsewhere")
+    (tmp_path / "bad.json").write_text("{", encoding="utf-8")
+    (tmp_path / "list.json").write_text("[]", encoding="utf-8")
+    out = tmp_path / "run"
+    assert "line 1" in refused(out, tmp_path / "bad.json")
+    assert "no list of benchmarks" in refused(out, tmp_path / "list.json")
+    assert "host_name is not that of" in refused(out, good, other)
+    assert "no group named" in refused(out, good, "--pattern", "(?P<layer>x)")
+    assert "--pattern" in refused(out, good, "--pattern", "(")
+    assert "not empty" in refused(Path(tmp_path), good)
