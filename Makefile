@@ -14,7 +14,7 @@ KERNELS ?= seed
 HEADS ?=
 CPU ?=
 OUT ?=
-DOCS_RUN ?=
+DOCS ?=
 RUN ?= $(shell ls -d results/*/2*/samples.csv 2>/dev/null | sort -t/ -k3 | tail -n 1)
 VARIANTS ?= fastest
 ROOFS ?=
@@ -137,8 +137,8 @@ report: have-deps ## write one HTML page of RUN, or of RUNS="dir dir ..." side b
 answer: csv ## print the tables and the answer of RUN
 	$(Q)$(PYTHON) scripts/answer.py '$(run_folder)'
 
-docs: have-deps ## write the answer into README.md again (DOCS_RUN=dir: from another run)
-	$(Q)$(PYTHON) scripts/docs.py README.md $(DOCS_RUN)
+docs: have-deps ## write the sections of README.md again (DOCS="answer=run layers=run peers=dir": from others)
+	$(Q)$(PYTHON) scripts/docs.py README.md $(DOCS)
 
 compare: have-deps ## compare run B (and RUNS) with run A, case by case
 	$(Q)$(if $(and $(A),$(B)),,$(error compare needs A=run-folder B=run-folder))\
@@ -168,7 +168,7 @@ hog: all ## time the same twice, once with the core kept busy for a third of the
 
 # Another make builds: deps-peers may have installed oneDNN since this one looked for it.
 peers: GRID = peers
-peers: KERNELS = rnn/*,lstm/*,gru/*,transformer/*,decode/*
+peers: KERNELS = rnn/*,lstm/*,gru/*,transformer/*,decode/*,roof/*,!*/literal,!*/fused,!roof/sgem*
 peers: have-deps ## time ours, oneDNN and PyTorch in turns, and compare (GRID, KERNELS, HEADS, CPU, OUT)
 	$(Q)PYTHON='$(PYTHON)' scripts/deps missing peers
 	$(Q)$(MAKE) --no-print-directory all
@@ -183,7 +183,7 @@ test: all $(C_TESTS) ## every test; the last line counts them
 # Built for a CPU with 128-bit vectors and checked under emulation.
 check-arm: $(filter deps-arm,$(MAKECMDGOALS)) ## cross-build for aarch64, check every kernel under qemu
 	$(Q)$(MAKE) --no-print-directory BUILD=build-arm CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ \
-	    MARCH=armv8-a all
+	    MARCH=armv8-a ONEDNN= all
 	$(Q)qemu-aarch64 -L /usr/aarch64-linux-gnu build-arm/seqbench check
 
 # Valgrind knows no AVX-512.

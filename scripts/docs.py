@@ -1,17 +1,20 @@
 #!/usr/bin/python3
-"""Write the answer of a run into the README, between its markers."""
+"""Write into the README what runs say: each generated section again, between its markers."""
 from __future__ import annotations
 
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import answer
+import layers
+import peers
 import runs
 
-BLOCK = re.compile(r"<!-- answer of (?P<run>\S+), written by `make docs` -->\n.*?"
-                   r"<!-- end of the answer -->\n", re.DOTALL)
+SECTION = re.compile(r"<!-- (?P<what>\w+) of (?P<folder>\S+), written by `make docs` -->\n.*?"
+                     r"<!-- end of the (?P=what) -->\n", re.DOTALL)
 CLAIMS = "What the article states, line by line (the rules stand in results/README.md):"
 FIGURES = {
     "relative": "Transformer time over the time of each layer, for every SeqLen and HidSize",
@@ -22,33 +25,63 @@ FIGURES = {
 }
 
 
-def block(root: Path, run: str) -> str:
-    """The generated part of the README for one run, named by its path from the README."""
-    figures = [f"![{text}]({run}/figures/{name}.png)" for name, text in FIGURES.items()]
-    words = answer.answer(root / run, markdown=True)
-    return (f"<!-- answer of {run}, written by `make docs` -->\n" +
-            "\n\n".join([figures[0], words, *figures[1:], CLAIMS, answer.claims_table(root / run)])
-            + "\n<!-- end of the answer -->\n")
+def answer_section(root: Path, folder: str) -> str:
+    """The answer, its figures and the claims."""
+    figures = [f"![{text}]({folder}/figures/{name}.png)" for name, text in FIGURES.items()]
+    words = answer.answer(root / folder, markdown=True)
+    return "\n\n".join([figures[0], words, *figures[1:], CLAIMS,
+                        answer.claims_table(root / folder)])
 
 
-def renewed(readme: Path, run: str | None) -> str:
-    """The README's text with its block made again, from another run if one is named."""
+def layers_section(root: Path, folder: str) -> str:
+    """All layers, from a run of every kernel."""
+    return layers.section(root / folder)
+
+
+def peers_section(root: Path, folder: str) -> str:
+    """Ours beside the libraries, from what `make peers` wrote."""
+    return "\n\n".join([peers.section(root / folder),
+                        f"![Time of the faster peer over ours, per layer]({folder}/figures/peers.png)"])
+
+
+SECTIONS: dict[str, Callable[[Path, str], str]] = {
+    "answer": answer_section, "layers": layers_section, "peers": peers_section}
+
+
+def section(root: Path, what: str, folder: str) -> str:
+    """A section with its markers; the folder is named by its path from the README."""
+    if what not in SECTIONS:
+        raise runs.RunError(f"README: no section is called '{what}', but {', '.join(SECTIONS)}")
+    return (f"<!-- {what} of {folder}, written by `make docs` -->\n"
+            f"{SECTIONS[what](root, folder)}\n<!-- end of the {what} -->\n")
+
+
+def renewed(readme: Path, folders: dict[str, str]) -> str:
+    """The README's text with its sections made again, from other folders where they are named."""
     text = runs.read_text(readme)
-    found = BLOCK.findall(text)
-    if len(found) != 1:
-        raise runs.RunError(f"{readme}: {len(found)} blocks between the markers of an answer, not 1")
-    return BLOCK.sub(lambda _: block(readme.parent, run or found[0]), text)
+    found = [match["what"] for match in SECTION.finditer(text)]
+    for what in folders:
+        if found.count(what) != 1:
+            raise runs.RunError(f"{readme}: {found.count(what)} sections '{what}', not 1")
+    if not found:
+        raise runs.RunError(f"{readme}: no section between markers")
+    return SECTION.sub(lambda match: section(readme.parent, match["what"],
+                                             folders.get(match["what"], match["folder"])), text)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="docs.py", description=__doc__)
     parser.add_argument("readme", type=Path, metavar="README")
-    parser.add_argument("run", nargs="?", metavar="RUN_DIR",
-                        help="path of the run from the README's folder; the same run as before")
+    parser.add_argument("folders", nargs="*", metavar="SECTION=FOLDER",
+                        help="path from the README's folder; the same as before where not named")
     options = parser.parse_args(arguments)
-    return runs.exit_status("docs.py", lambda: runs.write_text(
-        options.readme, renewed(options.readme, options.run)))
+
+    def work() -> None:
+        folders = dict(pair.partition("=")[::2] for pair in options.folders)
+        runs.write_text(options.readme, renewed(options.readme, folders))
+
+    return runs.exit_status("docs.py", work)
 
 
 if __name__ == "__main__":

@@ -139,6 +139,28 @@ def cell_table(frame: pd.DataFrame) -> str:
     return answer.text_table(header, rows)
 
 
+def spread_text(ratios: pd.Series) -> str:
+    """Geometric mean and range of some ratios."""
+    known = ratios.dropna()
+    if known.empty:
+        return "-"
+    mean = float(np.exp(np.log(known).mean()))
+    return f"{answer.times(mean)} ({answer.spread(known)})"
+
+
+def section(folder: Path) -> str:
+    """The README's part on the peers: per layer the ratios of peers.csv."""
+    frame = runs.load_derived(folder, "peers.csv")
+    header = ["layer", "cells", *(f"{peer} / ours" for peer in PEERS), "faster peer / ours",
+              "cells where ours is at least as fast"]
+    rows = [[layer, str(len(cells)), *(spread_text(cells[f"{peer}_ratio"]) for peer in PEERS),
+             spread_text(cells.faster_ratio), str((cells.faster_ratio >= 1).sum())]
+            for layer, cells in frame.groupby("layer", sort=False)]
+    return ("Time of the library over our fastest variant, geometric mean and range over the "
+            "cells; every cell with its interval is in peers.csv.\n\n"
+            + answer.markdown_table(header, rows))
+
+
 # ---- figure ------------------------------------------------------------------------------------
 
 

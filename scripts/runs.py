@@ -202,10 +202,9 @@ def load_samples(run_dir: Path) -> pd.DataFrame:
 
 
 def load_kernels(run_dir: Path) -> pd.DataFrame:
-    """Engine and tokens of each kernel, from kernels.csv."""
+    """kernels.csv by kernel."""
     path = run_dir / "kernels.csv"
-    types = schema(README, "kernels.csv")
-    kernels = read_columns(path, {column: types[column] for column in ["kernel", *KERNEL_TRAITS]})
+    kernels = read_columns(path, schema(README, "kernels.csv"))
     refuse(path, kernels.kernel.duplicated(), "this kernel is there already")
     refuse(path, ~kernels.tokens.isin(["all", "one"]), "tokens is neither all nor one")
     return kernels.set_index("kernel")
@@ -216,7 +215,7 @@ def traits_of(path: Path, samples: pd.DataFrame, kernels: pd.DataFrame) -> pd.Da
     unknown = samples[~samples.kernel.isin(kernels.index)]
     if len(unknown):
         raise RunError(f"{path}: kernel {unknown.kernel.iloc[0]} is missing")
-    return samples.join(kernels, on="kernel")
+    return samples.join(kernels[KERNEL_TRAITS], on="kernel")
 
 
 def load_derived(run_dir: Path, name: str) -> pd.DataFrame:

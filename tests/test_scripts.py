@@ -668,7 +668,7 @@ after
 def test_docs_rewrites_the_block_and_nothing_else(grid, tmp_path):
     readme = grid.parent / "README.md"
     readme.write_text(README_TEXT)
-    assert docs.main([str(readme), grid.name]) == 0
+    assert docs.main([str(readme), f"answer={grid.name}"]) == 0
     text = readme.read_text()
     assert text.startswith(f"# before\n<!-- answer of {grid.name},") and text.endswith("-->\nafter\n")
     assert "stale" not in text and "| lstm | measured | S > 50 | S > 50 |" in text
@@ -678,17 +678,22 @@ def test_docs_rewrites_the_block_and_nothing_else(grid, tmp_path):
     assert readme.read_text() == text
 
 
-@pytest.mark.parametrize("text, count", [("no block", 0), (README_TEXT * 2, 2)])
-def test_docs_refuses_a_readme_without_one_block(tmp_path, capsys, text, count):
+@pytest.mark.parametrize("text, named, message", [
+    ("no section", [], "no section between markers"),
+    ("no section", ["answer=x"], "0 sections 'answer', not 1"),
+    (README_TEXT * 2, ["answer=x"], "2 sections 'answer', not 1"),
+    (README_TEXT.replace("answer", "riddle"), [], "no section is called 'riddle'"),
+])
+def test_docs_refuses_a_readme_without_its_section(tmp_path, capsys, text, named, message):
     (tmp_path / "README.md").write_text(text)
-    assert docs.main([str(tmp_path / "README.md")]) == 2
-    assert f"{count} blocks between the markers" in capsys.readouterr().err
+    assert docs.main([str(tmp_path / "README.md"), *named]) == 2
+    assert message in capsys.readouterr().err
     assert (tmp_path / "README.md").read_text() == text
 
 
-def test_answer_in_the_readme_is_that_of_its_run():
+def test_sections_of_the_readme_are_those_of_their_runs():
     readme = ROOT / "README.md"
-    assert docs.renewed(readme, None) == readme.read_text(), "run `make docs`"
+    assert docs.renewed(readme, {}) == readme.read_text(), "run `make docs`"
 
 
 def test_answer_breaks_wide_tables(tmp_path, capsys):

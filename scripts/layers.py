@@ -1,0 +1,128 @@
+"""All layers side by side: a table of what they are, and words on which beats the Transformer block."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+import answer
+import crossover
+import runs
+
+TABLE_AT = (1024, 512)  # SeqLen, HidSize of the times in the table
+ROOF_AT = (256, 512)  # HidSizes whose share of the roof is listed, at the same SeqLen
+STEP_LENGTHS = (16, 1024, 4096)  # contexts at which a decoded token meets the steps
+HEADER = ["layer", "equation", "operations per token", "sequential", "state", "variant",
+          "us per token", "transformer / it", "share of roof"]
+
+
+def kibi(count: float) -> str:
+    """Floats as a size."""
+    return runs.bytes_text(4 * count)
+
+
+def registered(kernels: pd.DataFrame) -> pd.DataFrame:
+    """One row per layer, in the order of the registry: what its first variant says."""
+    layers = kernels[kernels.kind == "layer"]
+    return layers.drop_duplicates("layer").reset_index(drop=True)
+
+
+def timed_at(summary: pd.DataFrame, layer: str, seq_len: int, hid_size: int) -> pd.Series | None:
+    """The fastest variant of a layer in one cell, of any engine but the peers."""
+    rows = summary[(summary.layer == layer) & (summary.kind == "layer") & (summary.samples > 0) &
+                   (summary.seq_len == seq_len) & (summary.hid_size == hid_size)]
+    return None if rows.empty else rows.loc[rows.median_ns.idxmin()]
+
+
+def roof_shares(roofline: pd.DataFrame, layer: str) -> str:
+    """Share of the bound of the fastest variant at each of the HidSizes."""
+    rows = roofline[(roofline.layer == layer) & (roofline.kind == "layer") &
+                    (roofline.seq_len == TABLE_AT[0])]
+    shares = []
+    for hid_size in ROOF_AT:
+        cell = rows[rows.hid_size == hid_size]
+        shares.append("-" if cell.empty else f"{cell.loc[cell.median_ns.idxmin()].share:.0%}")
+    return ", ".join(shares)
+
+
+def table(kernels: pd.DataFrame, summary: pd.DataFrame, roofline: pd.DataFrame) -> str:
+    """All layers, as markdown."""
+    reference = timed_at(summary, runs.REFERENCE, *TABLE_AT)
+    rows = []
+    for layer in registered(kernels).itertuples():
+        best = timed_at(summary, layer.layer, *TABLE_AT)
+        comparable = best is not None and reference is not None and layer.tokens == "all"
+        rows.append([
+            layer.layer, layer.equation.replace("|", "\\|"),
+            f"{layer.operations_per_token / 1e6:.2f} M", f"{layer.sequential_share:.0%}",
+            "whole sequence" if pd.isna(layer.state_floats) else kibi(layer.state_floats),
+            "-" if best is None else best.variant,
+            "-" if best is None else answer.plain(best.us_per_token),
+            answer.times(reference.median_ns / best.median_ns) if comparable else "-",
+            roof_shares(roofline, layer.layer)])
+    return answer.markdown_table(HEADER, rows)
+
+
+# ---- words -------------------------------------------------------------------------------------
+
+
+def prefill_sentence(layer: str, found: pd.DataFrame) -> str:
+    """From which SeqLen on a layer beats the block, over all HidSizes."""
+    first = found.iloc[0]
+    everywhere = (found.verdict == "cheaper everywhere").sum()
+    ratios = pd.concat([found.ratio_at_min_seq_len, found.ratio_at_max_seq_len])
+    if everywhere == len(found):
+        where = f"at every SeqLen and HidSize (ends of the grid: {answer.spread(ratios)})"
+    elif (found.verdict == "dearer everywhere").all():
+        where = f"nowhere (ends of the grid: {answer.spread(ratios)})"
+    else:
+        words = [f"H = {row.hid_size} {answer.cheaper_where(row.crossings, row.ratio_at_max_seq_len > 1)}"
+                 for row in found.itertuples()]
+        where = "; ".join(words)
+    return f"- {first.layer}: {where}"
+
+
+def prefill(found: pd.DataFrame) -> str:
+    """One line per layer: the best of all engines where there are several."""
+    lines = []
+    for layer in dict.fromkeys(found.layer):
+        rows = found[found.layer == layer]
+        best = rows[rows.engine == "any"]
+        lines.append(prefill_sentence(layer, rows if best.empty else best))
+    return "\n".join(lines)
+
+
+def decode(summary: pd.DataFrame) -> str:
+    """A token of the GPT block against a cache, over one step of each layer with carried state."""
+    lines = []
+    steps = summary[(summary.kind == "step") & (summary.samples > 0)]
+    hid_size = TABLE_AT[1]
+    for row in steps[steps.hid_size == hid_size].sort_values("median_ns").itertuples():
+        ratios = []
+        for seq_len in STEP_LENGTHS:
+            token = timed_at(summary, "decode", seq_len, hid_size)
+            if token is not None:
+                ratios.append(f"{answer.times(token.median_ns / row.median_ns)} at {seq_len}")
+        if ratios:
+            lines.append(f"- one step of {row.layer} ({answer.plain(row.median_ns / 1000)} us): a "
+                         f"decoded token takes {answer.listing(ratios)} tokens of context")
+    return "\n".join(lines)
+
+
+def section(run_dir: Path) -> str:
+    """The README's part on all layers, from the run of a zoo."""
+    summary, kernels = runs.load_summary(run_dir), runs.load_kernels(run_dir)
+    roofline = runs.load_derived(run_dir, "roofline.csv")
+    found = runs.load_derived(run_dir, "crossover.csv")
+    seq_len, hid_size = TABLE_AT
+    return "\n\n".join([
+        f"Times at S = {seq_len}, H = {hid_size}; the share of the roof at H = "
+        f"{answer.listing([str(size) for size in ROOF_AT])}. Operations count 2 per multiply-add; "
+        "`sequential` is the share of them that waits for the token before.",
+        table(kernels.reset_index(), summary, roofline),
+        "Prefill (a whole sequence at once): where each layer is faster than the Transformer "
+        "block, fastest variants of both.",
+        prefill(found),
+        f"Decode (one token, H = {hid_size}): the block reads its whole cache, a recurrent layer "
+        "its state.",
+        decode(summary)])

@@ -1,0 +1,83 @@
+"""The README's part on all layers, from planted tables."""
+
+import csv
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from conftest import BUILD, ROOT
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import docs  # noqa: E402
+import layers  # noqa: E402
+import runs  # noqa: E402
+
+KERNELS = pd.DataFrame(
+    [("rnn/literal", "layer", "rnn", "all", 1048576, 0.5, 512.0, "h = tanh(a | b)"),
+     ("rnn/hoisted", "layer", "rnn", "all", 999, 0.1, 512.0, "h"),
+     ("transformer/full", "layer", "transformer", "all", 8388608, 0.0, float("nan"), "y"),
+     ("decode/cached", "layer", "decode", "one", 8388608, 0.3, 1048576.0, "y"),
+     ("rnn.step", "step", "rnn", "all", 5, 0.5, 512.0, "s")],
+    columns=["kernel", "kind", "layer", "tokens", "operations_per_token", "sequential_share",
+             "state_floats", "equation"])
+SUMMARY = pd.DataFrame(
+    [("rnn/literal", "layer", "rnn", "literal", 1024, 512, 9, 4000.0, 4.0),
+     ("rnn/hoisted", "layer", "rnn", "hoisted", 1024, 512, 9, 2000.0, 2.0),
+     ("transformer/full", "layer", "transformer", "full", 1024, 512, 9, 8000.0, 8.0),
+     ("decode/cached", "layer", "decode", "cached", 1024, 512, 9, 300.0, 0.3),
+     ("decode/cached", "layer", "decode", "cached", 16, 512, 9, 150.0, 0.15),
+     ("rnn.step", "step", "rnn", "step", 1, 512, 9, 10.0, 0.01)],
+    columns=["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "samples", "median_ns",
+             "us_per_token"])
+ROOFLINE = pd.DataFrame(
+    [("rnn", "layer", 1024, 256, 100.0, 0.5), ("rnn", "layer", 1024, 256, 80.0, 0.75),
+     ("rnn", "layer", 1024, 512, 80.0, 0.8), ("rnn", "layer", 16, 512, 1.0, 0.1)],
+    columns=["layer", "kind", "seq_len", "hid_size", "median_ns", "share"])
+
+
+def test_table_has_the_fastest_variant_and_its_share_of_the_roof():
+    lines = layers.table(KERNELS, SUMMARY, ROOFLINE).splitlines()
+    assert len(lines) == 2 + 3
+    assert lines[2] == ("| rnn | h = tanh(a \\| b) | 1.05 M | 50% | 2 KiB | hoisted | 2.00 | 4.00x "
+                        "| 75%, 80% |")
+    assert "| whole sequence |" in lines[3] and "| 1.00x |" in lines[3]
+    assert lines[4].count("| - ") == 1  # one token is not compared with whole sequences
+
+
+def test_decoded_token_over_a_step():
+    assert layers.decode(SUMMARY) == ("- one step of rnn (0.010 us): a decoded token takes "
+                                      "15.0x at 16 and 30.0x at 1024 tokens of context")
+
+
+def row(layer, engine, hid_size, verdict, crossings, at_min, at_max):
+    return {"layer": layer, "engine": engine, "hid_size": hid_size, "verdict": verdict,
+            "crossings": crossings, "ratio_at_min_seq_len": at_min, "ratio_at_max_seq_len": at_max}
+
+
+def test_prefill_speaks_of_the_best_of_all_engines():
+    found = pd.DataFrame([
+        row("rnn", "openblas", 64, "dearer everywhere", "", 0.5, 0.9),
+        row("rnn", "any", 64, "cheaper everywhere", "", 2.0, 4.0),
+        row("gru", "openblas", 64, "crosses", "100", 0.5, 2.0),
+        row("gru", "openblas", 128, "cheaper everywhere", "", 1.5, 2.0),
+        row("ttt", "openblas", 64, "dearer everywhere", "", 0.5, 0.9)])
+    lines = layers.prefill(found).splitlines()
+    assert lines[0] == "- rnn: at every SeqLen and HidSize (ends of the grid: 2.00x to 4.00x)"
+    assert lines[1].startswith("- gru: H = 64 ") and "; H = 128 " in lines[1]
+    assert lines[2] == "- ttt: nowhere (ends of the grid: 0.50x to 0.90x)"
+
+
+def test_layers_in_the_readme_are_those_of_the_registry():
+    """A layer that is added, or an equation that changes, needs `make docs` with a new run."""
+    listed = subprocess.run([BUILD / "seqbench", "list", "--csv"], capture_output=True, text=True)
+    now = {row["layer"]: row["equation"] for row in csv.DictReader(listed.stdout.splitlines())
+           if row["kind"] == "layer"}
+    found = [match for match in docs.SECTION.finditer((ROOT / "README.md").read_text())
+             if match["what"] == "layers"]
+    if not found:
+        pytest.fail("README.md has no section `layers`")
+    kernels = runs.load_kernels(ROOT / found[0]["folder"]).reset_index()
+    then = layers.registered(kernels).set_index("layer").equation.to_dict()
+    assert now == then
