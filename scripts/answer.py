@@ -188,9 +188,10 @@ def ratio_table(cells: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     return ["layer", "SeqLen", *labels.values()], rows
 
 
-def claims_table(run_dir: Path) -> str:
-    """What the article states, line by line, as markdown."""
-    return markdown_table(*claims.table_rows(runs.load_derived(run_dir, "claims.csv")))
+def claims_table(run_dirs: list[Path]) -> str:
+    """What the article states, line by line, as markdown; later runs fill up the first."""
+    tables = [runs.load_derived(run_dir, "claims.csv") for run_dir in run_dirs]
+    return markdown_table(*claims.table_rows(claims.filled_up(tables)))
 
 
 # ---- sentences ---------------------------------------------------------------------------------

@@ -232,6 +232,20 @@ def claims(summary: pd.DataFrame) -> pd.DataFrame:
     return table.astype({"hid_size": "Int64"})
 
 
+def filled_up(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Each claim from the first table that has measured it."""
+    keys = ["claim", "measure"]
+    chosen = []
+    for key, group in tables[0].groupby(keys, sort=False):
+        for table in tables:
+            rows = table[(table[keys] == key).all(axis=1)]
+            if len(rows) and rows.verdict.iloc[0] != NOT_MEASURED:
+                group = rows
+                break
+        chosen.append(group)
+    return pd.concat(chosen, ignore_index=True)
+
+
 # ---- words -------------------------------------------------------------------------------------
 
 

@@ -104,8 +104,8 @@ def interval_text(row) -> str:
     return f"{row.ci_low:.3f} to {row.ci_high:.3f}"
 
 
-def group_table(groups: pd.DataFrame) -> str:
-    """Geometric mean and verdicts per group."""
+def group_rows(groups: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: geometric mean and verdicts per group."""
     header = ["group", "cases", "time B/A", "95 % interval", "faster", "slower", "no difference",
               "not comparable"]
     rows = [[row.group, str(row.cases),
@@ -113,7 +113,12 @@ def group_table(groups: pd.DataFrame) -> str:
                else [ratio_text(row.time_ratio), interval_text(row)]),
              str(row.faster), str(row.slower), str(row.no_difference), str(row.not_comparable)]
             for row in groups.itertuples()]
-    return answer.text_table(header, rows)
+    return header, rows
+
+
+def section(folder: Path) -> str:
+    """The groups of a comparison, as markdown."""
+    return answer.markdown_table(*group_rows(runs.load_derived(folder, "compare_groups.csv")))
 
 
 def case_name(row) -> str:
@@ -179,7 +184,7 @@ def report(a: Run, b: Run, cases: pd.DataFrame, groups: pd.DataFrame) -> str:
     everything = next(groups[-1:].itertuples())
     sentences = [floor_sentence(everything), drift_sentence(everything)]
     blocks = ["\n".join([f"A: {a.folder}", f"B: {b.folder}", *host_lines(a.host, b.host)]),
-              group_table(groups),
+              answer.text_table(*group_rows(groups)),
               "\n".join(textwrap.fill(text, answer.WIDTH) for text in sentences if text),
               "\n".join(left_out_lines(cases)), different_table(cases)]
     return "\n\n".join(block for block in blocks if block) + "\n"

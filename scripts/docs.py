@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import answer
+import compare
 import layers
+import noise_floor
 import peers
 import runs
 
@@ -26,11 +28,12 @@ FIGURES = {
 
 
 def answer_section(root: Path, folder: str) -> str:
-    """The answer, its figures and the claims."""
+    """The answer, its figures and the claims; further runs, after a +, fill up the claims."""
+    folder, *more = folder.split("+")
     figures = [f"![{text}]({folder}/figures/{name}.png)" for name, text in FIGURES.items()]
     words = answer.answer(root / folder, markdown=True)
     return "\n\n".join([figures[0], words, *figures[1:], CLAIMS,
-                        answer.claims_table(root / folder)])
+                        answer.claims_table([root / folder, *(root / name for name in more)])])
 
 
 def layers_section(root: Path, folder: str) -> str:
@@ -44,8 +47,20 @@ def peers_section(root: Path, folder: str) -> str:
                         f"![Time of the faster peer over ours, per layer]({folder}/figures/peers.png)"])
 
 
+def noise_section(root: Path, folder: str) -> str:
+    """How far the numbers can be trusted."""
+    return noise_floor.section(root, root / folder)
+
+
+def compare_section(root: Path, folder: str) -> str:
+    """Two runs side by side, from what `make compare` wrote."""
+    return (f"{compare.section(root / folder)}\n\n"
+            f"![Time ratio in every cell of each kernel]({folder}/figures/compare.png)")
+
+
 SECTIONS: dict[str, Callable[[Path, str], str]] = {
-    "answer": answer_section, "layers": layers_section, "peers": peers_section}
+    "answer": answer_section, "layers": layers_section, "peers": peers_section,
+    "noise": noise_section, "compare": compare_section}
 
 
 def section(root: Path, what: str, folder: str) -> str:
