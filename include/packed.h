@@ -44,7 +44,7 @@ struct tensor packed_vector(const char *name, const struct packed *w);
 /* From W[gates * hid, in] with rows ldw apart, times scale, into panels. */
 void packed_fill(const struct packed *w, const float *W, int64_t ldw, float scale, float *panels);
 
-/* The same from W^T[in, gates * hid]. */
+/* The same from W^T[in, hid], of one gate. */
 void packed_fill_transposed(const struct packed *w, const float *W, int64_t ldw, float *panels);
 
 /* From b[gates * hid] in the order of the rows. */

@@ -1,9 +1,16 @@
 /* packed.c - packing, and the register-blocked product over it. */
 #include "packed.h"
 
+#include <string.h>
+
 /* Rows of X that are taken through all panels together, and inputs per pass: what is read again
  * stays in L2. */
 enum { CHUNK_ROWS = 96, PASS_INPUTS = 1024 };
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 static int64_t panel_width(const struct packed *w)
 {
@@ -47,13 +54,12 @@ void packed_fill_transposed(const struct packed *w, const float *W, int64_t ldw,
 {
     const int64_t rows = packed_rows(w);
     for (int64_t first = 0; first < rows; first += panel_width(w)) {
-        const int64_t width = rows - first < panel_width(w) ? rows - first : panel_width(w);
+        const int64_t width = least(rows - first, panel_width(w)), known = least(w->hid - first, width);
         float *panel = panels + first * w->in;
-        for (int64_t i = 0; i < w->in; i++)
-            for (int64_t c = 0; c < width; c++) {
-                const int64_t row = row_at(w, first + c);
-                panel[i * width + c] = row < 0 ? 0.0f : W[i * ldw + row];
-            }
+        for (int64_t i = 0; i < w->in; i++) {
+            memcpy(panel + i * width, W + i * ldw + first, (size_t)known * sizeof(float));
+            memset(panel + i * width + known, 0, (size_t)(width - known) * sizeof(float));
+        }
     }
 }
 
@@ -69,57 +75,40 @@ void packed_fill_vector(const struct packed *w, const float *b, float scale, flo
 
 /* One block of the product: some rows of X against one panel, over some of the inputs. */
 struct block {
-    const float *X, *panel, *bias, *addend;
+    const float *X, *panel;
+    const float *from;    /* what the sums start from: rows lie ldfrom apart */
+    const float *bias;    /* of the columns, added to that, or NULL */
+    const char *upcoming; /* weights that are needed next: two cache lines per input */
     float *Y;
-    int64_t ldx, ldy, inputs, columns;
-    bool first, last; /* pass over the inputs */
-    enum packed_then then;
+    int64_t ldx, ldfrom, ldy, inputs;
+    bool is_relu;
 };
 
-static inline __attribute__((always_inline)) vfloat load_columns(const float *p, int64_t n)
-{
-    return n >= VMATH_LANES ? v_load(p) : v_load_head(p, n, 0.0f);
-}
+enum { CACHE_LINE = 64 };
 
-static inline __attribute__((always_inline)) vfloat start(const struct block *b, int r, int v)
-{
-    const int64_t at = (int64_t)v * VMATH_LANES, left = b->columns - at;
-    vfloat sum = {0};
-    if (left <= 0)
-        return sum;
-    if (!b->first)
-        return load_columns(b->Y + r * b->ldy + at, left);
-    if (b->bias)
-        sum += v_load(b->bias + at);
-    if (b->addend)
-        sum += load_columns(b->addend + r * b->ldy + at, left);
-    return sum;
-}
-
-static inline __attribute__((always_inline)) void finish(const struct block *b, int r, int v,
-                                                         vfloat sum)
-{
-    const int64_t at = (int64_t)v * VMATH_LANES, left = b->columns - at;
-    if (b->last && b->then == THEN_RELU)
-        sum = v_max(sum, (vfloat){0});
-    if (left >= VMATH_LANES)
-        v_store(b->Y + r * b->ldy + at, sum);
-    else if (left > 0)
-        v_store_head(b->Y + r * b->ldy + at, sum, left);
-}
-
+/* Full width: nothing in here depends on the number of columns. */
 static inline __attribute__((always_inline)) void multiply(const struct block *b, int rows,
                                                            int vectors)
 {
     vfloat sum[PACKED_ROWS][PACKED_VECTORS];
     const float *panel = b->panel;
+    const char *upcoming = b->upcoming;
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++)
-            sum[r][v] = start(b, r, v);
+            sum[r][v] = v_load(b->from + r * b->ldfrom + v * VMATH_LANES);
+    if (b->bias)
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+            for (int v = 0; v < vectors; v++)
+                sum[r][v] += v_load(b->bias + v * VMATH_LANES);
     for (int64_t i = 0; i < b->inputs; i++) {
         vfloat w[PACKED_VECTORS];
+        __builtin_prefetch(upcoming, 0, 2);
+        __builtin_prefetch(upcoming + CACHE_LINE, 0, 2);
+        upcoming += 2 * CACHE_LINE;
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++)
             w[v] = v_load(panel + v * VMATH_LANES);
@@ -132,11 +121,17 @@ static inline __attribute__((always_inline)) void multiply(const struct block *b
                 sum[r][v] += x * w[v];
         }
     }
+    if (b->is_relu)
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+            for (int v = 0; v < vectors; v++)
+                sum[r][v] = v_max(sum[r][v], (vfloat){0});
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++)
-            finish(b, r, v, sum[r][v]);
+            v_store(b->Y + r * b->ldy + v * VMATH_LANES, sum[r][v]);
 }
 
 typedef void block_function(const struct block *b);
@@ -166,27 +161,103 @@ static block_function *const blocks[PACKED_VECTORS][PACKED_ROWS] = {NAMES(1), NA
 static block_function *const blocks[PACKED_VECTORS][PACKED_ROWS] = {NAMES(1), NAMES(2)};
 #endif
 
-static int64_t least(int64_t a, int64_t b)
+/* What a product is made of, beside the rows and the panel at hand. */
+struct product {
+    const struct packed *w;
+    const float *X, *bias, *addend;
+    float *Y;
+    int64_t ldx, ldy, out;
+    bool is_relu;
+};
+
+static const float zeros[PACKED_VECTORS * VMATH_LANES];
+
+/* Where the sums of some rows and one panel start from and go to. */
+struct target {
+    const float *from, *bias;
+    float *Y;
+    int64_t ldfrom, ldy;
+};
+
+/* One pass over the inputs, from `input` on, for some rows of X and one panel. */
+static void multiply_pass(const struct product *p, int64_t first_row, int64_t rows, int64_t column,
+                          int64_t vectors, int64_t input, const struct target *t)
 {
-    return a < b ? a : b;
+    const int64_t in = p->w->in, inputs = least(in - input, PASS_INPUTS);
+    const int64_t parts = (rows + PACKED_ROWS - 1) / PACKED_ROWS;
+    const float *panel = p->w->panels + column * in + input * vectors * VMATH_LANES;
+    const char *const upcoming = (const char *)(panel + inputs * vectors * VMATH_LANES);
+    for (int64_t i = 0; i < parts; i++) {
+        const int64_t r = i * rows / parts, count = (i + 1) * rows / parts - r;
+        /* Two blocks of rows ask for the weights that follow; the others have them. */
+        const struct block b = {
+            .X = p->X + (first_row + r) * p->ldx + input,
+            .panel = panel,
+            .from = t->from + r * t->ldfrom,
+            .bias = t->bias,
+            .upcoming = i < 2 ? upcoming + i * inputs * 2 * CACHE_LINE : (const char *)panel,
+            .Y = t->Y + r * t->ldy,
+            .ldx = p->ldx,
+            .ldfrom = t->ldfrom,
+            .ldy = t->ldy,
+            .inputs = inputs,
+            .is_relu = p->is_relu && input + inputs == in,
+        };
+        blocks[vectors - 1][count - 1](&b);
+    }
 }
 
-/* All rows of a chunk against one panel; b holds what the blocks have in common. */
-static void multiply_panel(int64_t rows, int64_t in, int64_t vectors, struct block b)
+/* All passes: the first from what the target says, the others from what the last one left. */
+static void multiply_rows(const struct product *p, int64_t first_row, int64_t rows, int64_t column,
+                          int64_t vectors, struct target t)
 {
-    const float *const X = b.X, *const addend = b.addend, *const panel = b.panel;
-    float *const Y = b.Y;
-    for (int64_t input = 0; input < in; input += PASS_INPUTS) {
-        b.inputs = least(in - input, PASS_INPUTS);
-        b.panel = panel + input * vectors * VMATH_LANES;
-        b.first = input == 0;
-        b.last = input + b.inputs == in;
-        for (int64_t r = 0; r < rows; r += PACKED_ROWS) {
-            b.X = X + r * b.ldx + input;
-            b.Y = Y + r * b.ldy;
-            b.addend = addend ? addend + r * b.ldy : 0;
-            blocks[vectors - 1][least(rows - r, PACKED_ROWS) - 1](&b);
-        }
+    for (int64_t input = 0; input < p->w->in; input += PASS_INPUTS) {
+        multiply_pass(p, first_row, rows, column, vectors, input, &t);
+        t = (struct target){.from = t.Y, .Y = t.Y, .ldfrom = t.ldy, .ldy = t.ldy};
+    }
+}
+
+static void multiply_panel(const struct product *p, int64_t first_row, int64_t rows, int64_t column,
+                           int64_t vectors)
+{
+    const int64_t at = first_row * p->ldy + column;
+    const float *bias = p->bias ? p->bias + column : 0;
+    struct target t = {.from = bias ? bias : zeros, .Y = p->Y + at, .ldy = p->ldy};
+    if (p->addend)
+        t = (struct target){p->addend + at, bias, p->Y + at, p->ldy, p->ldy};
+    multiply_rows(p, first_row, rows, column, vectors, t);
+}
+
+/* The columns of a panel that is not full: into a tile, and from there what belongs to Y. */
+static void multiply_edge(const struct product *p, int64_t first_row, int64_t rows, int64_t column,
+                          int64_t vectors)
+{
+    float tile[PACKED_ROWS * PACKED_VECTORS * VMATH_LANES] __attribute__((aligned(64)));
+    const int64_t width = vectors * VMATH_LANES;
+    const size_t bytes = (size_t)(p->out - column) * sizeof(float);
+    const struct target t = {tile, p->bias ? p->bias + column : 0, tile, width, width};
+    for (int64_t r = 0; r < rows; r += PACKED_ROWS) {
+        const int64_t count = least(rows - r, PACKED_ROWS);
+        const int64_t at = (first_row + r) * p->ldy + column;
+        memset(tile, 0, sizeof(tile));
+        for (int64_t i = 0; p->addend && i < count; i++)
+            memcpy(tile + i * width, p->addend + at + i * p->ldy, bytes);
+        multiply_rows(p, first_row + r, count, column, vectors, t);
+        for (int64_t i = 0; i < count; i++)
+            memcpy(p->Y + at + i * p->ldy, tile + i * width, bytes);
+    }
+}
+
+/* Some rows of X against every panel, in turns: what is read again stays in L2. */
+static void multiply_chunk(const struct product *p, int64_t first_row, int64_t rows)
+{
+    const int64_t padded = packed_rows(p->w);
+    for (int64_t column = 0; column < p->out; column += panel_width(p->w)) {
+        const int64_t width = least(padded - column, panel_width(p->w));
+        if (column + width > p->out)
+            multiply_edge(p, first_row, rows, column, width / VMATH_LANES);
+        else
+            multiply_panel(p, first_row, rows, column, width / VMATH_LANES);
     }
 }
 
@@ -194,23 +265,13 @@ void packed_linear(int64_t rows, int64_t out, const struct packed *w, const floa
                    const float *bias, const float *addend, enum packed_then then, float *Y,
                    int64_t ldy)
 {
+    const struct product product = {w, X, bias, addend, Y, ldx, ldy, out, then == THEN_RELU};
+    const int64_t chunks = (rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
     multiply_adds_done += rows * w->gates * w->hid * w->in;
-    for (int64_t r = 0; r < rows; r += CHUNK_ROWS)
-        for (int64_t first = 0; first < out; first += panel_width(w)) {
-            const int64_t width = least(packed_rows(w) - first, panel_width(w));
-            multiply_panel(least(rows - r, CHUNK_ROWS), w->in, width / VMATH_LANES,
-                           (struct block){
-                               .X = X + r * ldx,
-                               .panel = w->panels + first * w->in,
-                               .bias = bias ? bias + first : 0,
-                               .addend = addend ? addend + r * ldy + first : 0,
-                               .Y = Y + r * ldy + first,
-                               .ldx = ldx,
-                               .ldy = ldy,
-                               .columns = least(out - first, width),
-                               .then = then,
-                           });
-        }
+    for (int64_t c = 0; c < chunks; c++) {
+        const int64_t first = c * rows / chunks;
+        multiply_chunk(&product, first, (c + 1) * rows / chunks - first);
+    }
 }
 
 /* ---- recurrences ---- */

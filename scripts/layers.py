@@ -66,47 +66,52 @@ def table(kernels: pd.DataFrame, summary: pd.DataFrame, roofline: pd.DataFrame) 
 # ---- words -------------------------------------------------------------------------------------
 
 
-def prefill_sentence(layer: str, found: pd.DataFrame) -> str:
-    """From which SeqLen on a layer beats the block, over all HidSizes."""
-    first = found.iloc[0]
-    everywhere = (found.verdict == "cheaper everywhere").sum()
-    ratios = pd.concat([found.ratio_at_min_seq_len, found.ratio_at_max_seq_len])
-    if everywhere == len(found):
-        where = f"at every SeqLen and HidSize (ends of the grid: {answer.spread(ratios)})"
-    elif (found.verdict == "dearer everywhere").all():
-        where = f"nowhere (ends of the grid: {answer.spread(ratios)})"
-    else:
-        words = [f"H = {row.hid_size} {answer.cheaper_where(row.crossings, row.ratio_at_max_seq_len > 1)}"
-                 for row in found.itertuples()]
-        where = "; ".join(words)
-    return f"- {first.layer}: {where}"
+def ends(found: pd.DataFrame) -> str:
+    """Transformer time over the layer's at both ends of the grid."""
+    return answer.spread(pd.concat([found.ratio_at_min_seq_len, found.ratio_at_max_seq_len]))
+
+
+def by_hid_size(found: pd.DataFrame) -> str:
+    """From which SeqLen on, per HidSize."""
+    words: dict[str, list[str]] = {}
+    for row in found.itertuples():
+        where = answer.cheaper_where(row.crossings, row.ratio_at_max_seq_len > 1)
+        words.setdefault(where, []).append(str(row.hid_size))
+    return "; ".join(f"H = {', '.join(sizes)}: {where}" for where, sizes in words.items())
 
 
 def prefill(found: pd.DataFrame) -> str:
-    """One line per layer: the best of all engines where there are several."""
-    lines = []
+    """Where each layer beats the block, best of all engines: everywhere, nowhere, or by HidSize."""
+    everywhere, nowhere, between = [], [], []
     for layer in dict.fromkeys(found.layer):
         rows = found[found.layer == layer]
-        best = rows[rows.engine == "any"]
-        lines.append(prefill_sentence(layer, rows if best.empty else best))
-    return "\n".join(lines)
+        rows = rows[rows.engine == ("any" if (rows.engine == "any").any() else runs.HEADLINE)]
+        if (rows.verdict == "cheaper everywhere").all():
+            everywhere.append(f"{layer} ({ends(rows)})")
+        elif (rows.verdict == "dearer everywhere").all():
+            nowhere.append(f"{layer} ({ends(rows)})")
+        else:
+            between.append(f"- {layer}: {by_hid_size(rows)}")
+    lines = [f"- at every SeqLen and HidSize (ratio at the ends of the grid): "
+             f"{answer.listing(everywhere)}"] if everywhere else []
+    lines += [f"- nowhere: {answer.listing(nowhere)}"] if nowhere else []
+    return "\n".join(lines + between)
 
 
 def decode(summary: pd.DataFrame) -> str:
     """A token of the GPT block against a cache, over one step of each layer with carried state."""
-    lines = []
     steps = summary[(summary.kind == "step") & (summary.samples > 0)]
     hid_size = TABLE_AT[1]
+    tokens = {seq_len: timed_at(summary, "decode", seq_len, hid_size) for seq_len in STEP_LENGTHS}
+    tokens = {seq_len: token for seq_len, token in tokens.items() if token is not None}
+    words = []
     for row in steps[steps.hid_size == hid_size].sort_values("median_ns").itertuples():
-        ratios = []
-        for seq_len in STEP_LENGTHS:
-            token = timed_at(summary, "decode", seq_len, hid_size)
-            if token is not None:
-                ratios.append(f"{answer.times(token.median_ns / row.median_ns)} at {seq_len}")
+        ratios = [answer.times(token.median_ns / row.median_ns) for token in tokens.values()]
         if ratios:
-            lines.append(f"- one step of {row.layer} ({answer.plain(row.median_ns / 1000)} us): a "
-                         f"decoded token takes {answer.listing(ratios)} tokens of context")
-    return "\n".join(lines)
+            words.append(f"{answer.listing(ratios)} as long as one step of {row.layer} "
+                         f"({answer.plain(row.median_ns / 1000)} us)")
+    lengths = answer.listing([str(seq_len) for seq_len in tokens])
+    return f"- with {lengths} tokens of context a decoded token takes " + "; ".join(words)
 
 
 def section(run_dir: Path) -> str:

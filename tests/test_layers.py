@@ -47,8 +47,9 @@ def test_table_has_the_fastest_variant_and_its_share_of_the_roof():
 
 
 def test_decoded_token_over_a_step():
-    assert layers.decode(SUMMARY) == ("- one step of rnn (0.010 us): a decoded token takes "
-                                      "15.0x at 16 and 30.0x at 1024 tokens of context")
+    assert layers.decode(SUMMARY) == (
+        "- with 16 and 1024 tokens of context a decoded token takes 15.0x and 30.0x as long as "
+        "one step of rnn (0.010 us)")
 
 
 def row(layer, engine, hid_size, verdict, crossings, at_min, at_max):
@@ -64,9 +65,9 @@ def test_prefill_speaks_of_the_best_of_all_engines():
         row("gru", "openblas", 128, "cheaper everywhere", "", 1.5, 2.0),
         row("ttt", "openblas", 64, "dearer everywhere", "", 0.5, 0.9)])
     lines = layers.prefill(found).splitlines()
-    assert lines[0] == "- rnn: at every SeqLen and HidSize (ends of the grid: 2.00x to 4.00x)"
-    assert lines[1].startswith("- gru: H = 64 ") and "; H = 128 " in lines[1]
-    assert lines[2] == "- ttt: nowhere (ends of the grid: 0.50x to 0.90x)"
+    assert lines[0].endswith("(ratio at the ends of the grid): rnn (2.00x to 4.00x)")
+    assert lines[1] == "- nowhere: ttt (0.50x to 0.90x)"
+    assert lines[2].startswith("- gru: H = 64: ") and "; H = 128: " in lines[2]
 
 
 def test_layers_in_the_readme_are_those_of_the_registry():

@@ -97,14 +97,19 @@ static void pack_head(const struct instance *in, int64_t head)
     }
 }
 
-/* Running softmax: scores of one query to e^(score - max), its sums so far scaled to the new max.
+/*
+ * Running softmax: scores of one query to e^(score - max); its sums so far, if there are any, are
+ * scaled to the new max.
  */
-static void soften(int64_t count, int64_t size, float *scores, float *max, float *total,
-                   float *sums)
+static void soften(int64_t count, int64_t size, bool is_first, float *scores, float *max,
+                   float *total, float *sums)
 {
-    const float top = vmath_max(count, scores), before = *max;
-    if (top > before) {
-        const float scale = expf(before - top); /* 0 for the first tile */
+    const float top = vmath_max(count, scores);
+    if (is_first) {
+        *max = top;
+        *total = 0.0f;
+    } else if (top > *max) {
+        const float scale = expf(*max - top);
         *max = top;
         *total *= scale;
         for (int64_t c = 0; c < size; c++)
@@ -121,12 +126,6 @@ static void attend(const struct instance *in, int64_t head, int64_t first, int64
     const struct packed values = matrix(size, S, 0);
     float max[TILE_QUERIES], total[TILE_QUERIES];
     float *tile = in->scratch[TILE], *sums = in->scratch[SUMS];
-    for (int64_t r = 0; r < rows; r++) {
-        max[r] = -INFINITY;
-        total[r] = 0.0f;
-        for (int64_t c = 0; c < size; c++)
-            sums[r * size + c] = 0.0f;
-    }
     for (int64_t key = 0; key < S; key += TILE_KEYS) {
         const int64_t count = least(S - key, TILE_KEYS);
         const struct packed K = matrix(count, size, in->scratch[KEYS] + key * size);
@@ -134,13 +133,15 @@ static void attend(const struct instance *in, int64_t head, int64_t first, int64
             matrix(size, count, in->scratch[VALUES] + key * packed_rows(&values));
         packed_linear(rows, count, &K, q, 3 * H, 0, 0, THEN_NOTHING, tile, TILE_KEYS);
         for (int64_t r = 0; r < rows; r++)
-            soften(count, size, tile + r * TILE_KEYS, &max[r], &total[r], sums + r * size);
-        packed_linear(rows, size, &V, tile, TILE_KEYS, 0, sums, THEN_NOTHING, sums, size);
+            soften(count, size, key == 0, tile + r * TILE_KEYS, &max[r], &total[r],
+                   sums + r * size);
+        packed_linear(rows, size, &V, tile, TILE_KEYS, 0, key ? sums : 0, THEN_NOTHING, sums, size);
     }
     for (int64_t r = 0; r < rows; r++) {
         float *context = in->scratch[CONTEXT] + (first + r) * H + head * size;
+        const float scale = 1.0f / total[r];
         for (int64_t c = 0; c < size; c++)
-            context[c] = sums[r * size + c] / total[r];
+            context[c] = sums[r * size + c] * scale;
     }
 }
 
