@@ -54,7 +54,8 @@ void packed_fill_transposed(const struct packed *w, const float *W, int64_t ldw,
 {
     const int64_t rows = packed_rows(w);
     for (int64_t first = 0; first < rows; first += panel_width(w)) {
-        const int64_t width = least(rows - first, panel_width(w)), known = least(w->hid - first, width);
+        const int64_t width = least(rows - first, panel_width(w)),
+                      known = least(w->hid - first, width);
         float *panel = panels + first * w->in;
         for (int64_t i = 0; i < w->in; i++) {
             memcpy(panel + i * width, W + i * ldw + first, (size_t)known * sizeof(float));
@@ -362,7 +363,8 @@ void packed_vector_product(const struct packed *w, const float *x, const float *
             const int64_t at = first + v * VMATH_LANES, left = w->hid - at;
             sum[v] = bias ? v_load(bias + at) : (vfloat){0};
             if (addend && left > 0)
-                sum[v] += load_columns(addend + at, left);
+                sum[v] +=
+                    left < VMATH_LANES ? v_load_head(addend + at, left, 0.0f) : v_load(addend + at);
         }
         packed_step(vectors, false, w->in, w->panels + first * w->in, x, sum);
         for (int64_t v = 0; v < vectors; v++) {
