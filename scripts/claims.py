@@ -262,15 +262,18 @@ def verdict_text(verdict: str, sizes: pd.DataFrame) -> str:
     return f"{DEPENDS}: holds at H = {', '.join(map(str, map(int, held)))}"
 
 
+def measured_text(every: pd.Series, sizes: pd.DataFrame) -> str:
+    """What was measured for one measure, its range over HidSize, and the verdict."""
+    numbers = [digits(sizes.measured.min()), digits(sizes.measured.max())] if len(sizes) else []
+    values = " to ".join(dict.fromkeys(numbers)) or "-"
+    return f"{every.measure}: {values} (claimed {every.claimed}: {verdict_text(every.verdict, sizes)})"
+
+
 def table_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table for a reader, one per claim and measure."""
-    header = ["the article", "measured by", "claimed", "measured (per HidSize)", "verdict"]
-    rows, last = [], ""
-    for (statement, measure), group in table.groupby(["statement", "measure"], sort=False):
-        every, sizes = group[group.hid_size.isna()].iloc[0], group[group.hid_size.notna()]
-        numbers = [digits(sizes.measured.min()), digits(sizes.measured.max())] if len(sizes) else []
-        rows.append([statement if statement != last else "", measure, every.claimed,
-                     " to ".join(dict.fromkeys(numbers)) or "-",
-                     verdict_text(every.verdict, sizes)])
-        last = statement
-    return header, rows
+    """Header and rows of a table for a reader, one per line of the article."""
+    rows = []
+    for statement, lines in table.groupby("statement", sort=False):
+        words = [measured_text(group[group.hid_size.isna()].iloc[0], group[group.hid_size.notna()])
+                 for _, group in lines.groupby("measure", sort=False)]
+        rows.append([statement, "; ".join(words)])
+    return ["the article", "measured, range over HidSize"], rows

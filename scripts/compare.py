@@ -117,8 +117,10 @@ def group_rows(groups: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def section(folder: Path) -> str:
-    """The groups of a comparison, as markdown."""
-    return answer.markdown_table(*group_rows(runs.load_derived(folder, "compare_groups.csv")))
+    """The layers of a comparison and all its cases, as markdown."""
+    groups = runs.load_derived(folder, "compare_groups.csv")
+    is_piece = groups.group.str.endswith((" parts", " step"))
+    return answer.markdown_table(*group_rows(groups[~is_piece]))
 
 
 def case_name(row) -> str:

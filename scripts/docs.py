@@ -43,8 +43,7 @@ def layers_section(root: Path, folder: str) -> str:
 
 def peers_section(root: Path, folder: str) -> str:
     """Ours beside the libraries, from what `make peers` wrote."""
-    return "\n\n".join([peers.section(root / folder),
-                        f"![Time of the faster peer over ours, per layer]({folder}/figures/peers.png)"])
+    return peers.section(root / folder)
 
 
 def noise_section(root: Path, folder: str) -> str:
@@ -54,8 +53,7 @@ def noise_section(root: Path, folder: str) -> str:
 
 def compare_section(root: Path, folder: str) -> str:
     """Two runs side by side, from what `make compare` wrote."""
-    return (f"{compare.section(root / folder)}\n\n"
-            f"![Time ratio in every cell of each kernel]({folder}/figures/compare.png)")
+    return compare.section(root / folder)
 
 
 SECTIONS: dict[str, Callable[[Path, str], str]] = {

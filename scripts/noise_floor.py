@@ -15,7 +15,7 @@ NEAR = 0.02  # of a median, beside a busy loop
 def compared(folder: Path) -> pd.DataFrame:
     """The cases of compare.csv that both sides timed well enough."""
     cases = runs.load_derived(folder, "compare.csv")
-    return cases[cases.time_ratio.notna()]
+    return cases[cases.verdict != "not comparable"]
 
 
 def same_build(folders: list[Path], root: Path) -> str:

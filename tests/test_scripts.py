@@ -672,7 +672,7 @@ def test_docs_rewrites_the_block_and_nothing_else(grid, tmp_path):
     text = readme.read_text()
     assert text.startswith(f"# before\n<!-- answer of {grid.name},") and text.endswith("-->\nafter\n")
     assert "stale" not in text and "| lstm | measured | S > 50 | S > 50 |" in text
-    assert "| exponent of SeqLen of rnn/literal | SeqLen | 1.00 | holds |" in text
+    assert "exponent of SeqLen of rnn/literal: 1.00 (claimed SeqLen: holds)" in text
     assert f"]({grid.name}/figures/relative.png)" in text
     assert docs.main([str(readme)]) == 0
     assert readme.read_text() == text
