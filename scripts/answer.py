@@ -325,7 +325,9 @@ def answer(run_dir: Path, markdown: bool) -> str:
     cells["textbook"] = 1 + cells.seq_len / cells.hid_size  # (S*H^2 + H*S^2) / (S*H^2)
     words = sentences(summary, cells, runs.load_host(run_dir)) + [prediction_sentence(run_dir)]
     words = [line for line in words if line]
-    tables = [(WHERE_CHEAPER, crossover_table(found)), (RATIOS, ratio_table(cells))]
+    tables = [(WHERE_CHEAPER, crossover_table(found))]
+    if not markdown:  # there a figure shows it
+        tables.append((RATIOS, ratio_table(cells)))
     tables = tables if len(cells) else []
     if markdown:
         return "\n\n".join(words + [text for title, table in tables

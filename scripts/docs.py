@@ -32,7 +32,7 @@ def answer_section(root: Path, folder: str) -> str:
     folder, *more = folder.split("+")
     figures = [f"![{text}]({folder}/figures/{name}.png)" for name, text in FIGURES.items()]
     words = answer.answer(root / folder, markdown=True)
-    return "\n\n".join([figures[0], words, *figures[1:], CLAIMS,
+    return "\n\n".join([figures[0], words, "\n".join(figures[1:]), CLAIMS,
                         answer.claims_table([root / folder, *(root / name for name in more)])])
 
 

@@ -615,13 +615,13 @@ def test_answer_words_every_verdict(tmp_path, capsys, ratios, words):
     assert f"| lstm | measured | {words} |\n| lstm | counted | at first |" in text
 
 
-def test_answer_as_markdown_has_two_tables(grid, capsys):
+def test_answer_as_markdown_has_one_table(grid, capsys):
     assert answer.main([str(grid), "--markdown"]) == 0
     text = capsys.readouterr().out
     assert text.startswith("Measured on ") and "median us per token" not in text
     blocks = text.strip().split("\n\n")
     tables = [block.splitlines() for block in blocks if block.startswith("|")]
-    assert [len(lines) for lines in tables] == [6, 8]
+    assert [len(lines) for lines in tables] == [6]
     for lines in tables:
         assert len({line.count("|") for line in lines}) == 1
         assert set(lines[1]) <= set("|- ")
