@@ -644,21 +644,14 @@ double doctor_spread(double *ghz, size_t n, double *median)
     return (ghz[n - 1 - n / 100] - ghz[n / 100]) / *median;
 }
 
-static double monotonic_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 /* Median of what the clock showed in a time as long as a sample. */
 static double window_ghz(void)
 {
-    const double window_s = 10e-3;
+    const double window_ns = 10e6;
     enum { MOST = 4096 };
     double ghz[MOST], median;
     size_t n = 0;
-    for (const double start = monotonic_s(); n < MOST && monotonic_s() - start < window_s;)
+    for (const double start = monotonic_ns(); n < MOST && monotonic_ns() - start < window_ns;)
         ghz[n++] = noise_clock_ghz();
     doctor_spread(ghz, n, &median);
     return median;
@@ -669,12 +662,12 @@ static void watch_clock(struct doctor_view *view)
 {
     enum { WAKE = 10, WINDOWS = 200 };
     double ghz[WINDOWS];
-    const double start = monotonic_s();
+    const double start = monotonic_ns();
     for (int i = 0; i < WAKE; i++)
         window_ghz();
     for (int i = 0; i < WINDOWS; i++)
         ghz[i] = window_ghz();
-    view->watched_s = monotonic_s() - start;
+    view->watched_s = 1e-9 * (monotonic_ns() - start);
     view->spread = doctor_spread(ghz, WINDOWS, &view->clock_ghz);
 }
 

@@ -31,7 +31,7 @@ const char *const counter_names[COUNTERS] = {"cycles", "instructions", "L2 misse
 
 /* ---- the clock ---- */
 
-static double monotonic_ns(void)
+double monotonic_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

@@ -69,6 +69,9 @@ void noise_between(const struct noise_mark *before, const struct noise_mark *aft
 enum { COUNT_TEXT = 24 };
 const char *noise_text(int64_t count, char out[COUNT_TEXT]);
 
+/* Of CLOCK_MONOTONIC. */
+double monotonic_ns(void);
+
 /*
  * GHz seen by a chain of dependent adds; the fastest of six stretches of 8192 adds, so that an
  * interrupt or a busy sibling in some of them does not count. About 20 us at 2.6 GHz. Its steps are

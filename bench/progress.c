@@ -1,19 +1,14 @@
 /* progress.c - how far a run is. */
 #include "progress.h"
 
+#include "noise.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 static const double plain_line_s = 15.0; /* between two lines when stderr is no terminal */
-
-static double now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* A rough guess; what it misses by is the same factor before and after, and drops out. */
 static double guess_s(const struct visit *visit)
@@ -28,7 +23,8 @@ static double guess_s(const struct visit *visit)
 
 void progress_start(struct progress *progress)
 {
-    *progress = (struct progress){.started_s = now_s(), .terminal = isatty(STDERR_FILENO)};
+    *progress =
+        (struct progress){.started_s = 1e-9 * monotonic_ns(), .terminal = isatty(STDERR_FILENO)};
     progress->printed_s = progress->started_s;
 }
 
@@ -40,7 +36,7 @@ void progress_expect(struct progress *progress, const struct visit *visit)
 void progress_advance(struct progress *progress, const struct visit *visit, int64_t planned)
 {
     progress->done += guess_s(visit);
-    const double now = now_s();
+    const double now = 1e-9 * monotonic_ns();
     const bool last = visit->order + 1 == planned;
     if (!last && now - progress->printed_s < (progress->terminal ? 0.1 : plain_line_s))
         return;

@@ -33,13 +33,6 @@ enum { RETRIES = 2 };        /* of a disturbed sample within its visit */
 enum { BASELINE_ROWS = 25 }; /* from here on samples.csv tells the run's medians */
 enum { SENTINEL_STRETCHES = 5, SENTINEL_RUNS = 100 };
 
-double monotonic_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
 void utc_stamp(char out[32])
 {
     struct timespec now;

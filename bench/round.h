@@ -30,8 +30,6 @@ bool visit_is_complete(const struct history *history, int64_t order,
 bool round_visit(const char *folder, int64_t round, const struct settings *settings,
                  double deadline_ns, struct err *err);
 
-double monotonic_ns(void);
-
 /* ISO 8601 with milliseconds. */
 void utc_stamp(char out[32]);
 
