@@ -248,12 +248,25 @@ cJSON *host_describe(hwloc_topology_t topology, int cpu)
     return host;
 }
 
+/* "AMD EPYC" is every CPU of that brand: a name without a number needs family and model. */
+static void cpu_name(char *out, size_t size)
+{
+    char text[3][256];
+    const char *model = cpuinfo("model name", "unknown CPU", text[0], sizeof(text[0]));
+    const char *family = cpuinfo("cpu family", NULL, text[1], sizeof(text[1]));
+    const char *number = cpuinfo("model", NULL, text[2], sizeof(text[2]));
+    if (strpbrk(model, "0123456789") || !family || !number)
+        snprintf(out, size, "%s", model);
+    else
+        snprintf(out, size, "%s %s %s", model, family, number);
+}
+
 void host_cpu_slug(char *out, size_t size)
 {
-    char model[256];
-    const char *from = cpuinfo("model name", "unknown-cpu", model, sizeof(model));
+    char name[512];
+    cpu_name(name, sizeof(name));
     size_t length = 0;
-    for (; *from && length + 1 < size; from++) {
+    for (const char *from = name; *from && length + 1 < size; from++) {
         if (isalnum((unsigned char)*from))
             out[length++] = (char)tolower((unsigned char)*from);
         else if (length > 0 && out[length - 1] != '-')

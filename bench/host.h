@@ -10,7 +10,8 @@
 /* Machine, build and libraries, as seen from the core; release with cJSON_Delete. */
 cJSON *host_describe(hwloc_topology_t topology, int cpu);
 
-/* The CPU's name as a folder name: "amd-epyc". */
+/* The CPU's name as a folder name: "amd-epyc-25-17"; without family and model where
+   the name has a number of its own. */
 void host_cpu_slug(char *out, size_t size);
 
 /* hwloc's XML without host name, serial numbers and addresses. */

@@ -241,6 +241,8 @@ static const struct {
 } identity[] = {
     {"program", "run", "binary"},
     {"CPU", "cpu", "model"},
+    {"CPU family", "cpu", "family"},
+    {"CPU model number", "cpu", "model_number"},
     {"BLAS", "libraries", "openblas_config"},
     {"BLAS core type", "libraries", "openblas_corename"},
 };

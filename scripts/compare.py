@@ -30,7 +30,9 @@ LEAST_SCALE, MOST_SCALE = np.log2(1.05), np.log2(2)  # ends of the colour scale
 
 # What of host.json is looked at: name, group, key.
 CONDITIONS = [
-    ("CPU", "cpu", "model"), ("core", "cpu", "measured_core"), ("kernel", "os", "kernel"),
+    ("CPU", "cpu", "model"), ("CPU family", "cpu", "family"),
+    ("CPU model number", "cpu", "model_number"), ("core", "cpu", "measured_core"),
+    ("kernel", "os", "kernel"),
     ("compiler", "build", "compiler"), ("flags", "build", "flags"), ("commit", "build", "commit"),
     ("uncommitted changes", "build", "dirty"), ("BLAS", "libraries", "openblas_config"),
     ("BLAS core", "libraries", "openblas_corename"),

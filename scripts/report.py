@@ -179,18 +179,9 @@ def tables_of(run_dir: Path) -> tuple[dict[str, dict], list[str]]:
     return found, missing
 
 
-def flag_of_build(host: dict, name: str) -> str:
-    """The value of one compiler flag, -march=value."""
-    match = re.search(rf"{re.escape(name)}=(\S+)", str(runs.host_value(host, "build", "flags")))
-    return match[1] if match else "unknown"
-
-
 def label_of(run_dir: Path, host: dict) -> str:
     """Folder, CPU and what the code was built for."""
-    folder = "/".join(run_dir.resolve().parts[-2:])
-    core = runs.host_value(host, "libraries", "openblas_corename") or "unknown"
-    return (f"{folder}: {runs.machine_name(host)}, march {flag_of_build(host, '-march')}, "
-            f"OpenBLAS {core}")
+    return f"{'/'.join(run_dir.resolve().parts[-2:])}: {runs.setup_name(host)}"
 
 
 def headline(ratios: pd.DataFrame, summary: pd.DataFrame) -> list[str]:

@@ -262,8 +262,19 @@ def bytes_text(count: float) -> str:
 
 
 def machine_name(host: dict) -> str:
-    """The CPU's name."""
-    return str(host_value(host, "cpu", "model") or "unknown CPU").strip()
+    """The CPU's name; with family and model where it has no number of its own."""
+    name = str(host_value(host, "cpu", "model") or "unknown CPU").strip()
+    family, model = (host_value(host, "cpu", key) for key in ("family", "model_number"))
+    if family and model and not re.search(r"\d", name):
+        name += f" (family {family}, model {model})"
+    return name
+
+
+def setup_name(host: dict) -> str:
+    """The CPU, and what the code and the products were built for."""
+    march = re.search(r"-march=(\S+)", str(host_value(host, "build", "flags")))
+    core = host_value(host, "libraries", "openblas_corename") or "unknown"
+    return f"{machine_name(host)}, march {march[1] if march else 'unknown'}, OpenBLAS {core}"
 
 
 # ---- statistics of a case ----------------------------------------------------------------------

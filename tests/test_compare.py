@@ -483,7 +483,8 @@ def test_report_names_what_differs_between_the_runs(tmp_path, capsys):
             "libraries": {"openblas_config": "OpenBLAS 0.3.21", "blas_environment": {}},
             "run": {"grid": "quick", "seq_len": [16, 32], "seed": "1", "flush_to_zero": True}}
     other = copy.deepcopy(host)
-    other["cpu"] = {"model": "Another CPU", "measured_core": 0}
+    other["cpu"] = {"model": "Another CPU", "family": "26", "model_number": "2",
+                    "measured_core": 0}
     other["build"] |= {"compiler": "clang 14", "commit": "bbb", "dirty": True,
                        "flags": host["build"]["flags"].replace("-O3", "-O2 -fast")}
     other["libraries"] = {"openblas_config": "OpenBLAS 0.3.29",
@@ -495,7 +496,8 @@ def test_report_names_what_differs_between_the_runs(tmp_path, capsys):
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[:3] == [f"A: {a}", f"B: {b}", "Differs between the runs:"]
     assert lines[3:lines.index("")] == [
-        "CPU: A Planted CPU 3000; B Another CPU", "core: A 1; B 0",
+        "CPU: A Planted CPU 3000; B Another CPU", "CPU family: A unknown; B 26",
+        "CPU model number: A unknown; B 2", "core: A 1; B 0",
         "compiler: A gcc 12; B clang 14",
         "flags: A -O3; B -O2 -fast", "commit: A aaa; B bbb", "uncommitted changes: A no; B yes",
         "BLAS: A OpenBLAS 0.3.21; B OpenBLAS 0.3.29",

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -140,6 +141,11 @@ def test_folder_is_named_after_cpu_and_time(seqbench, tmp_path):
     process = seqbench("run", "-k", "roof/empty", "--rounds", 1, "--budget", 0, cwd=tmp_path)
     folder = pathlib.Path(process.stdout.strip())
     assert folder.parts[0] == "results" and len(folder.parts) == 3
+    cpu = json.loads((tmp_path / folder / "host.json").read_text())["cpu"]
+    words = re.findall("[a-z0-9]+", cpu["model"].lower().replace("unknown", "unknown cpu"))
+    if not re.search("[0-9]", cpu["model"]) and cpu["family"] != "unknown":
+        words += [cpu["family"], cpu["model_number"]]
+    assert folder.parts[1] == "-".join(words)
     assert (tmp_path / folder / "samples.csv").exists()
 
 

@@ -634,6 +634,9 @@ def test_answer_as_markdown_has_one_table(grid, capsys):
     ({"cpu": "x", "machine": {"virtual": None}}, "unknown CPU"),
     ({"cpu": {"model": "A"}, "machine": {"virtual": False}},
      "Measured on A, one core, batch 1, float32 (not a virtual machine)."),
+    ({"cpu": {"model": "A", "family": "6", "model_number": "7"}},
+     "Measured on A (family 6, model 7), one core"),
+    ({"cpu": {"model": "A 8", "family": "6", "model_number": "7"}}, "Measured on A 8, one core"),
 ])
 def test_answer_bears_an_incomplete_host(tmp_path, capsys, host, words):
     run = summarised(tmp_path / "run", TWO_ROWS, host)

@@ -152,7 +152,8 @@ def test_full_disk_can_be_gone_on_with(tmp_path):
 
 @pytest.mark.parametrize("key, value, word", [
     ("binary", "0123456789abcdef", "program"), ("openblas_config", "ATLAS", "BLAS"),
-    ("openblas_corename", "Prescott", "BLAS core type"), ("model", "Z80", "CPU")])
+    ("openblas_corename", "Prescott", "BLAS core type"), ("model", "Z80", "CPU"),
+    ("family", "99", "CPU family"), ("model_number", "x", "CPU model number")])
 def test_resume_refuses_another_build_or_machine(tmp_path, key, value, word):
     folder = tmp_path / "run"
     start(folder, "-S", "4").communicate()
