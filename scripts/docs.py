@@ -11,6 +11,7 @@ from pathlib import Path
 import answer
 import compare
 import layers
+import machines
 import noise_floor
 import peers
 import runs
@@ -51,6 +52,11 @@ def noise_section(root: Path, folder: str) -> str:
     return noise_floor.section(root, root / folder)
 
 
+def machines_section(root: Path, folder: str) -> str:
+    """Several machines side by side, from a run of each, with a + between."""
+    return machines.section(root, folder.split("+"))
+
+
 def compare_section(root: Path, folder: str) -> str:
     """Two runs side by side, from what `make compare` wrote."""
     return compare.section(root / folder)
@@ -58,7 +64,7 @@ def compare_section(root: Path, folder: str) -> str:
 
 SECTIONS: dict[str, Callable[[Path, str], str]] = {
     "answer": answer_section, "layers": layers_section, "peers": peers_section,
-    "noise": noise_section, "compare": compare_section}
+    "noise": noise_section, "machines": machines_section, "compare": compare_section}
 
 
 def section(root: Path, what: str, folder: str) -> str:

@@ -1,0 +1,103 @@
+"""Machines side by side: the roofs of each, and where its layers beat the Transformer block."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import answer
+import roofs
+import runs
+
+COUNTED = "by operations, on any machine"
+EVERYWHERE = "everywhere"
+
+
+def in_level(curve: roofs.Curve, caches: tuple[float, ...], level: int) -> float:
+    """Median time per byte (ns) of the sizes that this level is the smallest to hold."""
+    name = roofs.level_name(caches, level)
+    found = [ns for size, ns in zip(curve.sizes, curve.ns_per_byte)
+             if roofs.level_of(caches, size) == name]
+    return float(np.median(found)) if found else np.nan
+
+
+def number(value: float) -> str:
+    """A rate, or a dash."""
+    return answer.plain(value) if np.isfinite(value) else "-"
+
+
+def roof_row(found: roofs.Roofs) -> list[str]:
+    """FMA, sgemm, sgemv with its matrix in L2, L3 and memory (GFLOP/s); L2, L3, memory (GB/s)."""
+    levels = range(1, len(found.caches) + 1)
+    flops_per_byte = 2 / 4  # a multiply-add on each float of the matrix
+    gemv = [flops_per_byte / in_level(found.sgemv, found.caches, level) for level in levels]
+    return [number(rate) for rate in (found.fma, found.sgemm, *gemv, *found.level_rates()[1:])]
+
+
+def roof_header(found: roofs.Roofs) -> list[str]:
+    """What `roof_row` holds."""
+    names = [roofs.level_name(found.caches, level) for level in range(1, len(found.caches) + 1)]
+    return ["fma GFLOP/s", "sgemm", *(f"sgemv in {name}" for name in names),
+            *(f"read {name} GB/s" for name in names)]
+
+
+def roof_table(machines: dict[str, roofs.Roofs]) -> str:
+    """The roofs of each machine, as markdown."""
+    headers = {name: roof_header(found) for name, found in machines.items()}
+    header = max(headers.values(), key=len)
+    rows = []
+    for name, found in machines.items():
+        cells = dict(zip(headers[name], roof_row(found)))
+        rows.append([name, *(cells.get(title, "-") for title in header)])
+    return answer.markdown_table(["machine", *header], rows)
+
+
+def where_cheaper(found: pd.DataFrame, layer: str) -> tuple[dict[int, str], dict[int, str]]:
+    """Per HidSize where a layer is cheaper than the block: measured, and by operation counts."""
+    rows = found[(found.layer == layer) & (found.engine == runs.HEADLINE)]
+    measured = {row.hid_size: answer.cheaper_where(row.crossings, row.ratio_at_max_seq_len > 1)
+                for row in rows.itertuples()}
+    counted = {row.hid_size: answer.cheaper_by_counts(row.arithmetic_verdict,
+                                                      row.arithmetic_seq_len)
+               for row in rows.itertuples()}
+    return measured, counted
+
+
+def crossovers(machines: dict[str, pd.DataFrame]) -> str:
+    """A table of where each layer of the article is cheaper; one sentence where it always is."""
+    sizes = sorted({size for found in machines.values() for size in found.hid_size})
+    rows, always = [], []
+    for layer in answer.ARTICLE:
+        lines, counted = {}, {}
+        for name, found in machines.items():
+            lines[name], by_counts = where_cheaper(found, layer)
+            counted |= by_counts
+        lines[COUNTED] = counted
+        words = {word for cells in lines.values() for word in cells.values()}
+        if words == {EVERYWHERE}:
+            always.append(layer)
+        elif words:
+            rows += [[layer, name, *(cells.get(size, "-") for size in sizes)]
+                     for name, cells in lines.items()]
+    header = ["layer", "cheaper", *(f"H {size}" for size in sizes)]
+    texts = [answer.markdown_table(header, rows)] if rows else []
+    if always:
+        texts.append(f"Cheaper at every SeqLen and HidSize on each of them: "
+                     f"{answer.listing(always)}.")
+    return "\n\n".join(texts)
+
+
+def section(root: Path, folders: list[str]) -> str:
+    """The README's part on several machines, from a run of each."""
+    hosts = {folder: runs.load_host(root / folder) for folder in folders}
+    names = {folder: chr(ord("A") + i) for i, folder in enumerate(folders)}
+    lines = [f"- {names[folder]}: [{runs.setup_name(host)}]({folder})"
+             for folder, host in hosts.items()]
+    found = {names[folder]: roofs.roofs_of(runs.load_summary(root / folder), host)
+             for folder, host in hosts.items()}
+    crossed = {names[folder]: runs.load_derived(root / folder, "crossover.csv")
+               for folder in folders}
+    return "\n\n".join(["\n".join(lines), roof_table(found),
+                        f"SeqLen at which a layer is cheaper than the Transformer block "
+                        f"({runs.HEADLINE} variants):", crossovers(crossed)])
