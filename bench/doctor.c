@@ -459,24 +459,19 @@ static struct finding look_blas(const struct doctor_view *view)
     return say(FINE, "serial, %s", view->blas_file);
 }
 
-/* OpenBLAS's kernel sets that leave a feature of the CPU unused, and the least set that uses it. */
-static const struct blas_step {
-    const char *unused, *better;
-} to_avx2 = {"avx2", "Haswell"}, to_avx512 = {"avx512f", "SkylakeX"},
-  to_asimd = {"asimd", "NeoverseN1"};
+/* OpenBLAS's kernel sets that leave a feature of the CPU unused. */
 static const struct {
-    const char *core;
-    const struct blas_step *step;
+    const char *core, *unused;
 } old_cores[] = {
-    {"Katmai", &to_avx2},       {"Coppermine", &to_avx2},  {"Northwood", &to_avx2},
-    {"Prescott", &to_avx2},     {"Banias", &to_avx2},      {"Atom", &to_avx2},
-    {"Core2", &to_avx2},        {"Penryn", &to_avx2},      {"Dunnington", &to_avx2},
-    {"Nehalem", &to_avx2},      {"Athlon", &to_avx2},      {"Opteron", &to_avx2},
-    {"Opteron_SSE3", &to_avx2}, {"Barcelona", &to_avx2},   {"Nano", &to_avx2},
-    {"Bobcat", &to_avx2},       {"Sandybridge", &to_avx2}, {"Bulldozer", &to_avx2},
-    {"Piledriver", &to_avx2},   {"Steamroller", &to_avx2}, {"Generic", &to_avx2},
-    {"Unknown", &to_avx2},      {"Haswell", &to_avx512},   {"Zen", &to_avx512},
-    {"Generic", &to_asimd},     {"armv8", &to_asimd},
+    {"Katmai", "avx2"},       {"Coppermine", "avx2"},  {"Northwood", "avx2"},
+    {"Prescott", "avx2"},     {"Banias", "avx2"},      {"Atom", "avx2"},
+    {"Core2", "avx2"},        {"Penryn", "avx2"},      {"Dunnington", "avx2"},
+    {"Nehalem", "avx2"},      {"Athlon", "avx2"},      {"Opteron", "avx2"},
+    {"Opteron_SSE3", "avx2"}, {"Barcelona", "avx2"},   {"Nano", "avx2"},
+    {"Bobcat", "avx2"},       {"Sandybridge", "avx2"}, {"Bulldozer", "avx2"},
+    {"Piledriver", "avx2"},   {"Steamroller", "avx2"}, {"Generic", "avx2"},
+    {"Unknown", "avx2"},      {"Haswell", "avx512f"},  {"Zen", "avx512f"},
+    {"Generic", "asimd"},     {"armv8", "asimd"},
 };
 
 static struct finding look_blas_kernels(const struct doctor_view *view)
@@ -484,16 +479,12 @@ static struct finding look_blas_kernels(const struct doctor_view *view)
     const char *core = view->blas_core, *features = cpu_features(view->text[CPUINFO]);
     if (!core || !features)
         return say(UNKNOWN, "%s; unknown what this CPU could do", core ? core : "unknown");
-    for (size_t i = 0; i < sizeof(old_cores) / sizeof(old_cores[0]); i++) {
-        const struct blas_step *step = old_cores[i].step;
-        if (strcasecmp(core, old_cores[i].core) == 0 && has_word(features, step->unused))
-            return say(
-                WARNING,
-                "%s, made for less than this CPU (%s): unset OPENBLAS_CORETYPE, or set it to "
-                "%s if this OpenBLAS does not know the CPU, or build with a newer one "
-                "(OPENBLAS= in make help)",
-                core, step->unused, step->better);
-    }
+    for (size_t i = 0; i < sizeof(old_cores) / sizeof(old_cores[0]); i++)
+        if (strcasecmp(core, old_cores[i].core) == 0 && has_word(features, old_cores[i].unused))
+            return say(WARNING,
+                       "%s, made for less than this CPU (%s): unset OPENBLAS_CORETYPE, or build "
+                       "with a newer OpenBLAS (OPENBLAS= in make help)",
+                       core, old_cores[i].unused);
     return say(FINE, "%s", core);
 }
 
