@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "random.h"
+
 static void *checked(void *memory)
 {
     if (!memory)
@@ -194,12 +196,6 @@ struct values {
 };
 
 enum { RESAMPLES = 200 };
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return *state >> 33;
-}
 
 /* Half the width of the central 95 % of resampled medians, over the median. */
 static double relative_half_width(const struct values *v, double middle)

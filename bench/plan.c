@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "case.h"
+#include "random.h"
 #include "registry.h"
 
 static const char plan_header[] = "order,round,kernel,seq_len,hid_size,heads\n";
@@ -70,15 +71,6 @@ static bool append_grid_cells(const struct kernel *kernel, const struct grid *gr
         }
     }
     return true;
-}
-
-/* splitmix64 */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
 }
 
 static void shuffle(struct visit *visits, int64_t count, uint64_t *state)

@@ -32,7 +32,7 @@ static inline void blas_sgemv_panels(int64_t m, int64_t n, const float *W, const
     const int64_t panels = (m + rows - 1) / rows;
     for (int64_t p = 0; p < panels; p++) {
         const int64_t first = (backward ? panels - 1 - p : p) * rows;
-        blas_sgemv(m - first < rows ? m - first : rows, n, W + first * n, n, x, 1.0f, y + first);
+        blas_sgemv(at_most(m - first, rows), n, W + first * n, n, x, 1.0f, y + first);
     }
 }
 

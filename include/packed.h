@@ -71,6 +71,15 @@ void packed_vector_product(const struct packed *w, const float *x, const float *
 /* Steps whose W x is worked out at once. */
 enum { PACKED_CHUNK_STEPS = 96 };
 
+/* What a recurrence prepares: W for chunks, U for steps, b in the order of their rows. */
+enum { PACKED_W, PACKED_U, PACKED_B, PACKED_RECURRENCE };
+void packed_recurrence_tensors(const struct packed *W, struct tensor out[PACKED_RECURRENCE]);
+
+/* Fills them from W, U [gates * hid, in] and b[gates * hid]. */
+void packed_recurrence_fill(const struct packed *W, const struct packed *U,
+                            const float *const from[PACKED_RECURRENCE],
+                            float *const prepared[PACKED_RECURRENCE]);
+
 /*
  * A recurrence with its input products taken out of the loop: W x + bias of a chunk of tokens at
  * once into chunk[PACKED_CHUNK_STEPS, packed_rows(W)], then step(in, s, wx) for each of them.

@@ -31,6 +31,12 @@ struct tensor {
     float center, spread;
 };
 
+/* The size of a tile that may be the last one: what is left, or a whole one. */
+static inline int64_t at_most(int64_t left, int64_t whole)
+{
+    return left < whole ? left : whole;
+}
+
 /* Operations of one run of the layer, counted as stated at each field. */
 struct cost {
     int64_t multiply_adds; /* in matrix products; accumulators start from the bias */

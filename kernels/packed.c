@@ -7,11 +7,6 @@
  * stays in L2. */
 enum { CHUNK_ROWS = 96, PASS_INPUTS = 1024 };
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t panel_width(const struct packed *w)
 {
     return w->vectors * VMATH_LANES;
@@ -40,7 +35,7 @@ void packed_fill(const struct packed *w, const float *W, int64_t ldw, float scal
 {
     const int64_t rows = packed_rows(w);
     for (int64_t first = 0; first < rows; first += panel_width(w)) {
-        const int64_t width = rows - first < panel_width(w) ? rows - first : panel_width(w);
+        const int64_t width = at_most(rows - first, panel_width(w));
         float *panel = panels + first * w->in;
         for (int64_t c = 0; c < width; c++) {
             const int64_t row = row_at(w, first + c);
@@ -54,8 +49,8 @@ void packed_fill_transposed(const struct packed *w, const float *W, int64_t ldw,
 {
     const int64_t rows = packed_rows(w);
     for (int64_t first = 0; first < rows; first += panel_width(w)) {
-        const int64_t width = least(rows - first, panel_width(w)),
-                      known = least(w->hid - first, width);
+        const int64_t width = at_most(rows - first, panel_width(w)),
+                      known = at_most(w->hid - first, width);
         float *panel = panels + first * w->in;
         for (int64_t i = 0; i < w->in; i++) {
             memcpy(panel + i * width, W + i * ldw + first, (size_t)known * sizeof(float));
@@ -184,7 +179,7 @@ struct target {
 static void multiply_pass(const struct product *p, int64_t first_row, int64_t rows, int64_t column,
                           int64_t vectors, int64_t input, const struct target *t)
 {
-    const int64_t in = p->w->in, inputs = least(in - input, PASS_INPUTS);
+    const int64_t in = p->w->in, inputs = at_most(in - input, PASS_INPUTS);
     const int64_t parts = (rows + PACKED_ROWS - 1) / PACKED_ROWS;
     const float *panel = p->w->panels + column * in + input * vectors * VMATH_LANES;
     const char *const upcoming = (const char *)(panel + inputs * vectors * VMATH_LANES);
@@ -238,7 +233,7 @@ static void multiply_edge(const struct product *p, int64_t first_row, int64_t ro
     const size_t bytes = (size_t)(p->out - column) * sizeof(float);
     const struct target t = {tile, p->bias ? p->bias + column : 0, tile, width, width};
     for (int64_t r = 0; r < rows; r += PACKED_ROWS) {
-        const int64_t count = least(rows - r, PACKED_ROWS);
+        const int64_t count = at_most(rows - r, PACKED_ROWS);
         const int64_t at = (first_row + r) * p->ldy + column;
         memset(tile, 0, sizeof(tile));
         for (int64_t i = 0; p->addend && i < count; i++)
@@ -254,7 +249,7 @@ static void multiply_chunk(const struct product *p, int64_t first_row, int64_t r
 {
     const int64_t padded = packed_rows(p->w);
     for (int64_t column = 0; column < p->out; column += panel_width(p->w)) {
-        const int64_t width = least(padded - column, panel_width(p->w));
+        const int64_t width = at_most(padded - column, panel_width(p->w));
         if (column + width > p->out)
             multiply_edge(p, first_row, rows, column, width / VMATH_LANES);
         else
@@ -277,13 +272,29 @@ void packed_linear(int64_t rows, int64_t out, const struct packed *w, const floa
 
 /* ---- recurrences ---- */
 
+void packed_recurrence_tensors(const struct packed *W, struct tensor out[PACKED_RECURRENCE])
+{
+    out[PACKED_W] = packed_tensor("packed_W", W);
+    out[PACKED_U] = packed_tensor("packed_U", W);
+    out[PACKED_B] = packed_vector("packed_b", W);
+}
+
+void packed_recurrence_fill(const struct packed *W, const struct packed *U,
+                            const float *const from[PACKED_RECURRENCE],
+                            float *const prepared[PACKED_RECURRENCE])
+{
+    packed_fill(W, from[PACKED_W], W->in, 1.0f, prepared[PACKED_W]);
+    packed_fill(U, from[PACKED_U], U->in, 1.0f, prepared[PACKED_U]);
+    packed_fill_vector(W, from[PACKED_B], 1.0f, prepared[PACKED_B]);
+}
+
 void packed_recurrence(const struct instance *in, const struct packed *W, const float *x,
                        const float *bias, float *chunk,
                        void (*step)(const struct instance *in, int64_t s, const float *wx))
 {
     const int64_t S = in->dims.S, row = packed_rows(W);
     for (int64_t first = 0; first < S; first += PACKED_CHUNK_STEPS) {
-        const int64_t steps = least(S - first, PACKED_CHUNK_STEPS);
+        const int64_t steps = at_most(S - first, PACKED_CHUNK_STEPS);
         packed_linear(steps, row, W, x + first * W->in, W->in, bias, 0, THEN_NOTHING, chunk, row);
         for (int64_t s = 0; s < steps; s++)
             step(in, first + s, chunk + s * row);
@@ -357,7 +368,7 @@ void packed_vector_product(const struct packed *w, const float *x, const float *
 {
     multiply_adds_done += w->hid * w->in;
     for (int64_t first = 0; first < packed_rows(w); first += panel_width(w)) {
-        const int64_t vectors = least(packed_rows(w) - first, panel_width(w)) / VMATH_LANES;
+        const int64_t vectors = at_most(packed_rows(w) - first, panel_width(w)) / VMATH_LANES;
         vfloat sum[PACKED_STEP_VECTORS];
         for (int64_t v = 0; v < vectors; v++) {
             const int64_t at = first + v * VMATH_LANES, left = w->hid - at;

@@ -68,7 +68,7 @@ static void run(const struct instance *in)
     memset(u, 0, (size_t)d.A * sizeof(float));
     memset(w, 0, (size_t)d.H * sizeof(float));
     for (int64_t first = 0; first < d.S; first += BLOCK) {
-        const int64_t rows = d.S - first < BLOCK ? d.S - first : BLOCK;
+        const int64_t rows = at_most(d.S - first, BLOCK);
         find_factors(rows, d.A, scores + first * d.A, m, in->scratch[FACTORS]);
         join_rows(rows, d, in->scratch[FACTORS], u, w, kv + first * 2 * d.H + d.H);
     }

@@ -49,7 +49,7 @@ static void weighted_sum(int64_t n, int64_t size, const float *p, const float *v
     for (; c + VECTORS * VMATH_LANES <= size; c += VECTORS * VMATH_LANES)
         weighted_columns(n, size, p, v + c, out + c);
     for (; c < size; c += VMATH_LANES) {
-        const int64_t width = size - c < VMATH_LANES ? size - c : VMATH_LANES;
+        const int64_t width = at_most(size - c, VMATH_LANES);
         vfloat sum = {0};
         for (int64_t j = 0; j < n; j++)
             sum += p[j] * v_load_head(v + j * size + c, width, 0.0f);

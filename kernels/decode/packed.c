@@ -6,49 +6,13 @@
 #include <string.h>
 
 #include "decode.h"
-#include "packed.h"
+#include "packed_block.h"
 
 enum { NORMED, QKV, PROBS, CONTEXT, HIDDEN };
 
-/* The four linear maps: weights and bias among the block's parameters, factors of H. */
-enum { MAP_QKV, MAP_OUTPUT, MAP_FIRST, MAP_SECOND, MAPS };
-static const struct {
-    int weights, bias, out_factor, in_factor;
-} maps[MAPS] = {
-    [MAP_QKV] = {BLOCK_WQKV, BLOCK_BQKV, 3, 1},
-    [MAP_OUTPUT] = {BLOCK_WO, BLOCK_BO, 1, 1},
-    [MAP_FIRST] = {BLOCK_W1, BLOCK_B1, BLOCK_FFN_FACTOR, 1},
-    [MAP_SECOND] = {BLOCK_W2, BLOCK_B2, 1, BLOCK_FFN_FACTOR},
-};
-
-static struct packed matrix(int map, struct dims d, const float *panels)
-{
-    return (struct packed){.gates = 1,
-                           .hid = maps[map].out_factor * d.H,
-                           .block = VMATH_LANES,
-                           .in = maps[map].in_factor * d.H,
-                           .vectors = PACKED_STEP_VECTORS,
-                           .panels = panels};
-}
-
-static int prepared(struct dims d, struct tensor out[PREPARED_MAX])
-{
-    for (int map = 0; map < MAPS; map++) {
-        const struct packed w = matrix(map, d, 0);
-        out[2 * map] = packed_tensor("packed weights", &w);
-        out[2 * map + 1] = packed_vector("packed bias", &w);
-    }
-    return 2 * MAPS;
-}
-
 static void prepare(struct instance *in)
 {
-    float *const *p = in->t + DECODE_PARAMETERS;
-    for (int map = 0; map < MAPS; map++) {
-        const struct packed w = matrix(map, in->dims, 0);
-        packed_fill(&w, p[maps[map].weights], w.in, 1.0f, in->prepared[2 * map]);
-        packed_fill_vector(&w, p[maps[map].bias], 1.0f, in->prepared[2 * map + 1]);
-    }
+    packed_block_fill(in, PACKED_STEP_VECTORS, in->t + DECODE_PARAMETERS);
 }
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
@@ -62,10 +26,11 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 }
 
 /* y = W x + b + addend */
-static void apply(const struct instance *in, int map, const float *x, const float *addend, float *y)
+static void apply(const struct instance *in, enum block_map map, const float *x,
+                  const float *addend, float *y)
 {
-    const struct packed w = matrix(map, in->dims, in->prepared[2 * map]);
-    packed_vector_product(&w, x, in->prepared[2 * map + 1], addend, y);
+    const struct packed w = packed_map(map, in->dims.H, PACKED_STEP_VECTORS, in->prepared);
+    packed_vector_product(&w, x, packed_map_bias(map, in->prepared), addend, y);
 }
 
 static void run(const struct instance *in)
@@ -97,7 +62,7 @@ const struct kernel decode_packed = {
     .method = "one token: weights packed once and streamed in order; keys, then values of a head",
     .layer = &decode_layer,
     .engine = PACKED,
-    .prepared = prepared,
+    .prepared = packed_block_tensors,
     .prepare = prepare,
     .scratch = scratch,
     .run = run,

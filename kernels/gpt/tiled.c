@@ -7,17 +7,12 @@
 
 enum { TILE_ROWS = 64 };
 
-static int64_t tile_rows(int64_t S, int64_t first)
-{
-    return S - first < TILE_ROWS ? S - first : TILE_ROWS;
-}
-
 static struct cost cost(struct dims d)
 {
     struct cost cost = gpt_layer.cost(d);
     cost.multiply_adds -= 2 * d.S * d.S * d.H;
     for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
-        const int64_t rows = tile_rows(d.S, first);
+        const int64_t rows = at_most(d.S - first, TILE_ROWS);
         cost.multiply_adds += 2 * rows * (first + rows) * d.H;
     }
     return cost;
@@ -26,7 +21,7 @@ static struct cost cost(struct dims d)
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
     const int count = gpt_scratch(d, out);
-    out[GPT_SCORES] = (struct tensor){.name = "tile", .shape = {tile_rows(d.S, 0), d.S}};
+    out[GPT_SCORES] = (struct tensor){.name = "tile", .shape = {at_most(d.S, TILE_ROWS), d.S}};
     return count + 1;
 }
 
@@ -39,7 +34,7 @@ static void run(const struct instance *in)
     gpt_begin(in);
     for (int64_t head = 0; head < d.A; head++)
         for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
-            const int64_t rows = tile_rows(d.S, first), keys = first + rows;
+            const int64_t rows = at_most(d.S - first, TILE_ROWS), keys = first + rows;
             block_head_scores(d, head, first, rows, keys, qkv, tile);
             gpt_causal_softmax(first, rows, keys, tile);
             block_head_weighted(d, head, first, rows, keys, tile, qkv, in->scratch[GPT_CONTEXT]);

@@ -8,7 +8,7 @@
 #include "gru.h"
 #include "packed.h"
 
-enum { PACKED_W, PACKED_U, PACKED_B, PACKED_BN };
+enum { PACKED_BN = PACKED_RECURRENCE, PREPARED_TENSORS };
 enum { CHUNK, H0 };
 enum {
     GATES = 3,
@@ -30,20 +30,17 @@ static struct packed channels(struct dims d)
 static int prepared(struct dims d, struct tensor out[PREPARED_MAX])
 {
     const struct packed W = weights(d, PACKED_VECTORS, 0), bn = channels(d);
-    out[PACKED_W] = packed_tensor("packed_W", &W);
-    out[PACKED_U] = packed_tensor("packed_U", &W);
-    out[PACKED_B] = packed_vector("packed_b", &W);
+    packed_recurrence_tensors(&W, out);
     out[PACKED_BN] = packed_vector("packed_bn", &bn);
-    return PACKED_BN + 1;
+    return PREPARED_TENSORS;
 }
 
 static void prepare(struct instance *in)
 {
     const struct packed W = weights(in->dims, PACKED_VECTORS, 0);
     const struct packed U = weights(in->dims, PANEL_VECTORS, 0), bn = channels(in->dims);
-    packed_fill(&W, in->t[GRU_W], in->dims.H, 1.0f, in->prepared[PACKED_W]);
-    packed_fill(&U, in->t[GRU_U], in->dims.H, 1.0f, in->prepared[PACKED_U]);
-    packed_fill_vector(&W, in->t[GRU_B], 1.0f, in->prepared[PACKED_B]);
+    const float *const from[] = {in->t[GRU_W], in->t[GRU_U], in->t[GRU_B]};
+    packed_recurrence_fill(&W, &U, from, in->prepared);
     packed_fill_vector(&bn, in->t[GRU_BN], 1.0f, in->prepared[PACKED_BN]);
 }
 
@@ -60,8 +57,7 @@ static void update(const vfloat uh[PACKED_STEP_VECTORS], const float *wx_n, int6
                    const float *h, float *h_next)
 {
     for (int v = 0; v < GATE_VECTORS && left > 0; v++, left -= VMATH_LANES) {
-        const int64_t at = (int64_t)v * VMATH_LANES,
-                      lanes = left < VMATH_LANES ? left : VMATH_LANES;
+        const int64_t at = (int64_t)v * VMATH_LANES, lanes = at_most(left, VMATH_LANES);
         const vfloat r = v_sigmoid(uh[v]), z = v_sigmoid(uh[GATE_VECTORS + v]);
         const vfloat n = v_tanh(v_load(wx_n + at) + r * uh[2 * GATE_VECTORS + v]);
         const vfloat last = v_load_head(h + at, lanes, 0.0f);

@@ -16,14 +16,9 @@
 enum { QKV, CONTEXT, MATRIX, SUM, WEIGHTS };
 enum { CHUNK = 64 };
 
-static int64_t chunk_rows(int64_t S, int64_t first)
-{
-    return S - first < CHUNK ? S - first : CHUNK;
-}
-
 static struct cost cost(struct dims d)
 {
-    const int64_t S = d.S, H = d.H, size = d.H / d.A, late = S - chunk_rows(S, 0);
+    const int64_t S = d.S, H = d.H, size = d.H / d.A, late = S - at_most(S, CHUNK);
     const int64_t with_state = S * H * size + late * H * (size + 1);
     struct cost cost = {
         .multiply_adds = 4 * S * H * H + with_state,
@@ -32,7 +27,7 @@ static struct cost cost(struct dims d)
         .sequential = 2 * with_state + S * H,
     };
     for (int64_t first = 0; first < S; first += CHUNK) {
-        const int64_t rows = chunk_rows(S, first);
+        const int64_t rows = at_most(S - first, CHUNK);
         cost.multiply_adds += 2 * rows * rows * H;
         cost.elementwise += d.A * rows * (rows + 1) / 2;
     }
@@ -113,7 +108,7 @@ static void run(const struct instance *in)
     for (int64_t channel = 0; channel < H; channel += size)
         for (int64_t first = 0; first < S; first += CHUNK) {
             float *q = qkv + first * 3 * H + channel;
-            const struct chunk chunk = {.rows = chunk_rows(S, first),
+            const struct chunk chunk = {.rows = at_most(S - first, CHUNK),
                                         .size = size,
                                         .row = 3 * H,
                                         .context_row = H,

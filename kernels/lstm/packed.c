@@ -8,7 +8,6 @@
 #include "lstm.h"
 #include "packed.h"
 
-enum { PACKED_W, PACKED_U, PACKED_B };
 enum { CHUNK, H0, CELLS };
 enum { GATES = 4, GATE_VECTORS = PACKED_STEP_VECTORS / GATES };
 
@@ -20,19 +19,16 @@ static struct packed weights(struct dims d, int64_t vectors, const float *panels
 static int prepared(struct dims d, struct tensor out[PREPARED_MAX])
 {
     const struct packed W = weights(d, PACKED_VECTORS, 0);
-    out[PACKED_W] = packed_tensor("packed_W", &W);
-    out[PACKED_U] = packed_tensor("packed_U", &W);
-    out[PACKED_B] = packed_vector("packed_b", &W);
-    return PACKED_B + 1;
+    packed_recurrence_tensors(&W, out);
+    return PACKED_RECURRENCE;
 }
 
 static void prepare(struct instance *in)
 {
     const struct packed W = weights(in->dims, PACKED_VECTORS, 0);
     const struct packed U = weights(in->dims, PACKED_STEP_VECTORS, 0);
-    packed_fill(&W, in->t[LSTM_W], in->dims.H, 1.0f, in->prepared[PACKED_W]);
-    packed_fill(&U, in->t[LSTM_U], in->dims.H, 1.0f, in->prepared[PACKED_U]);
-    packed_fill_vector(&W, in->t[LSTM_B], 1.0f, in->prepared[PACKED_B]);
+    const float *const from[] = {in->t[LSTM_W], in->t[LSTM_U], in->t[LSTM_B]};
+    packed_recurrence_fill(&W, &U, from, in->prepared);
 }
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])

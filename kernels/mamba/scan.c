@@ -46,7 +46,7 @@ static void run(const struct instance *in)
     memset(in->scratch[ZEROS], 0, (size_t)D * sizeof(float));
     blas_sgemm_nt(S, 2 * D, H, 1.0f, in->t[MAMBA_X], H, in->t[MAMBA_WIN], H, 0.0f, uz, 2 * D);
     for (int64_t first = 0; first < S; first += TILE)
-        tile(in, first, S - first < TILE ? S - first : TILE);
+        tile(in, first, at_most(S - first, TILE));
     blas_sgemm_nt(S, H, D, 1.0f, uz + D, 2 * D, in->t[MAMBA_WOUT], D, 0.0f, in->t[MAMBA_Y], H);
 }
 

@@ -34,7 +34,7 @@ static struct cost cost(struct dims d)
     const struct mamba2_sizes s = mamba2_sizes(d);
     struct cost cost = mamba2_common_cost(d);
     for (int64_t first = 0; first < d.S; first += CHUNK) {
-        const int64_t q = d.S - first < CHUNK ? d.S - first : CHUNK;
+        const int64_t q = at_most(d.S - first, CHUNK);
         cost.multiply_adds += q * q * N + s.heads * q * P * (q + 2 * N);
         cost.elementwise += s.heads * (q * (q + 1) + q * (N + P) + N * P);
         cost.sequential += s.heads * (4 * q * N * P + N * P);

@@ -88,7 +88,7 @@ void mamba2_run(const struct instance *in,
     memset(zeros, 0, (size_t)s.convolved * sizeof(float));
     blas_sgemm_nt(S, row, H, 1.0f, in->t[MAMBA2_X], H, in->t[MAMBA2_WIN], H, 0.0f, zxbcdt, row);
     for (int64_t first = 0; first < S; first += MAMBA2_TILE) {
-        const int64_t tokens = S - first < MAMBA2_TILE ? S - first : MAMBA2_TILE;
+        const int64_t tokens = at_most(S - first, MAMBA2_TILE);
         float *z = zxbcdt + first * row;
         for (int64_t t = 0; t < tokens; t++) {
             const float *rows[CONV_TAPS];

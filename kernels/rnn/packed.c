@@ -8,7 +8,6 @@
 #include "packed.h"
 #include "rnn.h"
 
-enum { PACKED_W, PACKED_U, PACKED_B };
 enum { CHUNK, H0 };
 
 static struct packed weights(struct dims d, int64_t vectors, const float *panels)
@@ -19,19 +18,16 @@ static struct packed weights(struct dims d, int64_t vectors, const float *panels
 static int prepared(struct dims d, struct tensor out[PREPARED_MAX])
 {
     const struct packed W = weights(d, PACKED_VECTORS, 0);
-    out[PACKED_W] = packed_tensor("packed_W", &W);
-    out[PACKED_U] = packed_tensor("packed_U", &W);
-    out[PACKED_B] = packed_vector("packed_b", &W);
-    return PACKED_B + 1;
+    packed_recurrence_tensors(&W, out);
+    return PACKED_RECURRENCE;
 }
 
 static void prepare(struct instance *in)
 {
     const struct packed W = weights(in->dims, PACKED_VECTORS, 0);
     const struct packed U = weights(in->dims, PACKED_STEP_VECTORS, 0);
-    packed_fill(&W, in->t[RNN_W], in->dims.H, 1.0f, in->prepared[PACKED_W]);
-    packed_fill(&U, in->t[RNN_U], in->dims.H, 1.0f, in->prepared[PACKED_U]);
-    packed_fill_vector(&W, in->t[RNN_B], 1.0f, in->prepared[PACKED_B]);
+    const float *const from[] = {in->t[RNN_W], in->t[RNN_U], in->t[RNN_B]};
+    packed_recurrence_fill(&W, &U, from, in->prepared);
 }
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
@@ -54,7 +50,7 @@ static void step(const struct instance *in, int64_t s, const float *wx)
     const bool backward = s % 2;
     for (int64_t p = 0; p < panels; p++) {
         const int64_t first = (backward ? panels - 1 - p : p) * width;
-        const int64_t vectors = (rows - first < width ? rows - first : width) / VMATH_LANES;
+        const int64_t vectors = at_most(rows - first, width) / VMATH_LANES;
         vfloat sum[PACKED_STEP_VECTORS];
         for (int64_t v = 0; v < vectors; v++)
             sum[v] = v_load(wx + first + v * VMATH_LANES);

@@ -15,20 +15,15 @@
 
 enum { CONTEXT = SUPRA_SCRATCH, WEIGHTS, DECAYED };
 
-static int64_t chunk_rows(int64_t S, int64_t first)
-{
-    return S - first < SUPRA_CHUNK ? S - first : SUPRA_CHUNK;
-}
-
 static struct cost cost(struct dims d)
 {
-    const int64_t S = d.S, H = d.H, size = d.H / d.A, late = S - chunk_rows(S, 0);
+    const int64_t S = d.S, H = d.H, size = d.H / d.A, late = S - at_most(S, SUPRA_CHUNK);
     struct cost cost = supra_maps_cost(d);
     cost.multiply_adds += (S + late) * H * size;
     cost.elementwise += (S + late) * H;
     cost.sequential = 2 * (S + late) * H * size;
     for (int64_t first = 0; first < S; first += SUPRA_CHUNK) {
-        const int64_t rows = chunk_rows(S, first), decayed = first > 0 ? H * size : 0;
+        const int64_t rows = at_most(S - first, SUPRA_CHUNK), decayed = first > 0 ? H * size : 0;
         cost.multiply_adds += 2 * rows * rows * H;
         cost.elementwise += d.A * rows * (rows + 1) / 2 + decayed;
         cost.sequential += decayed;
@@ -99,7 +94,7 @@ static void run(const struct instance *in)
     for (int64_t head = 0; head < d.A; head++)
         for (int64_t first = 0; first < d.S; first += SUPRA_CHUNK) {
             const int64_t at = first * d.H + head * (d.H / d.A);
-            const struct chunk chunk = {.rows = chunk_rows(d.S, first),
+            const struct chunk chunk = {.rows = at_most(d.S - first, SUPRA_CHUNK),
                                         .size = d.H / d.A,
                                         .H = d.H,
                                         .q = in->scratch[SUPRA_FEATURES] + at,

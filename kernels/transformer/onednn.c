@@ -83,8 +83,7 @@ static void run(const struct instance *in)
     onednn_execute(maps->qkv);
     for (int64_t head = 0; head < d.A; head++)
         for (int64_t first = 0; first < d.S; first += TILE_ROWS)
-            attend(d, head, first, d.S - first < TILE_ROWS ? d.S - first : TILE_ROWS, s[QKV],
-                   s[TILE], s[CONTEXT]);
+            attend(d, head, first, at_most(d.S - first, TILE_ROWS), s[QKV], s[TILE], s[CONTEXT]);
     onednn_execute(maps->output);
     transformer_residual_norm(d, t[TRANSFORMER_X], s[BRANCH], t[TRANSFORMER_LN1_G],
                               t[TRANSFORMER_LN1_B], s[NORMED]);

@@ -5,52 +5,20 @@
  */
 #include <math.h>
 
-#include "block.h"
-#include "packed.h"
+#include "packed_block.h"
 #include "transformer.h"
 
-enum { QKV_W, QKV_B, OUTPUT_W, OUTPUT_B, FIRST_W, FIRST_B, SECOND_W, SECOND_B };
 enum { QKV, KEYS, VALUES, TILE, SUMS, CONTEXT, NORMED, HIDDEN };
 enum { TILE_QUERIES = 48, TILE_KEYS = 512, CHUNK_TOKENS = 96 };
 
-static struct packed matrix(int64_t out, int64_t in, const float *panels)
-{
-    return (struct packed){1, out, VMATH_LANES, in, PACKED_VECTORS, panels};
-}
-
-/* The four linear maps: tensors of weights and bias, and where they go. */
-static const struct map {
-    int weights, bias, packed_weights, packed_bias, out_factor, in_factor; /* factors of H */
-} maps[] = {
-    {TRANSFORMER_WQKV, TRANSFORMER_BQKV, QKV_W, QKV_B, 3, 1},
-    {TRANSFORMER_WO, TRANSFORMER_BO, OUTPUT_W, OUTPUT_B, 1, 1},
-    {TRANSFORMER_W1, TRANSFORMER_B1, FIRST_W, FIRST_B, BLOCK_FFN_FACTOR, 1},
-    {TRANSFORMER_W2, TRANSFORMER_B2, SECOND_W, SECOND_B, 1, BLOCK_FFN_FACTOR},
-};
-enum { MAPS = sizeof(maps) / sizeof(maps[0]) };
-
-static struct packed map_matrix(const struct map *map, struct dims d, const float *panels)
-{
-    return matrix(map->out_factor * d.H, map->in_factor * d.H, panels);
-}
-
-static int prepared(struct dims d, struct tensor out[PREPARED_MAX])
-{
-    for (int i = 0; i < MAPS; i++) {
-        const struct packed w = map_matrix(&maps[i], d, 0);
-        out[maps[i].packed_weights] = packed_tensor("packed weights", &w);
-        out[maps[i].packed_bias] = packed_vector("packed bias", &w);
-    }
-    return 2 * MAPS;
-}
-
 static void prepare(struct instance *in)
 {
-    for (int i = 0; i < MAPS; i++) {
-        const struct packed w = map_matrix(&maps[i], in->dims, 0);
-        packed_fill(&w, in->t[maps[i].weights], w.in, 1.0f, in->prepared[maps[i].packed_weights]);
-        packed_fill_vector(&w, in->t[maps[i].bias], 1.0f, in->prepared[maps[i].packed_bias]);
-    }
+    packed_block_fill(in, PACKED_VECTORS, in->t + TRANSFORMER_WQKV);
+}
+
+static struct packed matrix(int64_t out, int64_t in, const float *panels)
+{
+    return packed_matrix(out, in, PACKED_VECTORS, panels);
 }
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
@@ -68,17 +36,13 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
     return HIDDEN + 1;
 }
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Y = then(X W^T + b + addend) by one of the four maps, rows without gaps. */
-static void apply(const struct instance *in, const struct map *map, int64_t rows, const float *X,
+static void apply(const struct instance *in, enum block_map map, int64_t rows, const float *X,
                   const float *addend, enum packed_then then, float *Y)
 {
-    const struct packed w = map_matrix(map, in->dims, in->prepared[map->packed_weights]);
-    packed_linear(rows, w.hid, &w, X, w.in, in->prepared[map->packed_bias], addend, then, Y, w.hid);
+    const struct packed w = packed_map(map, in->dims.H, PACKED_VECTORS, in->prepared);
+    packed_linear(rows, w.hid, &w, X, w.in, packed_map_bias(map, in->prepared), addend, then, Y,
+                  w.hid);
 }
 
 /* Packs one head's keys, times 1 / sqrt(size), and its values, tile by tile. */
@@ -88,7 +52,7 @@ static void pack_head(const struct instance *in, int64_t head)
     const float *k = in->scratch[QKV] + H + head * size, *v = k + H;
     const struct packed values = matrix(size, S, 0);
     for (int64_t first = 0; first < S; first += TILE_KEYS) {
-        const int64_t count = least(S - first, TILE_KEYS);
+        const int64_t count = at_most(S - first, TILE_KEYS);
         const struct packed tile_keys = matrix(count, size, 0), tile = matrix(size, count, 0);
         packed_fill(&tile_keys, k + first * 3 * H, 3 * H, 1.0f / sqrtf((float)size),
                     in->scratch[KEYS] + first * size);
@@ -127,7 +91,7 @@ static void attend(const struct instance *in, int64_t head, int64_t first, int64
     float max[TILE_QUERIES], total[TILE_QUERIES];
     float *tile = in->scratch[TILE], *sums = in->scratch[SUMS];
     for (int64_t key = 0; key < S; key += TILE_KEYS) {
-        const int64_t count = least(S - key, TILE_KEYS);
+        const int64_t count = at_most(S - key, TILE_KEYS);
         const struct packed K = matrix(count, size, in->scratch[KEYS] + key * size);
         const struct packed V =
             matrix(size, count, in->scratch[VALUES] + key * packed_rows(&values));
@@ -151,25 +115,25 @@ static void finish(const struct instance *in, int64_t first, int64_t rows)
     const int64_t H = in->dims.H;
     float *const *t = in->t, *const *s = in->scratch;
     float *y = t[TRANSFORMER_Y] + first * H;
-    apply(in, &maps[1], rows, s[CONTEXT] + first * H, t[TRANSFORMER_X] + first * H, THEN_NOTHING,
+    apply(in, MAP_OUTPUT, rows, s[CONTEXT] + first * H, t[TRANSFORMER_X] + first * H, THEN_NOTHING,
           s[NORMED]);
     block_norm(rows, H, s[NORMED], t[TRANSFORMER_LN1_G], t[TRANSFORMER_LN1_B], s[NORMED]);
-    apply(in, &maps[2], rows, s[NORMED], 0, THEN_RELU, s[HIDDEN]);
-    apply(in, &maps[3], rows, s[HIDDEN], s[NORMED], THEN_NOTHING, y);
+    apply(in, MAP_FIRST, rows, s[NORMED], 0, THEN_RELU, s[HIDDEN]);
+    apply(in, MAP_SECOND, rows, s[HIDDEN], s[NORMED], THEN_NOTHING, y);
     block_norm(rows, H, y, t[TRANSFORMER_LN2_G], t[TRANSFORMER_LN2_B], y);
 }
 
 static void run(const struct instance *in)
 {
     const struct dims d = in->dims;
-    apply(in, &maps[0], d.S, in->t[TRANSFORMER_X], 0, THEN_NOTHING, in->scratch[QKV]);
+    apply(in, MAP_QKV, d.S, in->t[TRANSFORMER_X], 0, THEN_NOTHING, in->scratch[QKV]);
     for (int64_t head = 0; head < d.A; head++) {
         pack_head(in, head);
         for (int64_t first = 0; first < d.S; first += TILE_QUERIES)
-            attend(in, head, first, least(d.S - first, TILE_QUERIES));
+            attend(in, head, first, at_most(d.S - first, TILE_QUERIES));
     }
     for (int64_t first = 0; first < d.S; first += CHUNK_TOKENS)
-        finish(in, first, least(d.S - first, CHUNK_TOKENS));
+        finish(in, first, at_most(d.S - first, CHUNK_TOKENS));
 }
 
 const struct kernel transformer_packed = {
@@ -177,7 +141,7 @@ const struct kernel transformer_packed = {
     .method = "weights packed once, register-blocked products, running softmax, fused passes",
     .layer = &transformer_layer,
     .engine = PACKED,
-    .prepared = prepared,
+    .prepared = packed_block_tensors,
     .prepare = prepare,
     .scratch = scratch,
     .run = run,

@@ -28,7 +28,7 @@ static void run(const struct instance *in)
                 in->t[TRANSFORMER_BQKV], qkv);
     for (int64_t head = 0; head < d.A; head++)
         for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
-            const int64_t rows = d.S - first < TILE_ROWS ? d.S - first : TILE_ROWS;
+            const int64_t rows = at_most(d.S - first, TILE_ROWS);
             transformer_head_scores(d, head, first, rows, qkv, tile);
             transformer_softmax_rows(rows, d.S, tile, tile);
             transformer_head_weighted(d, head, first, rows, tile, qkv, context);

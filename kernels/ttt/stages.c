@@ -93,7 +93,7 @@ void ttt_run(const struct instance *in,
     blas_sgemm_nt(S, row, H, 1.0f, in->t[TTT_X], H, in->prepared[TTT_STACK], H, 0.0f, projected,
                   row);
     for (int64_t first = 0; first < S; first += TTT_BATCH) {
-        const int64_t tokens = S - first < TTT_BATCH ? S - first : TTT_BATCH;
+        const int64_t tokens = at_most(S - first, TTT_BATCH);
         float *rows = projected + first * row;
         learning_rates(in, tokens, rows + 3 * H, row, rates);
         for (int64_t a = 0; a < A; a++) {
