@@ -203,7 +203,7 @@ def machine_sentence(host: dict) -> str:
               False: "not a virtual machine"}
     virtual = remark.get(runs.host_value(host, "machine", "virtual"),
                          "whether it is a virtual machine is not known")
-    return f"Measured on {runs.machine_name(host)}, one core, batch 1, float32 ({virtual})."
+    return f"Measured on {runs.setup_name(host)}, one core, batch 1, float32 ({virtual})."
 
 
 def cache_sentence(host: dict) -> str:

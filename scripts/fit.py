@@ -15,6 +15,7 @@ import runs
 # Terms of the time: name, power of SeqLen, power of HidSize. Of terms that the cells cannot tell
 # apart the first is kept.
 TERMS = [("sh2_ns", 1, 2), ("s2h_ns", 2, 1), ("sh_ns", 1, 1), ("s_ns", 1, 0), ("const_ns", 0, 0)]
+REGIME = ["kernel", "cache", "regime"]  # what has a fit of its own
 RESAMPLES = 1000
 MOST_PULL = 0.9  # of a cell on the fit
 LEAST_INDEPENDENT = 1e-3  # share of a term that the terms before it do not explain
@@ -157,6 +158,17 @@ def with_regime(summary: pd.DataFrame, host: dict) -> pd.DataFrame:
 
 def fit(summary: pd.DataFrame, host: dict) -> pd.DataFrame:
     """fit.csv: one row per kernel and cache regime."""
-    groups = with_regime(summary, host).groupby(["kernel", "cache", "regime"])
+    groups = with_regime(summary, host).groupby(REGIME)
     rows = [fit_row(key, group) for key, group in groups]
     return pd.DataFrame(rows, columns=list(runs.schema(runs.README, "fit.csv")))
+
+
+def residuals(summary: pd.DataFrame, host: dict, fits: pd.DataFrame) -> pd.DataFrame:
+    """residuals.csv: one row per fitted cell, ordered as summary.csv."""
+    names = [name for name, _, _ in TERMS]
+    cells = with_regime(summary, host)
+    found = fits.set_index(REGIME)[names].reindex(pd.MultiIndex.from_frame(cells[REGIME]))
+    terms = term_columns(cells.seq_len.to_numpy(float), cells.hid_size.to_numpy(float))
+    fitted = (found.fillna(0).to_numpy(float) * terms).sum(axis=1)
+    table = cells.assign(fitted_ns=fitted, residual=fitted / cells.median_ns - 1)
+    return table[list(runs.schema(runs.README, "residuals.csv"))]

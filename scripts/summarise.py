@@ -22,10 +22,12 @@ def summarise(run_dir: Path) -> None:
     until = runs.host_value(host, "run", "until") or runs.UNTIL
     runs.write_text(run_dir / "summary.csv", runs.csv_text(runs.summarise(samples, until)))
     summary = runs.load_derived(run_dir, "summary.csv")
+    fits = fit.fit(summary, host)
     tables = {
         "crossover.csv": crossover.crossover(summary, crossover.resampled_from(samples)),
         "roofline.csv": roofline.roofline(summary, host),
-        "fit.csv": fit.fit(summary, host),
+        "fit.csv": fits,
+        "residuals.csv": fit.residuals(summary, host, fits),
         "claims.csv": claims.claims(summary),
     }
     for name, table in tables.items():

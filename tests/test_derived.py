@@ -170,8 +170,11 @@ def grown(random, planted=PLANTED, noise=0.02, lengths=LENGTHS, sizes=(64, 128, 
     rows = []
     for hid_size in sizes:
         for seq_len in lengths:
-            columns = fit.term_columns(np.array([seq_len]), np.array([hid_size]))[0]
-            ns = columns @ list(planted.values()) * np.exp(random.normal(0, noise))
+            ns = (planted["sh2_ns"] * seq_len * hid_size ** 2
+                  + planted["s2h_ns"] * seq_len ** 2 * hid_size
+                  + planted["sh_ns"] * seq_len * hid_size + planted["s_ns"] * seq_len
+                  + planted["const_ns"])
+            ns *= np.exp(random.normal(0, noise))
             rows.append(row(kernel, seq_len, hid_size, ns, streamed_bytes=seq_len * 65536))
     return rows
 
@@ -217,6 +220,21 @@ def test_each_cache_has_a_fit_of_its_own():
     assert list(found.growth) == ["linear in S"] * 3
     assert list(found.exponent_s) == pytest.approx([1, 1, 1])
     assert found.exponent_h["L1"] == pytest.approx(2)
+
+
+def test_residual_is_the_planted_deviation_of_each_cell():
+    rows = grown(np.random.default_rng(1), noise=0) + grown(
+        np.random.default_rng(1), noise=0, sizes=[64], kernel="rnn/a") + machine_rows()
+    summary = frame(rows)
+    fits = fit.fit(summary, VIRTUAL)
+    exact = fit.residuals(summary, VIRTUAL, fits)
+    assert list(exact.kernel) == ["transformer/a"] * 25 + ["rnn/a"] * 5
+    assert abs(exact.residual).max() < 1e-9
+    summary.loc[7, "median_ns"] *= 1.25
+    found = fit.residuals(summary, VIRTUAL, fits)
+    assert found.residual[7] == pytest.approx(1 / 1.25 - 1)
+    assert found.fitted_ns[7] == pytest.approx(exact.median_ns[7])
+    assert abs(found.residual.drop(7)).max() < 1e-9
 
 
 def test_exponents_are_slopes_with_a_level_per_other_size():

@@ -27,7 +27,8 @@ HEADER = ["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "heads", 
           "subnormals", "nonfinite", "checksum", "flags", "flops", "elementwise_flops", "transcendentals", "bytes", "streamed_bytes",
           "resident_bytes", "status", "error"]
 FIGURES = ["us_per_token", "relative", "roofs", "roofline", "parts"]
-TABLES = ["summary.csv", "crossover.csv", "roofline.csv", "fit.csv", "claims.csv"]
+TABLES = ["summary.csv", "crossover.csv", "roofline.csv", "fit.csv", "residuals.csv",
+          "claims.csv"]
 PREDICTIONS = ["predict.csv", "whatif.csv"]
 CACHES = [{"level": 1, "bytes": 32768}, {"level": 2, "bytes": 1048576},
           {"level": 3, "bytes": 33554432}]
@@ -630,18 +631,20 @@ def test_answer_as_markdown_has_one_table(grid, capsys):
 
 
 @pytest.mark.parametrize("host, words", [
-    ({}, "unknown CPU, one core, batch 1, float32 (whether it is a virtual machine is not known)"),
+    ({}, "unknown CPU, march unknown, OpenBLAS unknown, one core, batch 1, float32 "
+     "(whether it is a virtual machine is not known)"),
     ({"cpu": "x", "machine": {"virtual": None}}, "unknown CPU"),
-    ({"cpu": {"model": "A"}, "machine": {"virtual": False}},
-     "Measured on A, one core, batch 1, float32 (not a virtual machine)."),
+    ({"cpu": {"model": "A"}, "machine": {"virtual": False}, "build": {"flags": "-march=zen5 -O3"},
+      "libraries": {"openblas_corename": "Zen"}},
+     "Measured on A, march zen5, OpenBLAS Zen, one core, batch 1, float32 (not a virtual machine)."),
     ({"cpu": {"model": "A", "family": "6", "model_number": "7"}},
-     "Measured on A (family 6, model 7), one core"),
-    ({"cpu": {"model": "A 8", "family": "6", "model_number": "7"}}, "Measured on A 8, one core"),
+     "Measured on A (family 6, model 7), march"),
+    ({"cpu": {"model": "A 8", "family": "6", "model_number": "7"}}, "Measured on A 8, march"),
 ])
 def test_answer_bears_an_incomplete_host(tmp_path, capsys, host, words):
     run = summarised(tmp_path / "run", TWO_ROWS, host)
     assert answer.main([str(run)]) == 0
-    text = capsys.readouterr().out
+    text = " ".join(capsys.readouterr().out.split())
     assert words in text
     assert "No layer was timed beside the layer transformer: nothing to compare." in text
 
