@@ -118,11 +118,18 @@ def group_rows(groups: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def section(folder: Path) -> str:
-    """The layers of a comparison and all its cases, as markdown."""
+def section(folder: Path, link: str) -> str:
+    """The layers of a comparison and all its cases, in words."""
     groups = runs.load_derived(folder, "compare_groups.csv")
     is_piece = groups.group.str.endswith((" parts", " step"))
-    return answer.markdown_table(*group_rows(groups[~is_piece]))
+    is_all = groups.group == comparison.ALL
+    words = [f"{ratio_text(row.time_ratio)} for {row.group} ({interval_text(row)})"
+             for row in groups[~is_piece & ~is_all & groups.time_ratio.notna()].itertuples()]
+    every = groups[is_all].iloc[0]
+    return (f"Time over that of the base, with its 95 % interval: {answer.listing(words)}. "
+            f"Of [{every.cases} cases]({link}/report.txt) {every.slower} are slower, "
+            f"{every.faster} faster, {every.no_difference} not different, "
+            f"{every.not_comparable} not comparable.")
 
 
 def case_name(row) -> str:

@@ -59,7 +59,7 @@ def machines_section(root: Path, folder: str) -> str:
 
 def compare_section(root: Path, folder: str) -> str:
     """Two runs side by side, from what `make compare` wrote."""
-    return compare.section(root / folder)
+    return compare.section(root / folder, folder)
 
 
 SECTIONS: dict[str, Callable[[Path, str], str]] = {

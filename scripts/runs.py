@@ -47,6 +47,9 @@ def exit_status(script: str, work: Callable[[], None]) -> int:
     except RunError as error:
         print(f"{script}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # who read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 

@@ -613,3 +613,18 @@ def test_of_too_many_kernels_those_that_differ_most_are_drawn(pair):
     assert len(figure.axes) == 41
     assert "40 of 45 kernels" in figure.texts[0].get_text()
     plot.plt.close(figure)
+
+
+def test_section_speaks_of_layers_and_counts_all_cases(tmp_path):
+    pd.DataFrame(
+        [("lstm", 4, 1, 2, 1, 0, 1.5, 1.25, 1.75, 0.75, 0.1, 0.2),
+         ("lstm parts", 2, 0, 2, 0, 0, 9.0, 8.0, 10.0, 1.0, 0.1, 0.2),
+         ("rnn", 1, 0, 0, 0, 1, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan),
+         ("tcn", 2, 2, 0, 0, 0, 0.5, 0.4, 0.6, 1.0, 0.1, 0.2),
+         ("all cases", 9, 3, 4, 1, 1, 2.0, 1.9, 2.1, 0.9, 0.1, 0.2)],
+        columns=list(runs.schema(README, "compare_groups.csv"))).to_csv(
+            tmp_path / "compare_groups.csv", index=False)
+    assert compare.section(tmp_path, "some/where") == (
+        "Time over that of the base, with its 95 % interval: 1.500x for lstm (1.250 to 1.750) and "
+        "0.500x for tcn (0.400 to 0.600). Of [9 cases](some/where/report.txt) 4 are slower, "
+        "3 faster, 1 not different, 1 not comparable.")
