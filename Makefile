@@ -52,7 +52,8 @@ BLAS_DIR := $(OPENBLAS)/lib
 endif
 
 # A peer: its kernels are built where its header is found. ONEDNN= builds without it all the same.
-ONEDNN ?= $(shell echo '\#include <dnnl.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo found)
+hash := \#
+ONEDNN ?= $(shell echo '$(hash)include <dnnl.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo found)
 override ONEDNN := $(ONEDNN)
 ONEDNN_LIBS := $(if $(ONEDNN),-ldnnl -lgomp)
 

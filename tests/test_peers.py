@@ -139,6 +139,16 @@ def test_make_peers_passes_its_variables_on():
         assert expected in made.stdout, made.stderr
 
 
+def test_onednn_is_built_only_where_its_header_is(tmp_path):
+    def found(compiler):
+        made = subprocess.run(["make", "-s", "--eval", 'show:;@echo "[$(ONEDNN)]"', "show",
+                               f"CC={compiler}"], cwd=ROOT, capture_output=True, text=True, check=True)
+        return made.stdout.strip()
+    assert found("gcc -nostdinc") == "[]"
+    (tmp_path / "dnnl.h").write_text("")
+    assert found(f"gcc -nostdinc -I{tmp_path}") == "[found]"
+
+
 # torch's side, without torch
 
 
