@@ -140,9 +140,12 @@ def test_make_peers_passes_its_variables_on():
 
 
 def test_onednn_is_built_only_where_its_header_is(tmp_path):
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "ONEDNN")}
+
     def found(compiler):
         made = subprocess.run(["make", "-s", "--eval", 'show:;@echo "[$(ONEDNN)]"', "show",
-                               f"CC={compiler}"], cwd=ROOT, capture_output=True, text=True, check=True)
+                               f"CC={compiler}"], cwd=ROOT, capture_output=True, text=True,
+                              check=True, env=env)
         return made.stdout.strip()
     assert found("gcc -nostdinc") == "[]"
     (tmp_path / "dnnl.h").write_text("")
