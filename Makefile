@@ -122,8 +122,8 @@ bench: all ## check, time the grid, write CSV and figures, print the answer
 # The folder that csv, plots and answer work on.
 run_folder = $(patsubst %/samples.csv,%,$(RUN))
 
-csv: have-deps ## derive every table of RUN again
-	$(Q)$(PYTHON) scripts/summarise.py '$(run_folder)'
+csv: have-deps ## derive every table of RUN, or of each of RUNS, again
+	$(Q)$(PYTHON) scripts/summarise.py $(or $(RUNS),'$(run_folder)')
 
 plots: csv ## draw the figures of RUN again
 	$(Q)$(PYTHON) scripts/plot.py --variants '$(VARIANTS)' '$(run_folder)'

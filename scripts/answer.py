@@ -20,6 +20,7 @@ SHORT = ("S 16..128", 16, 128)
 LONG = ("S >= 1024", 1024, np.inf)
 FAR_BELOW = 8  # S is "far below H" when S <= H / 8
 ARTICLE = ["lstm", "rnn"]  # the layers that the sentences speak of; tables show every layer
+ROWS = {"measured": 0, "counted": 2}  # of the crossover table, in this order; other engines between
 WHERE_CHEAPER = ("SeqLen at which a layer is cheaper than the Transformer block "
                  "(fastest variants, within the grid), measured and counted in operations:")
 RATIOS = ("Transformer time / layer time (above 1: the layer is faster), "
@@ -165,7 +166,7 @@ def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             lines.setdefault("counted", {})[key] = cheaper_by_counts(row.arithmetic_verdict,
                                                                      row.arithmetic_seq_len)
         rows += [[layer, name, *(cells.get(key, "-") for key in labels)]
-                 for name, cells in sorted(lines.items(), key=lambda line: line[0] == "counted")]
+                 for name, cells in sorted(lines.items(), key=lambda line: ROWS.get(line[0], 1))]
     return ["layer", "cheaper", *labels.values()], rows
 
 
@@ -284,7 +285,9 @@ def winner_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
         several = cells[cells.hid_size == hid_size].heads.nunique() > 1
         label = f"{hid_size} (A={heads})" if several else str(hid_size)
         sizes.setdefault(winner(group), []).append(label)
-    words = [f"{layer} at H = {', '.join(found)}" for layer, found in sizes.items()]
+    everywhere = len(sizes) == 1 and cells.hid_size.nunique() > 1
+    words = [f"{layer} at every H" if everywhere else f"{layer} at H = {', '.join(found)}"
+             for layer, found in sizes.items()]
     return f"Fastest of all at {band[0]}: {listing(words)}."
 
 
@@ -330,8 +333,10 @@ def answer(run_dir: Path, markdown: bool) -> str:
         tables.append((RATIOS, ratio_table(cells)))
     tables = tables if len(cells) else []
     if markdown:
-        return "\n\n".join(words + [text for title, table in tables
-                                    for text in (title, markdown_table(*table))])
+        machine, *rest = words
+        return "\n\n".join([machine, "\n".join(f"- {line}" for line in rest)]
+                           + [text for title, table in tables
+                              for text in (title, markdown_table(*table))])
     layers = drawn_kernels(summary)
     texts = [time_table(layers, size) for size in sorted(layers.hid_size.unique())]
     for title, table in tables:

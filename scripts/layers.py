@@ -111,7 +111,8 @@ def decode(summary: pd.DataFrame) -> str:
             words.append(f"{answer.listing(ratios)} as long as one step of {row.layer} "
                          f"({answer.plain(row.median_ns / 1000)} us)")
     lengths = answer.listing([str(seq_len) for seq_len in tokens])
-    return f"- with {lengths} tokens of context a decoded token takes " + "; ".join(words)
+    return (f"With {lengths} tokens of context a decoded token takes {'; '.join(words)}."
+            if words else "")
 
 
 def section(run_dir: Path) -> str:
@@ -129,5 +130,4 @@ def section(run_dir: Path) -> str:
         "block, fastest variants of both.",
         prefill(found),
         f"Decode (one token, H = {hid_size}): the block reads its whole cache, a recurrent layer "
-        "its state.",
-        decode(summary)])
+        f"its state. {decode(summary)}".strip()])

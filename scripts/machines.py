@@ -30,20 +30,21 @@ def number(value: float) -> str:
 def roof_row(found: roofs.Roofs) -> list[str]:
     """FMA, sgemm, sgemv with its matrix in L2, L3 and memory (GFLOP/s); L2, L3, memory (GB/s).
 
-    Then how much faster sgemm is than sgemv in L2.
+    Then how much faster sgemm is than sgemv in L2, in L3 and in memory.
     """
     levels = range(1, len(found.caches) + 1)
     flops_per_byte = 2 / 4  # a multiply-add on each float of the matrix
     gemv = [flops_per_byte / in_level(found.sgemv, found.caches, level) for level in levels]
     rates = (found.fma, found.sgemm, *gemv, *found.level_rates()[1:])
-    return [*map(number, rates), number(found.sgemm / gemv[0] if gemv else np.nan)]
+    return [*map(number, (*rates, *(found.sgemm / rate for rate in gemv)))]
 
 
 def roof_header(found: roofs.Roofs) -> list[str]:
     """What `roof_row` holds."""
     names = [roofs.level_name(found.caches, level) for level in range(1, len(found.caches) + 1)]
     return ["fma GFLOP/s", "sgemm", *(f"sgemv in {name}" for name in names),
-            *(f"read {name} GB/s" for name in names), "sgemm / sgemv in L2"]
+            *(f"read {name} GB/s" for name in names),
+            *(f"sgemm / sgemv in {name}" for name in names)]
 
 
 def roof_table(machines: dict[str, roofs.Roofs]) -> str:

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Derive every table of a run folder from its samples."""
+"""Derive every table of a run folder, or of several, from its samples."""
 from __future__ import annotations
 
 import argparse
@@ -43,9 +43,14 @@ def summarise(run_dir: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="summarise.py", description=__doc__)
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
-    run_dir = parser.parse_args(arguments).run_dir
-    return runs.exit_status("summarise.py", lambda: summarise(run_dir))
+    parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR")
+    run_dirs = parser.parse_args(arguments).run_dirs
+
+    def work() -> None:
+        for run_dir in run_dirs:
+            summarise(run_dir)
+
+    return runs.exit_status("summarise.py", work)
 
 
 if __name__ == "__main__":

@@ -498,6 +498,17 @@ def test_run_without_kernels_csv_is_refused(tmp_path, capsys):
     assert "kernels.csv: No such file" in capsys.readouterr().err
 
 
+def test_several_runs_each_get_their_tables(tmp_path, capsys):
+    folders = [write_run(tmp_path / name, [sample("lstm/hoisted", 16, 64, 100)])
+               for name in ("one", "two")]
+    assert summarise.main([*map(str, folders)]) == 0
+    for folder in folders:
+        assert all((folder / name).exists() for name in TABLES)
+    (folders[1] / "kernels.csv").unlink()
+    assert summarise.main([*map(str, folders)]) == 2
+    assert f"summarise.py: {folders[1]}" in capsys.readouterr().err
+
+
 def test_committed_tables_are_those_of_their_run(tmp_path):
     for folder in sorted(README.parent.glob("*/2*/")):
         copy = tmp_path / folder.name

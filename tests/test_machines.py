@@ -24,18 +24,19 @@ def test_roofs_by_level():
     lines = machines.roof_table({"A": MACHINE, "B": SLOWER}).splitlines()
     assert lines[0] == ("| machine | fma GFLOP/s | sgemm | sgemv in L2 | sgemv in L3 | "
                         "sgemv in memory | read L2 GB/s | read L3 GB/s | read memory GB/s | "
-                        "sgemm / sgemv in L2 |")
-    assert lines[2] == "| A | 100 | 80.0 | 25.0 | 12.5 | 5.00 | 100 | 50.0 | 20.0 | 3.20 |"
+                        "sgemm / sgemv in L2 | sgemm / sgemv in L3 | sgemm / sgemv in memory |")
+    assert lines[2] == ("| A | 100 | 80.0 | 25.0 | 12.5 | 5.00 | 100 | 50.0 | 20.0 | "
+                        "3.20 | 6.40 | 16.0 |")
     assert lines[3].startswith("| B | 50.0 | 40.0 | 25.0 |")
 
 
 def test_a_machine_with_fewer_caches_has_gaps():
     fewer = replace(MACHINE, caches=MACHINE.caches[:2])
     lines = machines.roof_table({"A": fewer, "B": MACHINE}).splitlines()
-    assert lines[0].count("L3") == 2
+    assert lines[0].count("L3") == 3
     assert lines[2].split(" | ")[4] == "-" and lines[3].split(" | ")[4] == "12.5"
     nothing = roofs.Roofs((), float("nan"), float("nan"), roofs.Curve(), roofs.Curve(), roofs.Curve())
-    assert machines.roof_table({"A": nothing}).splitlines()[2] == "| A | - | - | - |"
+    assert machines.roof_table({"A": nothing}).splitlines()[2] == "| A | - | - |"
 
 
 def test_crossovers_of_each_machine_and_of_the_counts():
