@@ -50,12 +50,12 @@ NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} Features=even,odd
 PartitionName=main Nodes=ALL Default=YES
 """
 
-# Instead of building, hands out what is built; instead of reporting, notes the call.
+# Instead of building, hands out what is built; notes the call of a report.
 MAKE = """#!/bin/sh
 for word; do
     case $word in
     BUILD=*) mkdir -p "${{word#BUILD=}}" && cp {build}/seqbench "${{word#BUILD=}}" && exit ;;
-    report) printf '%s\\n' "$@" >>{calls} && exit ;;
+    report) printf '%s\\n' "$@" >>{calls} ;;
     esac
 done
 exec {make} "$@"
@@ -194,6 +194,9 @@ def test_each_node_type_is_timed_and_one_report_made(cluster, results):
         assert f"seqbench: {node_type}: node " in log and "2 rounds of 2 cases" in log
     folders = f"{run_of(results, 'even')} {run_of(results, 'odd')}"
     assert cluster.reports() == [(folders, f"{results}/report.html")]
+    page = (results / "report.html").read_text(encoding="utf-8")
+    for node_type in ("even", "odd"):
+        assert f"{node_type}/{run_of(results, node_type).name}: " in page
 
 
 def test_cancelled_task_is_gone_on_with_when_submitted_again(cluster, results):
