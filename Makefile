@@ -89,7 +89,7 @@ help: ## this list
 	@echo
 	@echo 'GRID=quick|default|peers|full|FILE  KERNELS=seed|all|GLOB,...  HEADS=LIST  CPU=n  OUT=dir   what to time'
 	@echo 'RUN=dir      results folder for csv, plots, report and answer (the newest)'
-	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  roofs of another run for predict'
+	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  a run whose roofs predict takes'
 	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
 	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
 	@echo 'ONEDNN=              without the kernels of oneDNN, which are built where dnnl.h is found'
@@ -128,9 +128,11 @@ csv: have-deps ## derive every table of RUN, or of each of RUNS, again
 plots: csv ## draw the figures of RUN again
 	$(Q)$(PYTHON) scripts/plot.py --variants '$(VARIANTS)' '$(run_folder)'
 
-predict: csv ## predict RUN from its roofs, or those of ROOFS (a run of roof/*), and say how well
-	$(Q)$(if $(ROOFS),$(PYTHON) scripts/summarise.py '$(ROOFS)' &&) \
-	    $(PYTHON) scripts/predict.py $(if $(ROOFS),--roofs '$(ROOFS)') '$(run_folder)'
+predict: $(if $(ROOFS),,all) csv ## time the roofs for half a minute, or take those of ROOFS; predict the grid of RUN
+	$(Q)roofs=$(if $(ROOFS),'$(ROOFS)',$$($(BUILD)/seqbench run -k 'roof/*' --budget 30 $(if $(CPU),--cpu '$(CPU)') \
+	        -o '$(or $(OUT),results/roofs/'$$(date -u +%Y%m%dT%H%M%SZ)')')) && \
+	    $(PYTHON) scripts/summarise.py "$$roofs" && \
+	    $(PYTHON) scripts/predict.py --roofs "$$roofs" '$(run_folder)'
 
 report: have-deps ## write one HTML page of RUN, or of RUNS="dir dir ..." side by side (OUT=file)
 	$(Q)$(PYTHON) scripts/report.py $(if $(OUT),-o '$(OUT)') $(or $(RUNS),'$(run_folder)')

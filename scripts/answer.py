@@ -12,103 +12,27 @@ import pandas as pd
 
 import claims
 import crossover
+import predict
 import runs
+import wording
 
-WIDTH = 110
 CELL_WIDTH = 9
 SHORT = ("S 16..128", 16, 128)
 LONG = ("S >= 1024", 1024, np.inf)
 FAR_BELOW = 8  # S is "far below H" when S <= H / 8
 ARTICLE = ["lstm", "rnn"]  # the layers that the sentences speak of; tables show every layer
-ROWS = {"measured": 0, "counted": 2}  # of the crossover table, in this order; other engines between
-WHERE_CHEAPER = ("SeqLen at which a layer is cheaper than the Transformer block "
-                 "(fastest variants, within the grid), measured and counted in operations:")
+# Rows of the crossover table, in this order; other engines between the first two.
+MEASURED, COUNTED, PRICE = "measured", "counted", "an operation"
+ROWS = {MEASURED: 0, COUNTED: 2, PRICE: 3}
+WHERE_CHEAPER = ("SeqLen at which a layer is cheaper than the Transformer block (fastest variants, "
+                 "within the grid), measured and counted in operations, and how long one of its "
+                 "operations takes against one of the block's:")
 RATIOS = ("Transformer time / layer time (above 1: the layer is faster), "
           "measured and by the textbook (1 + S/H):")
 MOST_KERNELS = 12  # in the table of times; of more, the fastest variant of each layer and engine
 
 
-# ---- wording -----------------------------------------------------------------------------------
-
-
-def plain(value: float) -> str:
-    """A number with three digits or so."""
-    decimals = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
-    return f"{value:.{decimals}f}"
-
-
-def times(value: float) -> str:
-    """A ratio: 2.31x."""
-    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}x"
-
-
-def short_spread(values: pd.Series) -> str:
-    """The same for a table: 0.50-2.00x."""
-    low, high = times(values.min()), times(values.max())
-    return low if low == high else f"{low[:-1]}-{high}"
-
-
-def spread(values: pd.Series) -> str:
-    """The range of some ratios: 0.50x to 2.00x."""
-    low, high = times(values.min()), times(values.max())
-    return low if low == high else f"{low} to {high}"
-
-
-def listing(words: list[str]) -> str:
-    """a, b and c."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def cheaper_where(crossings: str, at_end: bool) -> str:
-    """The SeqLens at which a layer is cheaper, from all crossings: S < 61, > 158."""
-    found = [f"{float(value):.0f}" for value in crossings.split()]
-    if not found:
-        return "everywhere" if at_end else "nowhere"
-    pieces = []
-    for i, (low, high) in enumerate(zip([None, *found], [*found, None])):
-        if ((len(found) - i) % 2 == 0) == at_end:
-            pieces.append(f"< {high}" if low is None else f"> {low}" if high is None
-                          else f"{low} to {high}")
-    return f"S {', '.join(pieces)}"
-
-
-def cheaper_by_counts(verdict: str, from_seq_len: float) -> str:
-    """The verdict of the operation counts, of which not every crossing is kept."""
-    if np.isfinite(from_seq_len):
-        return f"S > {from_seq_len:.0f}"
-    return {"cheaper everywhere": "everywhere", "dearer everywhere": "nowhere"}.get(verdict,
-                                                                                   "at first")
-
-
 # ---- tables ------------------------------------------------------------------------------------
-
-
-def text_table(header: list[str], rows: list[list[str]]) -> str:
-    """Columns of equal width for a terminal."""
-    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
-                     for line in [header, *rows])
-
-
-def wrapped_table(header: list[str], rows: list[list[str]]) -> str:
-    """The same in as many pieces as the width asks for; the first two columns in each."""
-    widths = [max(len(line[i]) for line in [header, *rows]) + 2 for i in range(len(header))]
-    pieces, places, used = [], [], sum(widths[:2])
-    for i in range(2, len(header)):
-        if places and used + widths[i] > WIDTH:
-            pieces.append(places)
-            places, used = [], sum(widths[:2])
-        places.append(i)
-        used += widths[i]
-    return "\n\n".join(text_table([header[i] for i in (0, 1, *piece)],
-                                  [[row[i] for i in (0, 1, *piece)] for row in rows])
-                       for piece in [*pieces, places])
-
-
-def markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    """The same as markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def drawn_kernels(summary: pd.DataFrame) -> pd.DataFrame:
@@ -131,42 +55,39 @@ def time_table(layers: pd.DataFrame, hid_size: int) -> str:
              + (" (one token)" if tokens == "one" else "")
              for kernel, heads, tokens in table.index]
     first = max(map(len, names))
-    per_line = (WIDTH - first) // CELL_WIDTH
+    per_line = (wording.WIDTH - first) // CELL_WIDTH
     lines = [f"HidSize {hid_size}: median us per token (* = fastest at that SeqLen)"]
     for start in range(0, table.shape[1], per_line):
         block = table.iloc[:, start:start + per_line]
         lines.append(" " * first + "".join(f"S={s}".rjust(CELL_WIDTH - 1) + " " for s in block))
         for name, (key, values) in zip(names, block.iterrows()):
-            cells = [("-" if np.isnan(value) else plain(value)).rjust(CELL_WIDTH - 1)
+            cells = [("-" if np.isnan(value) else wording.plain(value)).rjust(CELL_WIDTH - 1)
                      + ("*" if key[2] == "all" and value == whole.get(seq_len) else " ")
                      for seq_len, value in values.items()]
             lines.append(name.ljust(first) + "".join(cells))
     return "\n".join(line.rstrip() for line in lines)
 
 
-def size_labels(cells: pd.DataFrame) -> dict[tuple[int, int], str]:
-    """The columns of a table: HidSizes, with the heads where one size has several."""
-    keys = sorted(set(zip(cells.hid_size, cells.heads)))
-    several = cells.groupby("hid_size").heads.nunique().max() > 1
-    return {(size, heads): f"H {size} A {heads}" if several else f"H {size}"
-            for size, heads in keys}
-
-
 def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Where each layer is cheaper than the reference, measured and by operation counts."""
-    labels = size_labels(found)
+    """Where each layer is cheaper than the reference, measured and by operation counts; what one
+    of its operations costs."""
+    labels = wording.size_labels(found)
     rows = []
     for layer, group in found.groupby("layer"):
         lines: dict[str, dict] = {}
         for row in group.itertuples():
-            name = "measured" if row.engine == runs.HEADLINE else f"{row.engine} engine"
+            name = MEASURED if row.engine == runs.HEADLINE else f"{row.engine} engine"
             key = (row.hid_size, row.heads)
-            lines.setdefault(name, {})[key] = cheaper_where(row.crossings,
-                                                            row.ratio_at_max_seq_len > 1)
-            lines.setdefault("counted", {})[key] = cheaper_by_counts(row.arithmetic_verdict,
-                                                                     row.arithmetic_seq_len)
-        rows += [[layer, name, *(cells.get(key, "-") for key in labels)]
-                 for name, cells in sorted(lines.items(), key=lambda line: ROWS.get(line[0], 1))]
+            lines.setdefault(name, {})[key] = wording.cheaper_where(
+                row.crossings, row.ratio_at_max_seq_len > 1)
+            lines.setdefault(COUNTED, {})[key] = wording.cheaper_by_counts(
+                row.arithmetic_verdict, row.arithmetic_seq_len)
+            if row.engine == runs.HEADLINE and np.isfinite(row.operation_price):
+                lines.setdefault(PRICE, {})[key] = wording.times(row.operation_price)
+        alike: dict[tuple, list[str]] = {}  # rows that say the same are one
+        for name, cells in sorted(lines.items(), key=lambda line: ROWS.get(line[0], 1)):
+            alike.setdefault(tuple(cells.get(key, "-") for key in labels), []).append(name)
+        rows += [[layer, ", ".join(names), *cells] for cells, names in alike.items()]
     return ["layer", "cheaper", *labels.values()], rows
 
 
@@ -177,22 +98,23 @@ def within(cells: pd.DataFrame, band: tuple[str, float, float]) -> pd.DataFrame:
 
 def ratio_table(cells: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Range of the ratio at short and long SeqLen, with the textbook's first, per HidSize."""
-    labels, rows = size_labels(cells), []
+    labels, rows = wording.size_labels(cells), []
     for band in (SHORT, LONG):
         part = within(cells, band)
         lines = [("textbook", part, "textbook")]
         lines += [(layer, part[part.layer == layer], "ratio") for layer in cells.layer.unique()]
         for name, found, column in lines:
             groups = {key: group[column] for key, group in found.groupby(["hid_size", "heads"])}
-            rows.append([name, band[0], *(short_spread(groups[key]) if key in groups else "-"
-                                          for key in labels)])
+            rows.append([name, band[0],
+                         *(wording.short_spread(groups[key]) if key in groups else "-"
+                           for key in labels)])
     return ["layer", "SeqLen", *labels.values()], rows
 
 
 def claims_table(run_dirs: list[Path]) -> str:
     """What the article states, line by line, as markdown; later runs fill up the first."""
     tables = [runs.load_derived(run_dir, "claims.csv") for run_dir in run_dirs]
-    return markdown_table(*claims.table_rows(claims.filled_up(tables)))
+    return wording.markdown_table(*claims.table_rows(claims.filled_up(tables)))
 
 
 # ---- sentences ---------------------------------------------------------------------------------
@@ -223,9 +145,9 @@ def roof_sentence(summary: pd.DataFrame) -> str:
     if gemv.empty or not np.isfinite(gemm):
         return ""
     best, worst = (gemv.loc[place] for place in (gemv.gflops.idxmax(), gemv.gflops.idxmin()))
-    return (f"A multiply-add is not a multiply-add: sgemm reaches {plain(gemm)} GFLOP/s, sgemv "
-            f"{plain(best.gflops)} with a matrix of {runs.bytes_text(best.bytes)} and "
-            f"{plain(worst.gflops)} with one of {runs.bytes_text(worst.bytes)}.")
+    return (f"A multiply-add is not a multiply-add: sgemm reaches {wording.plain(gemm)} GFLOP/s, "
+            f"sgemv {wording.plain(best.gflops)} with a matrix of {runs.bytes_text(best.bytes)} and "
+            f"{wording.plain(worst.gflops)} with one of {runs.bytes_text(worst.bytes)}.")
 
 
 def of_article(cells: pd.DataFrame) -> pd.DataFrame:
@@ -238,10 +160,10 @@ def band_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
     cells = of_article(within(cells, band))
     if cells.empty:
         return f"At {band[0]} nothing was measured."
-    words = [f"{spread(group.ratio)} as long as {layer} (middle {times(group.ratio.median())}; "
-             f"{layer} is faster in {(group.ratio > 1).sum()} of {len(group)} cells)"
+    words = [f"{wording.spread(group.ratio)} as long as {layer} "
+             f"(middle {wording.times(group.ratio.median())}; {layer} is faster in {(group.ratio > 1).sum()} of {len(group)} cells)"
              for layer, group in cells.groupby("layer")]
-    return f"At {band[0]} the Transformer block takes {listing(words)}."
+    return f"At {band[0]} the Transformer block takes {wording.listing(words)}."
 
 
 def far_below_sentence(cells: pd.DataFrame) -> str:
@@ -250,9 +172,10 @@ def far_below_sentence(cells: pd.DataFrame) -> str:
     cells = cells[cells.seq_len * FAR_BELOW <= cells.hid_size]
     if cells.empty:
         return ""
-    words = [f"{spread(group.ratio)} for {layer}" for layer, group in cells.groupby("layer")]
+    words = [f"{wording.spread(group.ratio)} for {layer}"
+             for layer, group in cells.groupby("layer")]
     return (f"Where S is far below H (S <= H/{FAR_BELOW}, {SHORT[0]}) the textbook expects equal "
-            f"times ({spread(cells.textbook)}); measured: {listing(words)}.")
+            f"times ({wording.spread(cells.textbook)}); measured: {wording.listing(words)}.")
 
 
 def far_above_sentence(cells: pd.DataFrame) -> str:
@@ -264,9 +187,9 @@ def far_above_sentence(cells: pd.DataFrame) -> str:
     for layer, group in cells.groupby("layer"):
         share = (group.ratio / group.textbook).median()
         amount = "larger" if share > 1 else "smaller"
-        words.append(f"{plain(max(share, 1 / share))} times {amount} for {layer}")
-    return (f"At {LONG[0]} the textbook expects a lead of {spread(cells.textbook)}; "
-            f"measured, in the middle cell, it is {listing(words)}.")
+        words.append(f"{wording.plain(max(share, 1 / share))} times {amount} for {layer}")
+    return (f"At {LONG[0]} the textbook expects a lead of {wording.spread(cells.textbook)}; "
+            f"measured, in the middle cell, it is {wording.listing(words)}.")
 
 
 def winner(cells: pd.DataFrame) -> str:
@@ -288,10 +211,10 @@ def winner_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
     everywhere = len(sizes) == 1 and cells.hid_size.nunique() > 1
     words = [f"{layer} at every H" if everywhere else f"{layer} at H = {', '.join(found)}"
              for layer, found in sizes.items()]
-    return f"Fastest of all at {band[0]}: {listing(words)}."
+    return f"Fastest of all at {band[0]}: {wording.listing(words)}."
 
 
-def prediction_sentence(run_dir: Path) -> str:
+def prediction_sentence(run_dir: Path, summary: pd.DataFrame) -> str:
     """How near the roofs alone come to what was measured; empty when nothing was predicted."""
     if not (run_dir / "predict.csv").exists():
         return ""
@@ -302,7 +225,8 @@ def prediction_sentence(run_dir: Path) -> str:
         return ""
     return (f"From the roofs alone (products, matrix-vector products by the size of the matrix, "
             f"activations) the time of a layer is predicted with a median error of "
-            f"{layers.median():.0%}, of 9 in 10 cells within {layers.quantile(0.9):.0%}.")
+            f"{layers.median():.0%}, of 9 in 10 cells within {layers.quantile(0.9):.0%}"
+            f"{', and ' + told if (told := predict.told_right(summary, found)) else ''}.")
 
 
 def sentences(summary: pd.DataFrame, cells: pd.DataFrame, host: dict) -> list[str]:
@@ -326,8 +250,8 @@ def answer(run_dir: Path, markdown: bool) -> str:
     found = runs.load_derived(run_dir, "crossover.csv")
     cells = crossover.relative(summary)
     cells["textbook"] = 1 + cells.seq_len / cells.hid_size  # (S*H^2 + H*S^2) / (S*H^2)
-    words = sentences(summary, cells, runs.load_host(run_dir)) + [prediction_sentence(run_dir)]
-    words = [line for line in words if line]
+    words = [*sentences(summary, cells, runs.load_host(run_dir)),
+             *filter(None, [prediction_sentence(run_dir, summary)])]
     tables = [(WHERE_CHEAPER, crossover_table(found))]
     if not markdown:  # there a figure shows it
         tables.append((RATIOS, ratio_table(cells)))
@@ -336,12 +260,12 @@ def answer(run_dir: Path, markdown: bool) -> str:
         machine, *rest = words
         return "\n\n".join([machine, "\n".join(f"- {line}" for line in rest)]
                            + [text for title, table in tables
-                              for text in (title, markdown_table(*table))])
+                              for text in (title, wording.markdown_table(*table))])
     layers = drawn_kernels(summary)
     texts = [time_table(layers, size) for size in sorted(layers.hid_size.unique())]
     for title, table in tables:
-        texts += [textwrap.fill(title, WIDTH), wrapped_table(*table)]
-    return "\n\n".join(texts + [textwrap.fill(line, WIDTH) for line in words])
+        texts += [textwrap.fill(title, wording.WIDTH), wording.wrapped_table(*table)]
+    return "\n\n".join(texts + [textwrap.fill(line, wording.WIDTH) for line in words])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-import answer
 import comparison
 import drawing
 import plot
 import runs
+import wording
 
 RESULTS = Path("results") / "compare"
 MOST_LISTED = 40  # cases called different, on the terminal
@@ -92,7 +92,7 @@ def host_lines(a: dict, b: dict) -> list[str]:
             lines.append(difference_line(name, *values))
     lines = lines or ["nothing that host.json tells"]
     return ["Differs between the runs:"] + [
-        textwrap.fill(line, answer.WIDTH, initial_indent="  ", subsequent_indent="    ")
+        textwrap.fill(line, wording.WIDTH, initial_indent="  ", subsequent_indent="    ")
         for line in lines]
 
 
@@ -126,7 +126,7 @@ def section(folder: Path, link: str) -> str:
     words = [f"{ratio_text(row.time_ratio)} for {row.group} ({interval_text(row)})"
              for row in groups[~is_piece & ~is_all & groups.time_ratio.notna()].itertuples()]
     every = groups[is_all].iloc[0]
-    return (f"Time over that of the base, with its 95 % interval: {answer.listing(words)}. "
+    return (f"Time over that of the base, with its 95 % interval: {wording.listing(words)}. "
             f"Of [{every.cases} cases]({link}/report.txt) {every.slower} are slower, "
             f"{every.faster} faster, {every.no_difference} not different, "
             f"{every.not_comparable} not comparable.")
@@ -146,13 +146,13 @@ def different_table(cases: pd.DataFrame) -> str:
     size = np.log(found.time_ratio).abs()
     found = found.loc[size.sort_values(ascending=False, kind="stable").index]
     header = ["case", "A us", "B us", "time B/A", "95 % interval", "adjusted p", "verdict"]
-    rows = [[case_name(row), answer.plain(row.median_a_ns / 1000),
-             answer.plain(row.median_b_ns / 1000), ratio_text(row.time_ratio), interval_text(row),
+    rows = [[case_name(row), wording.plain(row.median_a_ns / 1000),
+             wording.plain(row.median_b_ns / 1000), ratio_text(row.time_ratio), interval_text(row),
              f"{row.p_adjusted:.2g}", row.verdict]
             for row in found[:MOST_LISTED].itertuples()]
     more = len(found) - len(rows)
     rest = f"\n... and {more} more in compare.csv" if more else ""
-    return "Cases called different:\n" + answer.text_table(header, rows) + rest
+    return "Cases called different:\n" + wording.text_table(header, rows) + rest
 
 
 def left_out_lines(cases: pd.DataFrame) -> list[str]:
@@ -162,7 +162,7 @@ def left_out_lines(cases: pd.DataFrame) -> list[str]:
         names = [case_name(row) for row in rows[:MOST_NAMED].itertuples()]
         more = ["..."] if len(rows) > MOST_NAMED else []
         lines.append(textwrap.fill(f"Not comparable, {reason}: {len(rows)} "
-                                   f"({', '.join(names + more)})", answer.WIDTH))
+                                   f"({', '.join(names + more)})", wording.WIDTH))
     return lines
 
 
@@ -195,8 +195,8 @@ def report(a: Run, b: Run, cases: pd.DataFrame, groups: pd.DataFrame) -> str:
     everything = next(groups[-1:].itertuples())
     sentences = [floor_sentence(everything), drift_sentence(everything)]
     blocks = ["\n".join([f"A: {a.folder}", f"B: {b.folder}", *host_lines(a.host, b.host)]),
-              answer.text_table(*group_rows(groups)),
-              "\n".join(textwrap.fill(text, answer.WIDTH) for text in sentences if text),
+              wording.text_table(*group_rows(groups)),
+              "\n".join(textwrap.fill(text, wording.WIDTH) for text in sentences if text),
               "\n".join(left_out_lines(cases)), different_table(cases)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 

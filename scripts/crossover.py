@@ -138,7 +138,8 @@ def crossover_row(key: tuple, engine: str, cells: pd.DataFrame, resampled: Resam
             "crossing_low": low, "crossing_high": high,
             "min_seq_len": seq_len[0], "max_seq_len": seq_len[-1],
             "ratio_at_min_seq_len": ratio[0], "ratio_at_max_seq_len": ratio[-1],
-            "arithmetic_verdict": arithmetic_word, "arithmetic_seq_len": arithmetic_from}
+            "arithmetic_verdict": arithmetic_word, "arithmetic_seq_len": arithmetic_from,
+            "operation_price": np.median(cells.flops_ratio / ratio)}
 
 
 def crossover(summary: pd.DataFrame, resampled: Resampled) -> pd.DataFrame:
@@ -151,7 +152,7 @@ def crossover(summary: pd.DataFrame, resampled: Resampled) -> pd.DataFrame:
 
 def resampled_from(samples: pd.DataFrame) -> Resampled:
     """Bootstrap medians of a case, drawn for each case on its own, when they are asked for."""
-    ordered = samples.sort_values(["round", "sample"], kind="stable")
+    ordered = runs.clean(samples).sort_values(["round", "sample"], kind="stable")
     groups = ordered.groupby(["kernel", *CELL])
     kept: dict[tuple, np.ndarray] = {}
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,12 @@ import runs
 # apart the first is kept.
 TERMS = [("sh2_ns", 1, 2), ("s2h_ns", 2, 1), ("sh_ns", 1, 1), ("s_ns", 1, 0), ("const_ns", 0, 0)]
 REGIME = ["kernel", "cache", "regime"]  # what has a fit of its own
-RESAMPLES = 1000
-MOST_PULL = 0.9  # of a cell on the fit
+RESAMPLES = 200
+LEAST_SQUARES = 1e-20  # what rounding leaves
+HALVINGS = 30
+OUTSIDE = 1e3  # further from a coefficient of a column of length 1 than any interval reaches
 LEAST_INDEPENDENT = 1e-3  # share of a term that the terms before it do not explain
+ROUNDED_TO = 12  # decimals of a relative error
 ONE_LENGTH, LINEAR = "one SeqLen only", "linear in S"
 
 
@@ -56,30 +60,63 @@ def relative_nnls(columns: np.ndarray, times: np.ndarray) -> np.ndarray:
     return nnls(scaled / norms, np.ones(len(times)))[0] / norms
 
 
+def squares(basis: np.ndarray, target: np.ndarray) -> float:
+    """The least sum of squares that coefficients, none negative, leave of a target."""
+    return nnls(basis, target)[1] ** 2
+
+
+def held_squares(basis: np.ndarray, target: np.ndarray, place: int, value: float) -> float:
+    """The same with one coefficient held at a value."""
+    return squares(np.delete(basis, place, axis=1), target - value * basis[:, place])
+
+
+def bisected(is_within: Callable[[float], bool], inside: float, outside: float) -> float:
+    """The end of a range between a value within it and one outside."""
+    for _ in range(HALVINGS):
+        middle = (inside + outside) / 2
+        inside, outside = (middle, outside) if is_within(middle) else (inside, middle)
+    return inside
+
+
+def ends(basis: np.ndarray, place: int, found: float, limit: float) -> tuple[float, float]:
+    """The least and the largest value of a coefficient with which the fit stays within a limit."""
+    ones = np.ones(len(basis))
+
+    def is_within(value: float) -> bool:
+        return held_squares(basis, ones, place, value) <= limit
+
+    low = 0.0 if is_within(0.0) else bisected(is_within, found, 0.0)
+    return low, bisected(is_within, found, found + OUTSIDE)
+
+
 def intervals(columns: np.ndarray, times: np.ndarray, found: np.ndarray,
               seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """95 % intervals: relative residuals are drawn again, and widened for few cells.
+    """95 % intervals, of coefficients none of which is negative.
 
-    Those of least squares that may be negative, cut at 0: a coefficient that is held at 0 says
-    nothing of how far the others can be off. A cell that decides a coefficient pulls the fit to
-    itself: its residual is scaled up for that.
+    A value belongs to the interval when the fit with the coefficient held there is hardly worse.
+    What is hardly is learnt by a bootstrap: relative residuals are drawn again, and the loss is
+    seen of holding the coefficient where it was found, which is the truth there; at least it is
+    what normal residuals would lose. Percentiles of coefficients fitted again would miss too many
+    where another one is 0 in truth.
     """
     freedom = len(times) - columns.shape[1]
     if freedom < 1:
         return np.full(len(found), np.nan), np.full(len(found), np.nan)
     scaled = columns / times[:, None]
     norms = np.linalg.norm(scaled, axis=0)
-    basis, triangle = np.linalg.qr(scaled / norms)
-    fitted = basis @ basis.sum(axis=0)
-    residuals = (1 - fitted) / np.sqrt(1 - np.minimum((basis ** 2).sum(axis=1), MOST_PULL))
+    basis, scaled_found = scaled / norms, found * norms
+    fitted = basis @ scaled_found
     random = np.random.default_rng(seed)
-    drawn = fitted + random.choice(residuals, size=(RESAMPLES, len(times)))
-    again = np.linalg.solve(triangle, basis.T @ drawn.T) / norms[:, None]
-    middle = np.linalg.solve(triangle, basis.sum(axis=0)) / norms
-    low, high = np.percentile(again, [2.5, 97.5], axis=1)
-    wider = stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975)
-    return (np.maximum(np.minimum(middle - (middle - low) * wider, found), 0),
-            np.maximum(middle + (high - middle) * wider, found))
+    drawn = fitted + random.choice(1 - fitted, size=(RESAMPLES, len(times)))
+    free = np.array([squares(basis, target) for target in drawn])
+    least = max(squares(basis, np.ones(len(times))), LEAST_SQUARES)
+    normal = 1 + stats.t.ppf(0.975, freedom) ** 2 / freedom
+    low, high = np.empty(len(found)), np.empty(len(found))
+    for place, value in enumerate(scaled_found):
+        held = np.array([held_squares(basis, target, place, value) for target in drawn])
+        loss = np.quantile(held / np.maximum(free, LEAST_SQUARES), 0.95)
+        low[place], high[place] = ends(basis, place, value, least * max(loss, normal))
+    return np.minimum(low / norms, found), np.maximum(high / norms, found)
 
 
 def exponent(sizes: np.ndarray, others: np.ndarray, times: np.ndarray) -> float:
@@ -91,6 +128,11 @@ def exponent(sizes: np.ndarray, others: np.ndarray, times: np.ndarray) -> float:
         y[at] -= y[at].mean()
     spread = (x ** 2).sum()
     return (x * y).sum() / spread if spread > 1e-9 else np.nan
+
+
+def deviation(fitted: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Relative error of the fit; what rounding leaves, another on each CPU, is 0."""
+    return np.round(fitted / times - 1, ROUNDED_TO) + 0.0  # no -0
 
 
 # ---- words -------------------------------------------------------------------------------------
@@ -132,7 +174,7 @@ def fit_row(key: tuple, rows: pd.DataFrame) -> dict:
     names = [TERMS[i][0] for i in kept]
     coefficients = dict.fromkeys((name for name, _, _ in TERMS), 0.0) | dict(zip(names, found))
     bounds = dict(zip(names, zip(low, high)))
-    errors = abs(columns[:, kept] @ found / times - 1)
+    errors = abs(deviation(columns[:, kept] @ found, times))
     row = {"kernel": key[0], "cache": key[1], "regime": key[2], "cells": len(rows),
            "min_seq_len": int(seq_len.min()), "max_seq_len": int(seq_len.max()),
            "min_hid_size": int(hid_size.min()), "max_hid_size": int(hid_size.max())}
@@ -170,5 +212,5 @@ def residuals(summary: pd.DataFrame, host: dict, fits: pd.DataFrame) -> pd.DataF
     found = fits.set_index(REGIME)[names].reindex(pd.MultiIndex.from_frame(cells[REGIME]))
     terms = term_columns(cells.seq_len.to_numpy(float), cells.hid_size.to_numpy(float))
     fitted = (found.fillna(0).to_numpy(float) * terms).sum(axis=1)
-    table = cells.assign(fitted_ns=fitted, residual=fitted / cells.median_ns - 1)
+    table = cells.assign(fitted_ns=fitted, residual=deviation(fitted, cells.median_ns))
     return table[list(runs.schema(runs.README, "residuals.csv"))]

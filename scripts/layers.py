@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-import answer
 import crossover
 import runs
+import wording
 
 TABLE_AT = (1024, 512)  # SeqLen, HidSize of the times in the table
 ROOF_AT = (256, 512)  # HidSizes whose share of the roof is listed, at the same SeqLen
@@ -57,10 +57,10 @@ def table(kernels: pd.DataFrame, summary: pd.DataFrame, roofline: pd.DataFrame) 
             f"{layer.operations_per_token / 1e6:.2f} M", f"{layer.sequential_share:.0%}",
             "whole sequence" if pd.isna(layer.state_floats) else kibi(layer.state_floats),
             "-" if best is None else best.variant,
-            "-" if best is None else answer.plain(best.us_per_token),
-            answer.times(reference.median_ns / best.median_ns) if comparable else "-",
+            "-" if best is None else wording.plain(best.us_per_token),
+            wording.times(reference.median_ns / best.median_ns) if comparable else "-",
             roof_shares(roofline, layer.layer)])
-    return answer.markdown_table(HEADER, rows)
+    return wording.markdown_table(HEADER, rows)
 
 
 # ---- words -------------------------------------------------------------------------------------
@@ -68,21 +68,21 @@ def table(kernels: pd.DataFrame, summary: pd.DataFrame, roofline: pd.DataFrame) 
 
 def ends(found: pd.DataFrame) -> str:
     """Transformer time over the layer's at both ends of the grid."""
-    return answer.spread(pd.concat([found.ratio_at_min_seq_len, found.ratio_at_max_seq_len]))
+    return wording.spread(pd.concat([found.ratio_at_min_seq_len, found.ratio_at_max_seq_len]))
 
 
 def by_hid_size(found: pd.DataFrame) -> str:
     """From which SeqLen on, per HidSize."""
     words: dict[str, list[str]] = {}
     for row in found.itertuples():
-        where = answer.cheaper_where(row.crossings, row.ratio_at_max_seq_len > 1)
+        where = wording.cheaper_where(row.crossings, row.ratio_at_max_seq_len > 1)
         words.setdefault(where, []).append(str(row.hid_size))
     return "; ".join(f"H = {', '.join(sizes)}: {where}" for where, sizes in words.items())
 
 
 def prefill(found: pd.DataFrame) -> str:
     """Where each layer beats the block, best of all engines: everywhere, nowhere, or by HidSize."""
-    everywhere, nowhere, between = [], [], []
+    everywhere, nowhere, nearly, between = [], [], [], []
     for layer in dict.fromkeys(found.layer):
         rows = found[found.layer == layer]
         rows = rows[rows.engine == ("any" if (rows.engine == "any").any() else runs.HEADLINE)]
@@ -90,11 +90,14 @@ def prefill(found: pd.DataFrame) -> str:
             everywhere.append(f"{layer} ({ends(rows)})")
         elif (rows.verdict == "dearer everywhere").all():
             nowhere.append(f"{layer} ({ends(rows)})")
+        elif (rows.verdict != "cheaper everywhere").sum() == 1:
+            nearly.append(f"{layer} ({by_hid_size(rows[rows.verdict != 'cheaper everywhere'])})")
         else:
             between.append(f"- {layer}: {by_hid_size(rows)}")
     lines = [f"- at every SeqLen and HidSize (ratio at the ends of the grid): "
-             f"{answer.listing(everywhere)}"] if everywhere else []
-    lines += [f"- nowhere: {answer.listing(nowhere)}"] if nowhere else []
+             f"{wording.listing(everywhere)}"] if everywhere else []
+    lines += [f"- at every SeqLen but at one HidSize: {wording.listing(nearly)}"] if nearly else []
+    lines += [f"- nowhere: {wording.listing(nowhere)}"] if nowhere else []
     return "\n".join(lines + between)
 
 
@@ -106,11 +109,11 @@ def decode(summary: pd.DataFrame) -> str:
     tokens = {seq_len: token for seq_len, token in tokens.items() if token is not None}
     words = []
     for row in steps[steps.hid_size == hid_size].sort_values("median_ns").itertuples():
-        ratios = [answer.times(token.median_ns / row.median_ns) for token in tokens.values()]
+        ratios = [wording.times(token.median_ns / row.median_ns) for token in tokens.values()]
         if ratios:
-            words.append(f"{answer.listing(ratios)} as long as one step of {row.layer} "
-                         f"({answer.plain(row.median_ns / 1000)} us)")
-    lengths = answer.listing([str(seq_len) for seq_len in tokens])
+            words.append(f"{wording.listing(ratios)} as long as one step of {row.layer} "
+                         f"({wording.plain(row.median_ns / 1000)} us)")
+    lengths = wording.listing([str(seq_len) for seq_len in tokens])
     return (f"With {lengths} tokens of context a decoded token takes {'; '.join(words)}."
             if words else "")
 
@@ -123,7 +126,7 @@ def section(run_dir: Path) -> str:
     seq_len, hid_size = TABLE_AT
     return "\n\n".join([
         f"Times at S = {seq_len}, H = {hid_size}; the share of the roof at H = "
-        f"{answer.listing([str(size) for size in ROOF_AT])}. Operations count 2 per multiply-add; "
+        f"{wording.listing([str(size) for size in ROOF_AT])}. Operations count 2 per multiply-add; "
         "`sequential` is the share of them that waits for the token before.",
         table(kernels.reset_index(), summary, roofline),
         "Prefill (a whole sequence at once): where each layer is faster than the Transformer "

@@ -9,6 +9,7 @@ import pandas as pd
 import answer
 import roofs
 import runs
+import wording
 
 COUNTED = "by operations, on any machine"
 EVERYWHERE = "everywhere"
@@ -24,46 +25,40 @@ def in_level(curve: roofs.Curve, caches: tuple[float, ...], level: int) -> float
 
 def number(value: float) -> str:
     """A rate, or a dash."""
-    return answer.plain(value) if np.isfinite(value) else "-"
+    return wording.plain(value) if np.isfinite(value) else "-"
 
 
-def roof_row(found: roofs.Roofs) -> list[str]:
-    """FMA, sgemm, sgemv with its matrix in L2, L3 and memory (GFLOP/s); L2, L3, memory (GB/s).
+def roof_cells(found: roofs.Roofs) -> list[tuple[str, str]]:
+    """Names and values: FMA, sgemm, sgemv with its matrix in L2, L3 and memory (GFLOP/s).
 
-    Then how much faster sgemm is than sgemv in L2, in L3 and in memory.
+    Then reading L2, L3 and memory (GB/s), and how much faster sgemm is than sgemv in each.
     """
     levels = range(1, len(found.caches) + 1)
+    names = [roofs.level_name(found.caches, level) for level in levels]
     flops_per_byte = 2 / 4  # a multiply-add on each float of the matrix
     gemv = [flops_per_byte / in_level(found.sgemv, found.caches, level) for level in levels]
-    rates = (found.fma, found.sgemm, *gemv, *found.level_rates()[1:])
-    return [*map(number, (*rates, *(found.sgemm / rate for rate in gemv)))]
-
-
-def roof_header(found: roofs.Roofs) -> list[str]:
-    """What `roof_row` holds."""
-    names = [roofs.level_name(found.caches, level) for level in range(1, len(found.caches) + 1)]
-    return ["fma GFLOP/s", "sgemm", *(f"sgemv in {name}" for name in names),
-            *(f"read {name} GB/s" for name in names),
-            *(f"sgemm / sgemv in {name}" for name in names)]
+    cells = [("fma GFLOP/s", found.fma), ("sgemm", found.sgemm),
+             *((f"sgemv in {name}", rate) for name, rate in zip(names, gemv)),
+             *((f"read {name} GB/s", rate) for name, rate in zip(names, found.level_rates()[1:])),
+             *((f"sgemm / sgemv in {name}", found.sgemm / rate) for name, rate in zip(names, gemv))]
+    return [(name, number(value)) for name, value in cells]
 
 
 def roof_table(machines: dict[str, roofs.Roofs]) -> str:
     """The roofs of each machine, as markdown."""
-    headers = {name: roof_header(found) for name, found in machines.items()}
-    header = max(headers.values(), key=len)
-    rows = []
-    for name, found in machines.items():
-        cells = dict(zip(headers[name], roof_row(found)))
-        rows.append([name, *(cells.get(title, "-") for title in header)])
-    return answer.markdown_table(["machine", *header], rows)
+    cells = {name: dict(roof_cells(found)) for name, found in machines.items()}
+    header = max(cells.values(), key=len)
+    rows = [[name, *(values.get(title, "-") for title in header)]
+            for name, values in cells.items()]
+    return wording.markdown_table(["machine", *header], rows)
 
 
 def where_cheaper(found: pd.DataFrame, layer: str) -> tuple[dict[int, str], dict[int, str]]:
     """Per HidSize where a layer is cheaper than the block: measured, and by operation counts."""
     rows = found[(found.layer == layer) & (found.engine == runs.HEADLINE)]
-    measured = {row.hid_size: answer.cheaper_where(row.crossings, row.ratio_at_max_seq_len > 1)
+    measured = {row.hid_size: wording.cheaper_where(row.crossings, row.ratio_at_max_seq_len > 1)
                 for row in rows.itertuples()}
-    counted = {row.hid_size: answer.cheaper_by_counts(row.arithmetic_verdict,
+    counted = {row.hid_size: wording.cheaper_by_counts(row.arithmetic_verdict,
                                                       row.arithmetic_seq_len)
                for row in rows.itertuples()}
     return measured, counted
@@ -86,10 +81,10 @@ def crossovers(machines: dict[str, pd.DataFrame]) -> str:
             rows += [[layer, name, *(cells.get(size, "-") for size in sizes)]
                      for name, cells in lines.items()]
     header = ["layer", "cheaper", *(f"H {size}" for size in sizes)]
-    texts = [answer.markdown_table(header, rows)] if rows else []
+    texts = [wording.markdown_table(header, rows)] if rows else []
     if always:
         texts.append(f"Cheaper at every SeqLen and HidSize on each of them: "
-                     f"{answer.listing(always)}.")
+                     f"{wording.listing(always)}.")
     return "\n\n".join(texts)
 
 

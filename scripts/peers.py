@@ -12,10 +12,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-import answer
 import comparison
 import plot
 import runs
+import wording
 
 OURS = ["openblas", "packed"]
 PEERS = ["onednn", "torch"]
@@ -108,7 +108,7 @@ def ratio_text(row) -> str:
     """A geometric mean with its interval."""
     if row is None or np.isnan(row.ratio):
         return "-"
-    return f"{answer.times(row.ratio)} ({row.ci_low:.2f} to {row.ci_high:.2f})"
+    return f"{wording.times(row.ratio)} ({row.ci_low:.2f} to {row.ci_high:.2f})"
 
 
 def layer_table(frame: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> str:
@@ -121,7 +121,7 @@ def layer_table(frame: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> str:
                  for peer in (*PEERS, FASTER)]
         rows.append([layer, str(len(cells)), *map(ratio_text, means),
                      str((cells.faster_ci_low > 1).sum()), str((cells.faster_ci_high < 1).sum())])
-    return answer.text_table(header, rows)
+    return wording.text_table(header, rows)
 
 
 def cell_table(frame: pd.DataFrame) -> str:
@@ -131,12 +131,13 @@ def cell_table(frame: pd.DataFrame) -> str:
     for row in frame.itertuples():
         ratios = [getattr(row, f"{peer}_ratio") for peer in PEERS]
         rows.append([row.layer, str(row.seq_len), str(row.hid_size), row.ours.split("/")[1],
-                     answer.plain(row.ours_ns / 1000),
-                     *("-" if np.isnan(ratio) else answer.times(ratio) for ratio in ratios),
-                     f"{answer.times(row.faster_ratio)} {row.faster_peer}" if row.faster_peer else "-",
+                     wording.plain(row.ours_ns / 1000),
+                     *("-" if np.isnan(ratio) else wording.times(ratio) for ratio in ratios),
+                     f"{wording.times(row.faster_ratio)} {row.faster_peer}"
+                     if row.faster_peer else "-",
                      "-" if np.isnan(row.faster_ci_low)
                      else f"{row.faster_ci_low:.2f} to {row.faster_ci_high:.2f}"])
-    return answer.text_table(header, rows)
+    return wording.text_table(header, rows)
 
 
 def spread_text(ratios: pd.Series) -> str:
@@ -145,7 +146,7 @@ def spread_text(ratios: pd.Series) -> str:
     if known.empty:
         return "-"
     mean = float(np.exp(np.log(known).mean()))
-    return f"{answer.times(mean)} ({answer.spread(known)})"
+    return f"{wording.times(mean)} ({wording.spread(known)})"
 
 
 def section(folder: Path) -> str:
@@ -158,7 +159,7 @@ def section(folder: Path) -> str:
             for layer, cells in frame.groupby("layer", sort=False)]
     return ("Time of the library over our fastest variant, geometric mean and range over the "
             "cells; every cell with its interval is in peers.csv.\n\n"
-            + answer.markdown_table(header, rows))
+            + wording.markdown_table(header, rows))
 
 
 # ---- figure ------------------------------------------------------------------------------------

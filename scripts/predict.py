@@ -13,7 +13,9 @@ import crossover
 import roofline
 import roofs
 import runs
+import wording
 
+PACKED_BEFORE = ("packed", "onednn")  # engines whose weights are packed before the clock starts
 # Variants that multiply each token of the input by a vector too, step by step.
 STEPWISE = ("literal", "fused")
 PARTS = ["gemm_ns", "gemv_ns", "transcendental_ns", "elementwise_ns"]
@@ -60,13 +62,16 @@ def predicted_parts(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame
     walked = walked_bytes(rows)
     per_step = walked / roofline.steps(rows)
     gemm_flops = (rows.flops - walked / 2).clip(lower=0)
+    packs = ~rows.engine.isin(PACKED_BEFORE)
     # The weights that a product of the whole sequence packs: those that no step walks through.
-    packed = (roofline.weight_bytes(rows) - per_step).clip(lower=0).where(gemm_flops > 0, 0)
+    packed = (roofline.weight_bytes(rows) - per_step).clip(lower=0).where(
+        (gemm_flops > 0) & packs, 0)
     packing = np.nan_to_num(machine.packing.at(packed)) * packed
     gates = (rows.streamed_bytes > 0) | (rows.seq_len == 1)
     return pd.DataFrame({
         "gemm_ns": gemm_flops / machine.sgemm + packing,
-        "gemv_ns": walked * machine.sgemv.at(per_step),
+        "gemv_ns": np.where(packs, walked * machine.sgemv.at(per_step),
+                            roofline.steps(rows) * machine.walking_ns(per_step)),
         "transcendental_ns": rows.transcendentals / evaluation_rate(machine, gates),
         "elementwise_ns": rows.elementwise_flops / (machine.fma / 2)}, index=rows.index)
 
@@ -131,38 +136,78 @@ def what_if(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame:
     return table.sort_values(["layer", "hid_size", "heads"], kind="stable")
 
 
+def told_right(summary: pd.DataFrame, predicted: pd.DataFrame) -> str:
+    """In how many cells the prediction tells which of a layer and the reference is faster."""
+    whole = crossover.whole_sequences(summary)
+    times = whole[runs.CASE].merge(predicted, how="left", on=runs.CASE).predicted_ns.to_numpy()
+    known = np.isfinite(times)
+    guessed = crossover.relative(whole.assign(median_ns=times)[known])
+    pairs = crossover.relative(whole[known]).merge(
+        guessed, on=["layer", "hid_size", "heads", "seq_len"], suffixes=("", "_guessed"))
+    if pairs.empty:
+        return ""
+    right = ((pairs.ratio > 1) == (pairs.ratio_guessed > 1)).sum()
+    return (f"which of a layer and the Transformer block is faster is told right in {right} of "
+            f"{len(pairs)} cells")
+
+
 # ---- output ------------------------------------------------------------------------------------
 
 
-def write(run_dir: Path, roofs_dir: Path) -> pd.DataFrame:
-    """Write both tables of one run, from the roofs of another or its own; returns the first."""
+def write(run_dir: Path, roofs_dir: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predict the grid of one run from the roofs of another or its own; returns both tables.
+
+    They are written where the roofs are: what another machine would do is not the run's.
+    """
     summary, source = (runs.load_derived(folder, "summary.csv") for folder in (run_dir, roofs_dir))
     try:
         machine = calibrated(source, runs.load_host(roofs_dir))
     except Unknown as unknown:
         raise Unknown(f"{roofs_dir}: {unknown}") from None
-    table = predict(summary, machine)
-    runs.write_text(run_dir / "predict.csv", runs.csv_text(table))
-    runs.write_text(run_dir / "whatif.csv", runs.csv_text(what_if(summary, machine)))
-    return table
+    predicted, changed = predict(summary, machine), what_if(summary, machine)
+    runs.write_text(roofs_dir / "predict.csv", runs.csv_text(predicted))
+    runs.write_text(roofs_dir / "whatif.csv", runs.csv_text(changed))
+    return predicted, changed
+
+
+def crossover_table(changed: pd.DataFrame) -> str:
+    """Where each layer is cheaper than the reference, measured and predicted, per HidSize."""
+    rows = changed[changed.change.isin(["measured", "predicted"])]
+    labels = wording.size_labels(rows)
+    lines = []
+    for names, group in rows.groupby(["layer", "change"]):
+        cells = {(row.hid_size, row.heads): wording.cheaper_where(row.crossings,
+                                                                  row.ratio_at_max_seq_len > 1)
+                 for row in group.itertuples()}
+        lines.append([*names, *(cells.get(key, "-") for key in labels)])
+    return wording.wrapped_table(["layer", "cheaper", *labels.values()], lines)
 
 
 def report(run_dir: Path, roofs_dir: Path) -> str:
-    """The errors of the prediction, as text."""
-    found = errors(write(run_dir, roofs_dir))
-    lines = ["predicted from the roofs: error of the time, absolute",
-             f"{'cases':24}{'count':>7}{'median':>9}{'90 %':>9}"]
+    """The errors of the prediction and the crossovers, as text."""
+    summary = runs.load_summary(run_dir)
+    predicted, changed = write(run_dir, roofs_dir)
+    of_roofs, of_grid = (runs.setup_name(runs.load_host(each)) for each in (roofs_dir, run_dir))
+    lines = [f"roofs:    {roofs_dir}: {of_roofs}", f"measured: {run_dir}: {of_grid}"]
+    if of_roofs != of_grid:
+        lines.append("Two machines: what is called error below is how much they differ, too.")
+    lines += ["", "error of the predicted time, absolute",
+              f"{'cases':24}{'count':>7}{'median':>9}{'90 %':>9}"]
     lines += [f"{row.cases:24}{row.count:7}{row.median:9.1%}{row.p90:9.1%}"
-              for row in found.itertuples(index=False)]
-    return "\n".join(lines)
+              for row in errors(predicted).itertuples(index=False)]
+    if told := told_right(summary, predicted):
+        lines += ["", f"{told[0].upper()}{told[1:]}.", "", "SeqLen at which a layer is cheaper "
+                  "than the Transformer block:", "", crossover_table(changed)]
+    return "\n".join([*lines, "", f"{roofs_dir}: predict.csv, whatif.csv"])
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="predict.py", description=__doc__)
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--roofs", type=Path, metavar="RUN_DIR",
-                        help="summarised run whose roofs are taken; RUN_DIR's own")
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="summarised run")
+    parser.add_argument("--roofs", type=Path, metavar="ROOFS_DIR",
+                        help="summarised run whose roofs are taken, and where the tables are "
+                        "written; RUN_DIR")
     options = parser.parse_args(arguments)
     return runs.exit_status("predict.py",
                             lambda: print(report(options.run_dir,

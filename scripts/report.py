@@ -15,7 +15,10 @@ import pandas as pd
 
 import answer
 import crossover
+import machines
+import roofs
 import runs
+import wording
 
 PAGE = Path(__file__).resolve().parent / "report"
 SCRIPTS = ["draw.js", "figures.js", "page.js"]
@@ -196,7 +199,7 @@ def headline(ratios: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
                       for layer, count in sorted(counts.items(), key=lambda x: (-x[1], x[0])))
     wins = [(int((group.ratio > 1).sum()), len(group), layer)
             for layer, group in ratios.groupby("layer")]
-    words = answer.listing([f"{layer} in {won} of {total}"
+    words = wording.listing([f"{layer} in {won} of {total}"
                             for won, total, layer in sorted(wins, key=lambda x: (-x[0], x[2]))])
     return [f"Fastest over whole sequences: {first}.",
             f"Less time than the Transformer block takes: {words} cells."]
@@ -233,11 +236,12 @@ def run_data(run_dir: Path) -> dict:
     return {"label": label_of(run_dir, host), "folder": run_dir.resolve().name,
             "make": MAKES_THEM.format(run_dir), "missing": missing,
             "answer": [*headline(cells, summary), *answer.sentences(summary, cells, host),
-                       *filter(None, [answer.prediction_sentence(run_dir)])],
+                       *filter(None, [answer.prediction_sentence(run_dir, summary)])],
             "kernels": kernels.to_numpy().tolist(), "cases": cases, "ratios": ratios_of(summary),
             "parts": parts_of(summary, kernels), "tables": tables, "noise": flag_counts(run_dir),
             "until": runs.host_value(host, "run", "until") or runs.UNTIL,
-            "host": host_rows(host), "caches": caches_of(host)}
+            "host": host_rows(host), "caches": caches_of(host),
+            "roofs_of": machines.roof_cells(roofs.roofs_of(summary, host))}
 
 
 # ---- the page ----------------------------------------------------------------------------------

@@ -49,14 +49,6 @@ def known_sum(parts: pd.DataFrame) -> pd.Series:
     return total.where(total > 0)
 
 
-def stream_ns(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.Series:
-    """The sequential part: reading its weights, or its multiply-adds where these take longer."""
-    per_step = streamed_per_step(summary)
-    reading = steps(summary) * machine.reading_ns(per_step)
-    computing = summary.streamed_bytes.astype(float) / 2 / machine.fma
-    return reading.where(~(computing > reading), computing)
-
-
 def bounds(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame:
     """Parts of the bound of each row, in ns; NaN where the run lacks the roof."""
     numbers = summary.astype(dict.fromkeys(runs.COSTS, float))
@@ -64,7 +56,7 @@ def bounds(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame:
     rates = [rate for rate in machine.evaluations.values() if np.isfinite(rate)]
     return pd.DataFrame({
         "gemm_ns": (numbers.flops - streamed_flops).clip(lower=0) / machine.fma,
-        "stream_ns": stream_ns(summary, machine),
+        "stream_ns": steps(summary) * machine.walking_ns(streamed_per_step(summary)),
         "transcendental_ns": numbers.transcendentals / max(rates, default=np.nan),
         "elementwise_ns": numbers.elementwise_flops / (machine.fma / 2)})
 

@@ -52,6 +52,14 @@ class Roofs:
             total = total + np.where(part > 0, part / rate, 0)
         return total
 
+    def walking_ns(self, matrix):
+        """Least time of a product of a matrix of so many bytes and a vector.
+
+        Reading it again, or its multiply-adds where these take longer.
+        """
+        reading, computing = self.reading_ns(matrix), np.asarray(matrix, float) / 2 / self.fma
+        return np.where(computing > reading, computing, reading)
+
 
 def cache_sizes(host: dict) -> tuple[float, ...]:
     """Bytes of each data cache of the measured core, from the smallest."""

@@ -330,18 +330,18 @@ def clean(samples: pd.DataFrame) -> pd.DataFrame:
     return samples[(samples.status == "ok") & (samples["flags"] == "")]
 
 
-def times_by_round(rows: pd.DataFrame) -> list[np.ndarray]:
-    """Time of one iteration of each sample that counts, grouped by round."""
-    good = clean(rows)
-    times = good.wall_ns / good.iterations
-    return [group.to_numpy() for _, group in times.groupby(good["round"])]
+def times_by_round(good: pd.DataFrame) -> list[np.ndarray]:
+    """Time of one iteration of each of the samples that count, grouped by round."""
+    times = good.wall_ns.to_numpy() / good.iterations.to_numpy()
+    places = good["round"].to_numpy()
+    return [times[places == place] for place in np.unique(places)]
 
 
 def summarise_case(case: tuple, rows: pd.DataFrame, until: float) -> dict:
     """One row of summary.csv."""
     row = dict(zip(CASE + KERNEL_TRAITS, case))
     good = clean(rows)
-    rounds = times_by_round(rows)
+    rounds = times_by_round(good)
     statistics = time_statistics(rounds)
     median = statistics["median_ns"]
     costs = dict.fromkeys(COSTS, np.nan) | (good[COSTS].iloc[0].to_dict() if len(good) else {})

@@ -179,14 +179,25 @@ def grown(random, planted=PLANTED, noise=0.02, lengths=LENGTHS, sizes=(64, 128, 
     return rows
 
 
-def test_coefficients_are_within_their_intervals():
-    covered = dict.fromkeys(PLANTED, 0)
+@pytest.mark.parametrize("planted", [PLANTED, PLANTED | dict(s2h_ns=0, s_ns=0, const_ns=0)],
+                         ids=["every term", "two terms"])
+def test_coefficients_are_within_their_intervals(planted):
+    covered = dict.fromkeys(planted, 0)
     for seed in range(1000, 1100):
-        (found,) = fit.fit(frame(grown(np.random.default_rng(seed))), VIRTUAL).to_dict("records")
+        rows = grown(np.random.default_rng(seed), planted)
+        (found,) = fit.fit(frame(rows), VIRTUAL).to_dict("records")
         assert found["regime"] == "L2" and found["cells"] == 25
-        for name, value in PLANTED.items():
+        for name, value in planted.items():
             covered[name] += found[f"{name}_low"] <= value <= found[f"{name}_high"]
     assert all(count >= 90 for count in covered.values()), covered
+
+
+def test_interval_of_a_coefficient_minds_that_no_other_is_negative():
+    """With S H^2 alone in truth, the other terms can only take from its coefficient."""
+    (found,) = fit.fit(frame(grown(np.random.default_rng(5), dict.fromkeys(PLANTED, 0) |
+                                   {"sh2_ns": 0.5})), VIRTUAL).to_dict("records")
+    assert found["sh2_ns_low"] > 0.48
+    assert found["sh2_ns"] <= found["sh2_ns_high"] < 1.02 * found["sh2_ns"]
 
 
 def test_coefficients_without_noise_are_exact():
@@ -235,6 +246,11 @@ def test_residual_is_the_planted_deviation_of_each_cell():
     assert found.residual[7] == pytest.approx(1 / 1.25 - 1)
     assert found.fitted_ns[7] == pytest.approx(exact.median_ns[7])
     assert abs(found.residual.drop(7)).max() < 1e-9
+
+
+def test_what_rounding_leaves_of_a_residual_is_nothing():
+    fitted = np.array([1.0, 1 + 2.0 ** -52, 1 - 2.0 ** -53, 1.5])
+    assert runs.csv_text(pd.DataFrame({"x": fit.deviation(fitted, np.ones(4))})) == "x\n0\n0\n0\n0.5\n"
 
 
 def test_exponents_are_slopes_with_a_level_per_other_size():
@@ -312,6 +328,15 @@ def test_headline_is_of_one_engine_and_the_best_of_all_stands_beside_it(tmp_path
     assert by_kernel["lstm/packed", "64"]["us_per_token"] == "0.0015625"
 
 
+def test_price_of_an_operation_is_the_planted_one(tmp_path):
+    rows = []
+    for seq_len in (16, 64, 256):
+        rows += [sample("lstm/hoisted", seq_len, 64, 300 * seq_len, flops=100 * seq_len),
+                 sample("transformer/full", seq_len, 64, 150 * seq_len, flops=200 * seq_len)]
+    (found,) = table(summarised(tmp_path / "run", rows) / "crossover.csv")
+    assert float(found["operation_price"]) == pytest.approx((300 / 100) / (150 / 200))
+
+
 # ---- predictions -------------------------------------------------------------------------------
 
 
@@ -342,6 +367,20 @@ def test_packed_weights_cost_what_the_roof_says():
     machine = roofs.roofs_of(frame(rows), VIRTUAL)
     found = predict.predict(frame(rows), machine)
     assert list(found.gemm_ns) == pytest.approx([100 * s + 0.25 * MIB for s in (16, 64)])
+
+
+def test_weights_packed_before_the_clock_cost_nothing_and_are_walked_through_at_the_read_roof():
+    size = 4 * MIB
+    rows = machine_rows() + [
+        row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * MIB, flops=32 * 512 ** 2)]
+    rows += [row(f"lstm/{engine}", 10, 1024, 1, engine=engine, bytes=2 * size,
+                 flops=8000 + 10 * size // 2, streamed_bytes=10 * size)
+             for engine in ("packed", "onednn", "openblas")]
+    found = predict.predict(frame(rows), roofs.roofs_of(frame(rows), VIRTUAL))
+    read = 10 * float(MACHINE.reading_ns(size))
+    assert list(found.gemm_ns[:2]) == pytest.approx([100, 100]) and found.gemm_ns.iloc[2] > 1e6
+    assert list(found.gemv_ns[:2]) == pytest.approx([read, read])
+    assert found.gemv_ns.iloc[2] == pytest.approx(10 * size * float(MACHINE.sgemv.at(size)))
 
 
 def crossing_rows():
@@ -386,9 +425,33 @@ def test_predict_takes_the_roofs_of_another_run_and_reports_its_error(tmp_path, 
         sample("transformer/full", 64, 64, 80, flops=8000, elementwise=0, transcendentals=0)])
     capsys.readouterr()
     assert predict.main([str(run), "--roofs", str(roofs_run)]) == 0
-    assert "all cases                     1    25.0%    25.0%" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "all cases                     1    25.0%    25.0%" in text
+    assert "Two machines" not in text and "cheaper" not in text
     for name in PREDICTIONS:
-        runs.validate(run / name, README)
+        runs.validate(roofs_run / name, README)
+        assert not (run / name).exists()
+
+
+def test_prediction_says_where_layers_are_cheaper_and_how_often_it_is_right(tmp_path, capsys):
+    machine = [sample("roof/fma", 1, 1, 10, flops=1000),
+               sample("roof/sgemm", 512, 512, 10, flops=1000),
+               sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
+    roofs_run = summarised(tmp_path / "roofs", machine, VIRTUAL | {"cpu": {"model": "Other 1"}})
+    costs = dict(elementwise=0, transcendentals=0)
+    rows = []
+    for seq_len, lstm, block in ((16, 100, 90), (64, 400, 500)):  # predicted: 80 and 320, 100, 400
+        rows += [sample("lstm/hoisted", seq_len, 64, lstm, flops=500 * seq_len, **costs),
+                 sample("transformer/full", seq_len, 64, block, flops=625 * seq_len, **costs)]
+    run = summarised(tmp_path / "run", rows)
+    capsys.readouterr()
+    assert predict.main([str(run), "--roofs", str(roofs_run)]) == 0
+    text = capsys.readouterr().out
+    assert "Two machines" in text and "Other 1" in text
+    assert "Transformer block is faster is told right in 1 of 2 cells." in text
+    lines = [line.split() for line in text.splitlines()]
+    assert ["lstm", "predicted", "everywhere"] in lines
+    assert ["lstm", "measured", "S", ">", "25"] in lines
 
 
 # ---- claims ------------------------------------------------------------------------------------

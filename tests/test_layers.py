@@ -63,12 +63,15 @@ def test_prefill_speaks_of_the_best_of_all_engines():
         row("rnn", "openblas", 64, "dearer everywhere", "", 0.5, 0.9),
         row("rnn", "any", 64, "cheaper everywhere", "", 2.0, 4.0),
         row("gru", "openblas", 64, "crosses", "100", 0.5, 2.0),
-        row("gru", "openblas", 128, "cheaper everywhere", "", 1.5, 2.0),
+        row("gru", "openblas", 128, "crosses", "50", 0.8, 2.0),
+        row("tcn", "openblas", 64, "crosses", "20", 0.9, 2.0),
+        row("tcn", "openblas", 128, "cheaper everywhere", "", 1.5, 2.0),
         row("ttt", "openblas", 64, "dearer everywhere", "", 0.5, 0.9)])
     lines = layers.prefill(found).splitlines()
     assert lines[0].endswith("(ratio at the ends of the grid): rnn (2.00x to 4.00x)")
-    assert lines[1] == "- nowhere: ttt (0.50x to 0.90x)"
-    assert lines[2].startswith("- gru: H = 64: ") and "; H = 128: " in lines[2]
+    assert lines[1] == "- at every SeqLen but at one HidSize: tcn (H = 64: S > 20)"
+    assert lines[2] == "- nowhere: ttt (0.50x to 0.90x)"
+    assert lines[3] == "- gru: H = 64: S > 100; H = 128: S > 50"
 
 
 def test_layers_in_the_readme_are_those_of_the_registry():

@@ -389,13 +389,41 @@ def test_lookup_ranks_the_fastest_variants_of_the_engine(browser, runs_page):
     choose(browser, "lookup-size", "64")
     rows = [[cell.text for cell in row.find_elements("css selector", "td")]
             for row in find(browser, "#lookup-result tbody tr")]
-    assert [row[2] for row in rows] == ["rnn/hoisted", "lstm/hoisted", "transformer/tiled",
+    assert [row[7] for row in rows] == ["rnn/hoisted", "lstm/hoisted", "transformer/tiled",
                                         "decode/full"]
-    assert rows[0][4] == "512 µs" and rows[0][6] == "500 ns"
-    assert rows[3][0] == "1" and rows[3][6] == rows[3][4] == "102 µs"
+    assert rows[0][2] == "512 µs" and rows[0][5] == "500 ns"
+    assert rows[3][0] == "1" and rows[3][5] == rows[3][2] == "102 µs"
     choose(browser, "engine", "any")
     words = text_of(browser, "lookup-result")
     assert "lstm/other" in words and "lstm/hoisted" not in words
+
+
+def cells_of(browser, host):
+    """The rows of a table's body as lists of texts."""
+    return browser.execute_script(
+        "return [...document.querySelectorAll(`#${arguments[0]} tbody tr`)]"
+        ".map((row) => [...row.cells].map((cell) => cell.textContent))", host)
+
+
+def test_runs_stand_side_by_side_with_roofs_crossovers_and_wins(browser, run, tmp_path):
+    """A third run has one cell only, so no cell is in all of them."""
+    other, third = (tmp_path / name for name in ("other", "third"))
+    shutil.copytree(run, other)
+    summary = runs.load_derived(other, "summary.csv")
+    for column in ("median_ns", "ci_low_ns", "ci_high_ns"):
+        summary[column] /= 2
+    runs.write_text(other / "summary.csv", runs.csv_text(summary))
+    summarised(third, [sample("tcn/a", 4, 8, 100), sample("roof/fma", 1, 1, 10, flops=500)], HOST)
+    out = tmp_path / "three.html"
+    assert report.main([*map(str, (run, other, third)), "-o", str(out)]) == 0
+    show(browser, out, 1280)
+    assert_fits(browser)
+    assert ["fma GFLOP/s", "200", "200", "50.0"] in cells_of(browser, "runs-roofs")
+    found = {tuple(row[:3]): row[3:] for row in cells_of(browser, "runs-crossovers")}
+    assert found["lstm", "64", "1"] == ["S > 50", "S > 50", "", "everywhere"]
+    wins = {row[0]: row[1:] for row in cells_of(browser, "runs-figure") if row[0] == "lstm"}
+    cells = wins["lstm"][0]
+    assert int(cells) > 0 and wins["lstm"][1:] == ["0", cells, "0", "0", "1x", "2x", ""]
 
 
 def test_sections_without_their_file_say_what_makes_it(browser, runs_page):

@@ -573,7 +573,7 @@ def test_answer_prints_the_planted_numbers(grid, capsys):
     assert ["transformer/tiled", "1.45", "4.10", "11.6"] in words
     assert ["transformer/tiled", "A=4", "5.79", "16.4", "46.3"] in words
     assert ["lstm", "measured", "S", ">", "50", "S", ">", "50"] in words
-    assert ["rnn", "measured", "everywhere", "everywhere"] in words
+    assert ["rnn", "measured,", "counted", "everywhere", "everywhere"] in words  # rows alike are one
     assert ["textbook", "S", "16..128", "1.25-3.00x", "1.06-1.50x"] in words
     assert ["lstm", "S", "16..128", "0.57-1.60x", "0.57-1.60x"] in words
     assert ["lstm", "S", ">=", "1024", "4.53x", "4.53x"] in words
@@ -622,12 +622,13 @@ def test_answer_as_markdown_has_one_table(grid, capsys):
     assert text.startswith("Measured on ") and "median us per token" not in text
     blocks = text.strip().split("\n\n")
     tables = [block.splitlines() for block in blocks if block.startswith("|")]
-    assert [len(lines) for lines in tables] == [6]
+    assert [len(lines) for lines in tables] == [7]
     for lines in tables:
         assert len({line.count("|") for line in lines}) == 1
         assert set(lines[1]) <= set("|- ")
     assert tables[0][2:4] == ["| lstm | measured | S > 50 | S > 50 |",
                               "| lstm | counted | everywhere | everywhere |"]
+    assert tables[0][4].startswith("| lstm | an operation | ")
 
 
 @pytest.mark.parametrize("host, words", [
@@ -838,4 +839,4 @@ def test_many_layers_stay_readable_in_words(many, capsys):
     assert sum(line.startswith("other4 packed") for line in lines) == 0  # it has two variants
     assert any(line.startswith("other2 packed") for line in lines)
     assert any(line.startswith("decode (one token)") and "*" not in line for line in lines)
-    assert any(line.split()[:3] == ["other2", "any", "engine"] for line in lines)
+    assert any(line.startswith("other2") and "any engine" in line for line in lines)

@@ -525,9 +525,21 @@ function bestOfRuns(engine) {
     );
 }
 
+// The cells of a layer that at least two runs have timed, as their rows in the order of the runs.
+function sharedCells(best, name) {
+    const keys = new Set(best.flatMap((run) => [...run.keys()]));
+    return [...keys]
+        .map((key) => best.map((run) => run.get(key)))
+        .filter((rows) => rows.filter(known).length > 1)
+        .filter((rows) => seriesName(rows.find(known).kernel) === name);
+}
+
 // The run with the least time in a cell; -1 where its interval meets that of another.
 function winnerOf(rows) {
-    const order = rows.map((row, i) => [row, i]).sort((a, b) => a[0].ns - b[0].ns);
+    const order = rows
+        .map((row, i) => [row, i])
+        .filter(([row]) => known(row))
+        .sort((a, b) => a[0].ns - b[0].ns);
     const apart = order.length < 2 || order.slice(1).every(([row]) => row.lo > order[0][0].hi);
     return apart ? order[0][1] : -1;
 }
@@ -585,11 +597,10 @@ function pairMap(host, best, name, base, other) {
 
 // In every cell the run with the least time.
 function winnersMap(host, best, name) {
-    const cells = [...best[0].entries()]
-        .filter(
-            ([key, row]) => seriesName(row.kernel) === name && best.every((run) => run.has(key)),
-        )
-        .map(([key, row]) => ({...row, winner: winnerOf(best.map((run) => run.get(key)))}));
+    const cells = sharedCells(best, name).map((rows) => ({
+        ...rows.find(known),
+        winner: winnerOf(rows),
+    }));
     if (!cells.length) return;
     const columns = ascending(cells.map((row) => row.s));
     const rows = sizeRows(cells).map((size) => ({
@@ -618,15 +629,12 @@ function winnersMap(host, best, name) {
 }
 
 function winnersTable(host, best, base) {
-    const names = [...new Set([...best[0].values()].map((row) => seriesName(row.kernel)))];
-    const rows = names
+    const names = new Set(
+        best.flatMap((run) => [...run.values()].map((row) => seriesName(row.kernel))),
+    );
+    const rows = [...names]
         .map((name) => {
-            const cells = [...best[0].entries()]
-                .filter(
-                    ([key, row]) =>
-                        seriesName(row.kernel) === name && best.every((run) => run.has(key)),
-                )
-                .map(([key]) => best.map((run) => run.get(key)));
+            const cells = sharedCells(best, name);
             const won = cells.map(winnerOf);
             const row = {
                 name,
@@ -635,10 +643,12 @@ function winnersTable(host, best, base) {
             };
             data.runs.forEach((_, i) => {
                 row[`won${i}`] = won.filter((winner) => winner === i).length;
-                const logs = cells.map((cell) => Math.log(cell[base].ns / cell[i].ns));
-                row[`mean${i}`] = Math.exp(
-                    logs.reduce((sum, value) => sum + value, 0) / logs.length,
-                );
+                const logs = cells
+                    .filter((cell) => known(cell[base]) && known(cell[i]))
+                    .map((cell) => Math.log(cell[base].ns / cell[i].ns));
+                row[`mean${i}`] = logs.length
+                    ? Math.exp(logs.reduce((sum, value) => sum + value, 0) / logs.length)
+                    : null;
             });
             return row;
         })
@@ -646,10 +656,11 @@ function winnersTable(host, best, base) {
     tableInto(host, {
         caption:
             `Which run wins where: cells in which a run's interval is below all others; ` +
-            `speed: geometric mean of the time of ${runName(base)} over that of the run`,
+            `speed: geometric mean of the time of ${runName(base)} over that of the run, ` +
+            "in the cells of both",
         columns: [
             {name: "name", title: "layer"},
-            {name: "cells", title: "cells in all runs", number: true},
+            {name: "cells", title: "cells of two runs or more", number: true},
             ...data.runs.map((_, i) => ({
                 name: `won${i}`,
                 title: `${runName(i)} wins`,

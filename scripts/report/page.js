@@ -132,6 +132,13 @@ function crossingInterval(row) {
 
 const ARITHMETIC = {"cheaper everywhere": "everywhere", "dearer everywhere": "nowhere"};
 
+// Where a layer is cheaper if time were proportional to operations.
+function countedWhere(row) {
+    return known(row.arithmetic_seq_len)
+        ? `S > ${plain(Math.round(row.arithmetic_seq_len))}`
+        : (ARITHMETIC[row.arithmetic_verdict] ?? row.arithmetic_verdict);
+}
+
 function crossoverTable(host, rows) {
     tableInto(host, {
         caption: "SeqLen at which a layer becomes cheaper than the Transformer block",
@@ -143,6 +150,7 @@ function crossoverTable(host, rows) {
             text("where", "cheaper (measured)"),
             text("between", "last crossing, 95 %"),
             text("counted", "cheaper (operation counts)"),
+            number("operation_price", "time of an operation", {format: times}),
             number("ratio_at_min_seq_len", "ratio at smallest S", {format: times}),
             number("ratio_at_max_seq_len", "at largest S", {format: times}),
         ],
@@ -150,9 +158,7 @@ function crossoverTable(host, rows) {
             ...row,
             where: cheaperWhere(row),
             between: crossingInterval(row),
-            counted: known(row.arithmetic_seq_len)
-                ? `S > ${plain(Math.round(row.arithmetic_seq_len))}`
-                : (ARITHMETIC[row.arithmetic_verdict] ?? row.arithmetic_verdict),
+            counted: countedWhere(row),
         })),
     });
 }
@@ -366,13 +372,13 @@ function lookup(state) {
     const columns = [
         number("rank", "rank"),
         text("layer", "layer"),
-        text("variant", "fastest variant"),
-        text("engine", "engine"),
         number("ns", "time", {format: duration}),
+        number("slower", "over fastest", {format: times}),
         text("between", "95 % interval", {sortBy: (row) => row.lo}),
         number("token", "per token", {format: (value) => duration(1000 * value)}),
-        number("slower", "over fastest", {format: times}),
         {name: "bar", title: "time", meter: true},
+        text("variant", "fastest variant"),
+        text("engine", "engine"),
         text("remark", "remark"),
     ];
     for (const [tokens, title] of [
@@ -621,6 +627,61 @@ function sizeControls() {
     sizeChooser(roofline, "roofline-length", "SeqLen", "rooflineLength", lengths, redrawRoofline);
 }
 
+const runColumns = (more) => data.runs.map((_, i) => text(`run${i}`, runName(i), more));
+
+// A row per key that any run has: valueOf(row) in the column of each run.
+function acrossRuns(tables, keyOf, firstColumns, valueOf) {
+    const lines = new Map();
+    tables.forEach((rows, i) => {
+        for (const row of rows) {
+            const key = keyOf(row);
+            if (!lines.has(key)) lines.set(key, firstColumns(row));
+            lines.get(key)[`run${i}`] = valueOf(row);
+        }
+    });
+    return [...lines.values()];
+}
+
+function roofsOfRuns(host) {
+    empty(host);
+    const tables = data.runs.map((run) => run.roofs_of);
+    tableInto(host, {
+        caption: "What each machine can do, and how far sgemm is ahead of sgemv there",
+        columns: [text("name", "roof"), ...runColumns({number: true})],
+        rows: acrossRuns(
+            tables,
+            ([name]) => name,
+            ([name]) => ({name}),
+            ([, value]) => value,
+        ),
+    });
+}
+
+function crossoversOfRuns(host) {
+    const engines = data.runs.map((run) => classOf(run, state.engine));
+    const tables = data.runs.map((run, i) => crossoversOf(run, engines[i]));
+    empty(host);
+    const rows = acrossRuns(
+        tables,
+        (row) => [row.layer, row.hid_size, row.heads].join("|"),
+        (row) => ({...row, counted: countedWhere(row)}),
+        cheaperWhere,
+    );
+    tableInto(host, {
+        caption: `SeqLen at which a layer is cheaper than the Transformer block, in each run`,
+        columns: [
+            text("layer", "layer"),
+            number("hid_size", "HidSize"),
+            number("heads", "heads"),
+            ...runColumns(),
+            text("counted", "by operations"),
+        ],
+        rows: rows.sort(
+            (a, b) => a.layer.localeCompare(b.layer, "en") || a.hid_size - b.hid_size,
+        ),
+    });
+}
+
 function runsSection() {
     const host = byId("runs-text");
     empty(host);
@@ -633,15 +694,11 @@ function runsSection() {
         );
         return;
     }
-    make(
-        host,
-        "p",
-        {},
-        "Above 1 (blue) a run takes less time than the one it is held against. " +
-            "≈: the 95 % intervals meet, so neither wins.",
-    );
     const list = make(host, "ul");
     data.runs.forEach((run, i) => make(list, "li", {}, `${runName(i)}: ${run.label}`));
+    byId("runs-more").hidden = false;
+    roofsOfRuns(byId("runs-roofs"));
+    crossoversOfRuns(byId("runs-crossovers"));
     const form = byId("runs-controls");
     empty(form);
     const layers = [

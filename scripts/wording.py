@@ -1,0 +1,98 @@
+"""How numbers and tables are put into words for a reader: every script speaks alike."""
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+WIDTH = 110  # of a terminal
+
+
+# ---- numbers -----------------------------------------------------------------------------------
+
+
+def plain(value: float) -> str:
+    """A number with three digits or so."""
+    decimals = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:.{decimals}f}"
+
+
+def times(value: float) -> str:
+    """A ratio: 2.31x."""
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}x"
+
+
+def spread(values: pd.Series) -> str:
+    """The range of some ratios: 0.50x to 2.00x."""
+    low, high = times(values.min()), times(values.max())
+    return low if low == high else f"{low} to {high}"
+
+
+def short_spread(values: pd.Series) -> str:
+    """The same for a table: 0.50-2.00x."""
+    low, high = times(values.min()), times(values.max())
+    return low if low == high else f"{low[:-1]}-{high}"
+
+
+def listing(words: list[str]) -> str:
+    """a, b and c."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def cheaper_where(crossings: str, at_end: bool) -> str:
+    """The SeqLens at which a layer is cheaper, from all crossings: S < 61, > 158."""
+    found = [f"{float(value):.0f}" for value in crossings.split()]
+    if not found:
+        return "everywhere" if at_end else "nowhere"
+    pieces = []
+    for i, (low, high) in enumerate(zip([None, *found], [*found, None])):
+        if ((len(found) - i) % 2 == 0) == at_end:
+            pieces.append(f"< {high}" if low is None else f"> {low}" if high is None
+                          else f"{low} to {high}")
+    return f"S {', '.join(pieces)}"
+
+
+def cheaper_by_counts(verdict: str, from_seq_len: float) -> str:
+    """The verdict of the operation counts, of which not every crossing is kept."""
+    if np.isfinite(from_seq_len):
+        return f"S > {from_seq_len:.0f}"
+    return {"cheaper everywhere": "everywhere", "dearer everywhere": "nowhere"}.get(verdict,
+                                                                                   "at first")
+
+
+# ---- tables ------------------------------------------------------------------------------------
+
+
+def size_labels(cells: pd.DataFrame) -> dict[tuple[int, int], str]:
+    """The columns of a table: HidSizes, with the heads where one size has several."""
+    keys = sorted(set(zip(cells.hid_size, cells.heads)))
+    several = cells.groupby("hid_size").heads.nunique().max() > 1
+    return {(size, heads): f"H {size} A {heads}" if several else f"H {size}"
+            for size, heads in keys}
+
+
+def text_table(header: list[str], rows: list[list[str]]) -> str:
+    """Columns of equal width for a terminal."""
+    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
+                     for line in [header, *rows])
+
+
+def wrapped_table(header: list[str], rows: list[list[str]]) -> str:
+    """The same in as many pieces as the width asks for; the first two columns in each."""
+    widths = [max(len(line[i]) for line in [header, *rows]) + 2 for i in range(len(header))]
+    pieces, places, used = [], [], sum(widths[:2])
+    for i in range(2, len(header)):
+        if places and used + widths[i] > WIDTH:
+            pieces.append(places)
+            places, used = [], sum(widths[:2])
+        places.append(i)
+        used += widths[i]
+    return "\n\n".join(text_table([header[i] for i in (0, 1, *piece)],
+                                  [[row[i] for i in (0, 1, *piece)] for row in rows])
+                       for piece in [*pieces, places])
+
+
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    """The same as markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
