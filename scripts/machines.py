@@ -37,8 +37,8 @@ def roof_cells(found: roofs.Roofs) -> list[tuple[str, str]]:
     names = [roofs.level_name(found.caches, level) for level in levels]
     flops_per_byte = 2 / 4  # a multiply-add on each float of the matrix
     gemv = [flops_per_byte / in_level(found.sgemv, found.caches, level) for level in levels]
-    cells = [("fma GFLOP/s", found.fma), ("sgemm", found.sgemm),
-             *((f"sgemv in {name}", rate) for name, rate in zip(names, gemv)),
+    cells = [("fma GFLOP/s", found.fma), ("sgemm GFLOP/s", found.sgemm),
+             *((f"sgemv in {name} GFLOP/s", rate) for name, rate in zip(names, gemv)),
              *((f"read {name} GB/s", rate) for name, rate in zip(names, found.level_rates()[1:])),
              *((f"sgemm / sgemv in {name}", found.sgemm / rate) for name, rate in zip(names, gemv))]
     return [(name, number(value)) for name, value in cells]
