@@ -161,7 +161,8 @@ def band_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
     if cells.empty:
         return f"At {band[0]} nothing was measured."
     words = [f"{wording.spread(group.ratio)} as long as {layer} "
-             f"(middle {wording.times(group.ratio.median())}; {layer} is faster in {(group.ratio > 1).sum()} of {len(group)} cells)"
+             f"(middle {wording.times(group.ratio.median())}; "
+             f"{layer} is faster in {(group.ratio > 1).sum()} of {len(group)} cells)"
              for layer, group in cells.groupby("layer")]
     return f"At {band[0]} the Transformer block takes {wording.listing(words)}."
 

@@ -266,7 +266,8 @@ def measured_text(every: pd.Series, sizes: pd.DataFrame) -> str:
     """What was measured for one measure, its range over HidSize, and the verdict."""
     numbers = [digits(sizes.measured.min()), digits(sizes.measured.max())] if len(sizes) else []
     values = " to ".join(dict.fromkeys(numbers)) or "-"
-    return f"{every.measure}: {values} (claimed {every.claimed}: {verdict_text(every.verdict, sizes)})"
+    verdict = verdict_text(every.verdict, sizes)
+    return f"{every.measure}: {values} (claimed {every.claimed}: {verdict})"
 
 
 def table_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:

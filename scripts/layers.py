@@ -1,4 +1,4 @@
-"""All layers side by side: a table of what they are, and words on which beats the Transformer block."""
+"""All layers side by side: what they are, and which beats the Transformer block where."""
 from __future__ import annotations
 
 from pathlib import Path

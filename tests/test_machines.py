@@ -23,7 +23,8 @@ def crossed(*rows):
 def test_roofs_by_level():
     lines = machines.roof_table({"A": MACHINE, "B": SLOWER}).splitlines()
     assert lines[0] == ("| machine | fma GFLOP/s | sgemm GFLOP/s | sgemv in L2 GFLOP/s | "
-                        "sgemv in L3 GFLOP/s | sgemv in memory GFLOP/s | read L2 GB/s | read L3 GB/s | read memory GB/s | "
+                        "sgemv in L3 GFLOP/s | sgemv in memory GFLOP/s | "
+                        "read L2 GB/s | read L3 GB/s | read memory GB/s | "
                         "sgemm / sgemv in L2 | sgemm / sgemv in L3 | sgemm / sgemv in memory |")
     assert lines[2] == ("| A | 100 | 80.0 | 25.0 | 12.5 | 5.00 | 100 | 50.0 | 20.0 | "
                         "3.20 | 6.40 | 16.0 |")
