@@ -215,19 +215,50 @@ def winner_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
     return f"Fastest of all at {band[0]}: {wording.listing(words)}."
 
 
-def prediction_sentence(run_dir: Path, summary: pd.DataFrame) -> str:
-    """How near the roofs alone come to what was measured; empty when nothing was predicted."""
-    if not (run_dir / "predict.csv").exists():
+def prediction_sentence(predicted: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """How near the roofs alone come to what was measured."""
+    error = predicted.error[predicted.kind == "layer"].abs()
+    if error.isna().all():
         return ""
-    found = runs.load_derived(run_dir, "predict.csv")
-    error = found.error.abs()
-    layers = error[found.kind == "layer"]
-    if layers.isna().all():
-        return ""
+    told = predict.told_right(summary, predicted)
     return (f"From the roofs alone (products, matrix-vector products by the size of the matrix, "
             f"activations) the time of a layer is predicted with a median error of "
-            f"{layers.median():.0%}, of 9 in 10 cells within {layers.quantile(0.9):.0%}"
-            f"{', and ' + told if (told := predict.told_right(summary, found)) else ''}.")
+            f"{error.median():.0%}, of 9 in 10 cells within {error.quantile(0.9):.0%}"
+            f"{', and ' + told if told else ''}.")
+
+
+def what_if_sentence(changed: pd.DataFrame) -> str:
+    """What other roofs do to a crossover: of the HidSizes where the roofs have one, the middle."""
+    where = changed.assign(where=[
+        wording.cheaper_where(row.crossings, row.ratio_at_max_seq_len > 1)
+        for row in changed.itertuples()])
+    for layer in ARTICLE:
+        rows = where[where.layer == layer]
+        crossed = rows[(rows.change == "predicted") & (rows.verdict != "cheaper everywhere")
+                       & (rows.verdict != "dearer everywhere")].sort_values(["hid_size", "heads"])
+        if len(crossed):
+            middle = crossed.iloc[len(crossed) // 2]
+            at = rows[(rows.hid_size == middle.hid_size) & (rows.heads == middle.heads)]
+            at = at.set_index("change")["where"]
+            words = []
+            for change in predict.CHANGES:
+                found = [at[name] for word in predict.FACTORS if (name := f"{change} {word}") in at]
+                is_same = set(found) == {middle["where"]}
+                words += [f"{change} {'the same' if is_same else ' or '.join(found)}"] * any(found)
+            return (f"What moves the crossover of {layer}, by the roofs: at H = {middle.hid_size} "
+                    f"it is cheaper at {middle['where']}; with {' or '.join(predict.FACTORS)} "
+                    f"{'; '.join(words)}.")
+    return ""
+
+
+def roof_sentences(run_dir: Path, summary: pd.DataFrame) -> list[str]:
+    """What the roofs alone tell; nothing where the run has none."""
+    files = ("predict.csv", "whatif.csv")
+    if not all((run_dir / name).exists() for name in files):
+        return []
+    predicted, changed = (runs.load_derived(run_dir, name) for name in files)
+    words = [prediction_sentence(predicted, summary), what_if_sentence(changed)]
+    return [sentence for sentence in words if sentence]
 
 
 def sentences(summary: pd.DataFrame, cells: pd.DataFrame, host: dict) -> list[str]:
@@ -252,7 +283,7 @@ def answer(run_dir: Path, markdown: bool) -> str:
     cells = crossover.relative(summary)
     cells["textbook"] = 1 + cells.seq_len / cells.hid_size  # (S*H^2 + H*S^2) / (S*H^2)
     words = [*sentences(summary, cells, runs.load_host(run_dir)),
-             *filter(None, [prediction_sentence(run_dir, summary)])]
+             *roof_sentences(run_dir, summary)]
     tables = [(WHERE_CHEAPER, crossover_table(found))]
     if not markdown:  # there a figure shows it
         tables.append((RATIOS, ratio_table(cells)))

@@ -236,7 +236,7 @@ def run_data(run_dir: Path) -> dict:
     return {"label": label_of(run_dir, host), "folder": run_dir.resolve().name,
             "make": MAKES_THEM.format(run_dir), "missing": missing,
             "answer": [*headline(cells, summary), *answer.sentences(summary, cells, host),
-                       *filter(None, [answer.prediction_sentence(run_dir, summary)])],
+                       *answer.roof_sentences(run_dir, summary)],
             "kernels": kernels.to_numpy().tolist(), "cases": cases, "ratios": ratios_of(summary),
             "parts": parts_of(summary, kernels), "tables": tables, "noise": flag_counts(run_dir),
             "until": runs.host_value(host, "run", "until") or runs.UNTIL,

@@ -5,6 +5,7 @@ import pytest
 
 from test_scripts import PREDICTIONS, README, TABLES, VIRTUAL, sample, summarised, table, write_run
 
+import answer
 import claims
 import crossover
 import fit
@@ -406,6 +407,24 @@ def test_what_if_table_moves_the_planted_crossover():
     assert found["L3 bandwidth doubled"] < found["predicted"]
     assert set(table_of.change) == {"measured", "predicted"} | {
         f"{change} {word}" for change in predict.CHANGES for word in predict.FACTORS}
+
+
+def test_sentence_tells_what_moves_the_middle_crossover():
+    rows = [("lstm", size, change, crossings, at_end) for size, change, crossings, at_end in (
+        (64, "measured", "5", 2), (64, "predicted", "", 2), (64, "FMA rate doubled", "7", 2),
+        (128, "predicted", "40", 2), (128, "L2 size doubled", "30", 2),
+        (128, "L2 size halved", "", 0.5), (128, "L2 bandwidth doubled", "40", 2),
+        (128, "L2 bandwidth halved", "40", 2), (128, "FMA rate doubled", "20 90", 0.5),
+        (128, "FMA rate halved", "", 2))]
+    changed = pd.DataFrame(rows, columns=["layer", "hid_size", "change", "crossings",
+                                          "ratio_at_max_seq_len"]).assign(heads=1)
+    changed["verdict"] = changed.crossings.map(lambda found: "crosses" if found else
+                                               "cheaper everywhere")
+    assert answer.what_if_sentence(changed) == (
+        "What moves the crossover of lstm, by the roofs: at H = 128 it is cheaper at S > 40; with "
+        "doubled or halved L2 size S > 30 or nowhere; L2 bandwidth the same; FMA rate S 20 to 90 "
+        "or everywhere.")
+    assert answer.what_if_sentence(changed[changed.hid_size == 64]) == ""
 
 
 def test_a_run_without_roofs_is_not_predicted_and_says_why(tmp_path, capsys):
