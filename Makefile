@@ -132,7 +132,7 @@ predict: $(if $(ROOFS),,all) csv ## time the roofs for half a minute, or take th
 	$(Q)roofs=$(if $(ROOFS),'$(ROOFS)',$$($(BUILD)/seqbench run -k 'roof/*' --budget 30 $(if $(CPU),--cpu '$(CPU)') \
 	        -o '$(or $(OUT),results/roofs/'$$(date -u +%Y%m%dT%H%M%SZ)')')) && \
 	    $(PYTHON) scripts/summarise.py "$$roofs" && \
-	    $(PYTHON) scripts/predict.py --roofs "$$roofs" '$(run_folder)'
+	    $(PYTHON) scripts/predict.py --roofs "$$roofs" $(if $(OUT),-o '$(OUT)') '$(run_folder)'
 
 report: have-deps ## write one HTML page of RUN, or of RUNS="dir dir ..." side by side (OUT=file)
 	$(Q)$(PYTHON) scripts/report.py $(if $(OUT),-o '$(OUT)') $(or $(RUNS),'$(run_folder)')

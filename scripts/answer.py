@@ -244,7 +244,8 @@ def what_if_sentence(changed: pd.DataFrame) -> str:
             for change in predict.CHANGES:
                 found = [at[name] for word in predict.FACTORS if (name := f"{change} {word}") in at]
                 is_same = set(found) == {middle["where"]}
-                words += [f"{change} {'the same' if is_same else ' or '.join(found)}"] * any(found)
+                if found:
+                    words.append(f"{change} {'the same' if is_same else ' or '.join(found)}")
             return (f"What moves the crossover of {layer}, by the roofs: at H = {middle.hid_size} "
                     f"it is cheaper at {middle['where']}; with {' or '.join(predict.FACTORS)} "
                     f"{'; '.join(words)}.")

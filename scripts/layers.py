@@ -90,7 +90,7 @@ def prefill(found: pd.DataFrame) -> str:
             everywhere.append(f"{layer} ({ends(rows)})")
         elif (rows.verdict == "dearer everywhere").all():
             nowhere.append(f"{layer} ({ends(rows)})")
-        elif (rows.verdict != "cheaper everywhere").sum() == 1:
+        elif len(rows) > 1 and (rows.verdict != "cheaper everywhere").sum() == 1:
             nearly.append(f"{layer} ({by_hid_size(rows[rows.verdict != 'cheaper everywhere'])})")
         else:
             between.append(f"- {layer}: {by_hid_size(rows)}")

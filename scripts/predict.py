@@ -154,20 +154,26 @@ def told_right(summary: pd.DataFrame, predicted: pd.DataFrame) -> str:
 # ---- output ------------------------------------------------------------------------------------
 
 
-def write(run_dir: Path, roofs_dir: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Predict the grid of one run from the roofs of another or its own; returns both tables.
-
-    They are written where the roofs are: what another machine would do is not the run's.
-    """
+def write(run_dir: Path, roofs_dir: Path, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predict the grid of one run from the roofs of another or its own; returns both tables."""
     summary, source = (runs.load_derived(folder, "summary.csv") for folder in (run_dir, roofs_dir))
     try:
         machine = calibrated(source, runs.load_host(roofs_dir))
     except Unknown as unknown:
         raise Unknown(f"{roofs_dir}: {unknown}") from None
     predicted, changed = predict(summary, machine), what_if(summary, machine)
-    runs.write_text(roofs_dir / "predict.csv", runs.csv_text(predicted))
-    runs.write_text(roofs_dir / "whatif.csv", runs.csv_text(changed))
+    runs.write_text(out / "predict.csv", runs.csv_text(predicted))
+    runs.write_text(out / "whatif.csv", runs.csv_text(changed))
     return predicted, changed
+
+
+def place_of(run_dir: Path, roofs_dir: Path) -> Path:
+    """Where the tables belong: where the roofs are, if these are all that was timed there."""
+    timed = runs.load_summary(roofs_dir)
+    if roofs_dir.resolve() != run_dir.resolve() and (timed.kind != "roof").any():
+        raise runs.RunError(f"{roofs_dir}: has a grid of its own, whose prediction is not written "
+                            "over: say where to with -o (make predict OUT=dir)")
+    return roofs_dir
 
 
 def crossover_table(changed: pd.DataFrame) -> str:
@@ -183,10 +189,12 @@ def crossover_table(changed: pd.DataFrame) -> str:
     return wording.wrapped_table(["layer", "cheaper", *labels.values()], lines)
 
 
-def report(run_dir: Path, roofs_dir: Path) -> str:
+def report(run_dir: Path, roofs_dir: Path, out: Path | None) -> str:
     """The errors of the prediction and the crossovers, as text."""
     summary = runs.load_summary(run_dir)
-    predicted, changed = write(run_dir, roofs_dir)
+    out = out or place_of(run_dir, roofs_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    predicted, changed = write(run_dir, roofs_dir, out)
     of_roofs, of_grid = (runs.setup_name(runs.load_host(each)) for each in (roofs_dir, run_dir))
     lines = [f"roofs:    {roofs_dir}: {of_roofs}", f"measured: {run_dir}: {of_grid}"]
     if of_roofs != of_grid:
@@ -198,7 +206,7 @@ def report(run_dir: Path, roofs_dir: Path) -> str:
     if told := told_right(summary, predicted):
         lines += ["", f"{told[0].upper()}{told[1:]}.", "", "SeqLen at which a layer is cheaper "
                   "than the Transformer block:", "", crossover_table(changed)]
-    return "\n".join([*lines, "", f"{roofs_dir}: predict.csv, whatif.csv"])
+    return "\n".join([*lines, "", f"{out}: predict.csv, whatif.csv"])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -206,12 +214,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="predict.py", description=__doc__)
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="summarised run")
     parser.add_argument("--roofs", type=Path, metavar="ROOFS_DIR",
-                        help="summarised run whose roofs are taken, and where the tables are "
-                        "written; RUN_DIR")
+                        help="summarised run whose roofs are taken; RUN_DIR")
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR",
+                        help="where the tables are written; ROOFS_DIR")
     options = parser.parse_args(arguments)
     return runs.exit_status("predict.py",
-                            lambda: print(report(options.run_dir,
-                                                 options.roofs or options.run_dir)))
+                            lambda: print(report(options.run_dir, options.roofs or options.run_dir,
+                                                 options.out)))
 
 
 if __name__ == "__main__":

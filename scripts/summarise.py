@@ -33,7 +33,7 @@ def summarise(run_dir: Path) -> None:
     for name, table in tables.items():
         runs.write_text(run_dir / name, runs.csv_text(table))
     try:
-        predict.write(run_dir, run_dir)
+        predict.write(run_dir, run_dir, run_dir)
     except predict.Unknown as unknown:
         for name in ("predict.csv", "whatif.csv"):
             (run_dir / name).unlink(missing_ok=True)

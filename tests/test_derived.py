@@ -452,6 +452,20 @@ def test_predict_takes_the_roofs_of_another_run_and_reports_its_error(tmp_path, 
         assert not (run / name).exists()
 
 
+def test_prediction_is_not_written_over_that_of_another_grid(tmp_path, capsys):
+    machine = [sample("roof/fma", 1, 1, 10, flops=1000),
+               sample("roof/sgemm", 512, 512, 10, flops=800),
+               sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
+    own, other = (summarised(tmp_path / name, machine + [sample("lstm/hoisted", 16, 64, ns)])
+                  for name, ns in (("own", 100), ("other", 50)))
+    before = (other / "predict.csv").read_bytes()
+    assert predict.main([str(own), "--roofs", str(other)]) == 2
+    assert "other: has a grid of its own" in capsys.readouterr().err
+    assert predict.main([str(own), "--roofs", str(other), "-o", str(tmp_path / "out" / "x")]) == 0
+    assert (other / "predict.csv").read_bytes() == before
+    runs.validate(tmp_path / "out" / "x" / "predict.csv", README)
+
+
 def test_prediction_says_where_layers_are_cheaper_and_how_often_it_is_right(tmp_path, capsys):
     machine = [sample("roof/fma", 1, 1, 10, flops=1000),
                sample("roof/sgemm", 512, 512, 10, flops=1000),
