@@ -253,11 +253,13 @@ def what_if_sentence(changed: pd.DataFrame) -> str:
 
 
 def roof_sentences(run_dir: Path, summary: pd.DataFrame) -> list[str]:
-    """What the roofs alone tell; nothing where the run has none."""
+    """What the roofs alone tell of a run; nothing where it has none."""
     files = ("predict.csv", "whatif.csv")
     if not all((run_dir / name).exists() for name in files):
         return []
     predicted, changed = (runs.load_derived(run_dir, name) for name in files)
+    if list(predicted.median_ns) != list(summary.median_ns[summary.kind != "roof"]):
+        return []  # of the grid of another run
     words = [prediction_sentence(predicted, summary), what_if_sentence(changed)]
     return [sentence for sentence in words if sentence]
 

@@ -10,6 +10,7 @@ import pandas as pd
 import runs
 
 ANY = "any"  # the class of all engines
+UNKNOWN = "unknown"  # verdict of operations that were not counted
 CELL = ["seq_len", "hid_size", "heads"]
 Resampled = Callable[[tuple], np.ndarray]  # (kernel, seq_len, hid_size, heads) to medians
 
@@ -131,7 +132,10 @@ def crossover_row(key: tuple, engine: str, cells: pd.DataFrame, resampled: Resam
     word, cheaper_from, found = verdict(seq_len, ratio)
     low, high = (crossing_interval(seq_len, ratio, resampled_ratios(cells, resampled))
                  if found else (np.nan, np.nan))
-    arithmetic_word, arithmetic_from, _ = verdict(seq_len, cells.flops_ratio.to_numpy())
+    counted = cells.flops_ratio.to_numpy()
+    is_counted = (np.isfinite(counted) & (counted > 0)).all()
+    arithmetic_word, arithmetic_from, _ = (verdict(seq_len, counted) if is_counted
+                                           else (UNKNOWN, np.nan, []))
     return {"layer": layer, "reference": runs.REFERENCE, "engine": engine, "hid_size": hid_size,
             "heads": heads, "verdict": word, "cheaper_from_seq_len": cheaper_from,
             "crossings": " ".join(runs.format_number(value) for value in found),

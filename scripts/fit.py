@@ -19,6 +19,7 @@ TERMS = [("sh2_ns", 1, 2), ("s2h_ns", 2, 1), ("sh_ns", 1, 1), ("s_ns", 1, 0), ("
 REGIME = ["kernel", "cache", "regime"]  # what has a fit of its own
 RESAMPLES = 200
 LEAST_SQUARES = 1e-20  # what rounding leaves
+ENOUGH = 4  # cells beyond the terms; of fewer, drawn residuals are too often all alike
 HALVINGS = 30
 OUTSIDE = 1e3  # further from a coefficient of a column of length 1 than any interval reaches
 LEAST_INDEPENDENT = 1e-3  # share of a term that the terms before it do not explain
@@ -62,7 +63,7 @@ def relative_nnls(columns: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 def squares(basis: np.ndarray, target: np.ndarray) -> float:
     """The least sum of squares that coefficients, none negative, leave of a target."""
-    return nnls(basis, target)[1] ** 2
+    return nnls(basis, target)[1] ** 2 if basis.shape[1] else target @ target
 
 
 def held_squares(basis: np.ndarray, target: np.ndarray, place: int, value: float) -> float:
@@ -113,9 +114,11 @@ def intervals(columns: np.ndarray, times: np.ndarray, found: np.ndarray,
     normal = 1 + stats.t.ppf(0.975, freedom) ** 2 / freedom
     low, high = np.empty(len(found)), np.empty(len(found))
     for place, value in enumerate(scaled_found):
-        held = np.array([held_squares(basis, target, place, value) for target in drawn])
-        loss = np.quantile(held / np.maximum(free, LEAST_SQUARES), 0.95)
-        low[place], high[place] = ends(basis, place, value, least * max(loss, normal))
+        limit = normal
+        if freedom >= ENOUGH:
+            held = np.array([held_squares(basis, target, place, value) for target in drawn])
+            limit = max(limit, np.quantile(held / np.maximum(free, LEAST_SQUARES), 0.95))
+        low[place], high[place] = ends(basis, place, value, least * limit)
     return np.minimum(low / norms, found), np.maximum(high / norms, found)
 
 
@@ -179,9 +182,9 @@ def fit_row(key: tuple, rows: pd.DataFrame) -> dict:
            "min_seq_len": int(seq_len.min()), "max_seq_len": int(seq_len.max()),
            "min_hid_size": int(hid_size.min()), "max_hid_size": int(hid_size.max())}
     for name, _, _ in TERMS:
-        ends = bounds.get(name, (np.nan, np.nan))
+        low_end, high_end = bounds.get(name, (np.nan, np.nan))
         row |= {name: coefficients[name] if name in names else np.nan,
-                f"{name}_low": ends[0], f"{name}_high": ends[1]}
+                f"{name}_low": low_end, f"{name}_high": high_end}
     return row | {
         "exponent_s": exponent(seq_len, hid_size, times),
         "exponent_h": exponent(hid_size, seq_len, times),

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-import crossover
 import runs
 import wording
 

@@ -28,7 +28,7 @@ def number(value: float) -> str:
     return wording.plain(value) if np.isfinite(value) else "-"
 
 
-def roof_cells(found: roofs.Roofs) -> list[tuple[str, str]]:
+def roof_cells(found: roofs.Roofs) -> list[tuple[str, float]]:
     """Names and values: FMA, sgemm, sgemv with its matrix in L2, L3 and memory (GFLOP/s).
 
     Then reading L2, L3 and memory (GB/s), and how much faster sgemm is than sgemv in each.
@@ -37,18 +37,17 @@ def roof_cells(found: roofs.Roofs) -> list[tuple[str, str]]:
     names = [roofs.level_name(found.caches, level) for level in levels]
     flops_per_byte = 2 / 4  # a multiply-add on each float of the matrix
     gemv = [flops_per_byte / in_level(found.sgemv, found.caches, level) for level in levels]
-    cells = [("fma GFLOP/s", found.fma), ("sgemm GFLOP/s", found.sgemm),
+    return [("fma GFLOP/s", found.fma), ("sgemm GFLOP/s", found.sgemm),
              *((f"sgemv in {name} GFLOP/s", rate) for name, rate in zip(names, gemv)),
              *((f"read {name} GB/s", rate) for name, rate in zip(names, found.level_rates()[1:])),
              *((f"sgemm / sgemv in {name}", found.sgemm / rate) for name, rate in zip(names, gemv))]
-    return [(name, number(value)) for name, value in cells]
 
 
 def roof_table(machines: dict[str, roofs.Roofs]) -> str:
     """The roofs of each machine, as markdown."""
     cells = {name: dict(roof_cells(found)) for name, found in machines.items()}
     header = max(cells.values(), key=len)
-    rows = [[name, *(values.get(title, "-") for title in header)]
+    rows = [[name, *(number(values.get(title, np.nan)) for title in header)]
             for name, values in cells.items()]
     return wording.markdown_table(["machine", *header], rows)
 

@@ -76,11 +76,16 @@ def predicted_parts(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame
         "elementwise_ns": rows.elementwise_flops / (machine.fma / 2)}, index=rows.index)
 
 
+def predicted_total(parts: pd.DataFrame) -> pd.Series:
+    """The sum of the parts; NaN where the roof is not known that the steps read at."""
+    return roofline.known_sum(parts).where(parts.gemv_ns.notna())
+
+
 def predict(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame:
     """predict.csv: one row per timed layer and part, ordered as summary.csv."""
     timed = summary[(summary.samples > 0) & (summary.kind != "roof")]
     parts = predicted_parts(timed, machine)
-    total = roofline.known_sum(parts)
+    total = predicted_total(parts)
     table = timed[runs.CASE + runs.KERNEL_TRAITS].assign(
         predicted_ns=total, **parts, median_ns=timed.median_ns, error=total / timed.median_ns - 1)
     return table[list(runs.schema(runs.README, "predict.csv"))]
@@ -88,8 +93,9 @@ def predict(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame:
 
 def errors(table: pd.DataFrame) -> pd.DataFrame:
     """Median and 90th percentile of the absolute error, of all cases and per kind and engine."""
+    table = table[table.error.notna()]
     size = table.error.abs()
-    groups = [("all cases", size)]
+    groups = [("all cases", size)] if len(table) else []
     groups += [(f"{kind}s, {engine}", size[rows.index])
                for (kind, engine), rows in table.groupby(["kind", "engine"])]
     groups += [(kernel, size[rows.index]) for kernel, rows in table.groupby("kernel")]
@@ -101,9 +107,9 @@ def errors(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_times(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame:
-    """The summary with predicted times in place of the measured ones."""
-    times = roofline.known_sum(predicted_parts(summary, machine))
-    return summary.assign(median_ns=times)
+    """The cases that can be predicted, with these times in place of the measured ones."""
+    times = predicted_total(predicted_parts(summary, machine))
+    return summary.assign(median_ns=times)[times.notna()]
 
 
 def crossover_rows(change: str, summary: pd.DataFrame) -> list[dict]:

@@ -241,7 +241,8 @@ def run_data(run_dir: Path) -> dict:
             "parts": parts_of(summary, kernels), "tables": tables, "noise": flag_counts(run_dir),
             "until": runs.host_value(host, "run", "until") or runs.UNTIL,
             "host": host_rows(host), "caches": caches_of(host),
-            "roofs_of": machines.roof_cells(roofs.roofs_of(summary, host))}
+            "roofs_of": [[name, rounded(value)] for name, value in
+                         machines.roof_cells(roofs.roofs_of(summary, host))]}
 
 
 # ---- the page ----------------------------------------------------------------------------------

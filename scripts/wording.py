@@ -55,8 +55,9 @@ def cheaper_by_counts(verdict: str, from_seq_len: float) -> str:
     """The verdict of the operation counts, of which not every crossing is kept."""
     if np.isfinite(from_seq_len):
         return f"S > {from_seq_len:.0f}"
-    return {"cheaper everywhere": "everywhere", "dearer everywhere": "nowhere"}.get(verdict,
-                                                                                   "at first")
+    words = {"cheaper everywhere": "everywhere", "dearer everywhere": "nowhere",
+             "unknown": "unknown"}
+    return words.get(verdict, "at first")
 
 
 # ---- tables ------------------------------------------------------------------------------------

@@ -586,6 +586,15 @@ def test_make_passes_its_variables_on(arguments, words):
     assert words in result.stdout + result.stderr
 
 
+def test_newest_run_is_none_of_roofs(tmp_path):
+    for name in ("cpu/20240101T000000Z", "cpu/20240102T000000Z", "roofs/20250101T000000Z"):
+        (tmp_path / "results" / name).mkdir(parents=True)
+        (tmp_path / "results" / name / "samples.csv").touch()
+    shown = subprocess.run(["make", "-s", "-f", ROOT / "Makefile", "--eval", "show:;@echo $(RUN)",
+                            "show"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert shown.stdout == "results/cpu/20240102T000000Z/samples.csv\n"
+
+
 # ---- figure ------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from test_scripts import PREDICTIONS, README, TABLES, VIRTUAL, sample, summarised, table, write_run
 
@@ -14,6 +15,7 @@ import roofline
 import roofs
 import runs
 import summarise
+import wording
 
 KIB, MIB = 2 ** 10, 2 ** 20
 LENGTHS = [16, 64, 256, 1024, 4096]
@@ -193,6 +195,19 @@ def test_coefficients_are_within_their_intervals(planted):
     assert all(count >= 90 for count in covered.values()), covered
 
 
+@pytest.mark.parametrize("times", [(100, 105), (100, 105, 110), (98, 99, 100, 101, 102, 103)])
+def test_interval_of_one_term_is_that_of_a_mean(times):
+    """One cell, timed with several head counts."""
+    rows = [row("transformer/a", 64, 128, ns, heads=2 ** i) for i, ns in enumerate(times)]
+    (found,) = fit.fit(frame(rows), VIRTUAL).to_dict("records")
+    values = np.array(times) / (64 * 128 ** 2)
+    assert values.min() < found["sh2_ns"] < values.max()
+    error = values.std(ddof=1) / len(values) ** 0.5
+    half = stats.t.ppf(0.975, len(values) - 1) * error
+    assert found["sh2_ns_high"] - found["sh2_ns"] == pytest.approx(half, rel=0.25)
+    assert found["sh2_ns"] - found["sh2_ns_low"] == pytest.approx(half, rel=0.25)
+
+
 def test_interval_of_a_coefficient_minds_that_no_other_is_negative():
     """With S H^2 alone in truth, the other terms can only take from its coefficient."""
     (found,) = fit.fit(frame(grown(np.random.default_rng(5), dict.fromkeys(PLANTED, 0) |
@@ -327,6 +342,14 @@ def test_headline_is_of_one_engine_and_the_best_of_all_stands_beside_it(tmp_path
     assert by_kernel["lstm/packed", "16"]["engine"] == "packed"
     assert by_kernel["decode/cached", "64"]["us_per_token"] == "0.001"
     assert by_kernel["lstm/packed", "64"]["us_per_token"] == "0.0015625"
+
+
+def test_operations_that_were_not_counted_give_no_verdict(tmp_path):
+    rows = [sample(kernel, seq_len, 64, 100, flops=0) for seq_len in (16, 64)
+            for kernel in ("lstm/hoisted", "transformer/full")]
+    (found,) = table(summarised(tmp_path / "run", rows) / "crossover.csv")
+    assert found["arithmetic_verdict"] == "unknown" and found["operation_price"] == ""
+    assert wording.cheaper_by_counts("unknown", np.nan) == "unknown"
 
 
 def test_price_of_an_operation_is_the_planted_one(tmp_path):
@@ -485,6 +508,25 @@ def test_prediction_says_where_layers_are_cheaper_and_how_often_it_is_right(tmp_
     lines = [line.split() for line in text.splitlines()]
     assert ["lstm", "predicted", "everywhere"] in lines
     assert ["lstm", "measured", "S", ">", "25"] in lines
+    for name in PREDICTIONS:  # such a folder does not pass them off as its own
+        assert (roofs_run / name).exists()
+    assert answer.main([str(roofs_run)]) == 0
+    assert "From the roofs alone" not in capsys.readouterr().out
+
+
+def test_what_cannot_be_predicted_is_left_out(tmp_path, capsys):
+    """Packed weights without roof/read; an import without costs."""
+    machine = [sample("roof/fma", 1, 1, 10, flops=1000),
+               sample("roof/sgemm", 512, 512, 10, flops=800),
+               sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
+    roofs_run = summarised(tmp_path / "roofs", machine)
+    none = dict(flops=0, elementwise=0, transcendentals=0, streamed=0)
+    rows = [sample("lstm/packed", 16, 64, 9, streamed=16 * 16384), sample("rnn/a", 16, 64, 9, **none),
+            sample("transformer/full", 16, 64, 9, **none)]
+    run = summarised(tmp_path / "run", rows, traits={"lstm/packed": ("packed", "all")})
+    assert predict.main([str(run), "--roofs", str(roofs_run)]) == 0
+    assert "nan" not in capsys.readouterr().out
+    assert {found["predicted_ns"] for found in table(roofs_run / "predict.csv")} == {""}
 
 
 # ---- claims ------------------------------------------------------------------------------------

@@ -418,7 +418,7 @@ def test_runs_stand_side_by_side_with_roofs_crossovers_and_wins(browser, run, tm
     assert report.main([*map(str, (run, other, third)), "-o", str(out)]) == 0
     show(browser, out, 1280)
     assert_fits(browser)
-    assert ["fma GFLOP/s", "200", "200", "50.0"] in cells_of(browser, "runs-roofs")
+    assert ["fma GFLOP/s", "200", "200", "50"] in cells_of(browser, "runs-roofs")
     found = {tuple(row[:3]): row[3:] for row in cells_of(browser, "runs-crossovers")}
     assert found["lstm", "64", "1"] == ["S > 50", "S > 50", "", "everywhere"]
     wins = {row[0]: row[1:] for row in cells_of(browser, "runs-figure") if row[0] == "lstm"}

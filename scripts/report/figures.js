@@ -655,7 +655,8 @@ function winnersTable(host, best, base) {
         .filter((row) => row.cells);
     tableInto(host, {
         caption:
-            `Which run wins where: cells in which a run's interval is below all others; ` +
+            "Which run wins where: cells in which a run's interval is below those of all others " +
+            "that timed it; " +
             `speed: geometric mean of the time of ${runName(base)} over that of the run, ` +
             "in the cells of both",
         columns: [

@@ -668,7 +668,7 @@ function crossoversOfRuns(host) {
         cheaperWhere,
     );
     tableInto(host, {
-        caption: `SeqLen at which a layer is cheaper than the Transformer block, in each run`,
+        caption: "SeqLen at which a layer is cheaper than the Transformer block, in each run",
         columns: [
             text("layer", "layer"),
             number("hid_size", "HidSize"),
@@ -677,7 +677,10 @@ function crossoversOfRuns(host) {
             text("counted", "by operations"),
         ],
         rows: rows.sort(
-            (a, b) => a.layer.localeCompare(b.layer, "en") || a.hid_size - b.hid_size,
+            (a, b) =>
+                a.layer.localeCompare(b.layer, "en") ||
+                a.hid_size - b.hid_size ||
+                a.heads - b.heads,
         ),
     });
 }
