@@ -78,10 +78,8 @@ def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         for row in group.itertuples():
             name = MEASURED if row.engine == runs.HEADLINE else f"{row.engine} engine"
             key = (row.hid_size, row.heads)
-            lines.setdefault(name, {})[key] = wording.cheaper_where(
-                row.crossings, row.ratio_at_max_seq_len > 1)
-            lines.setdefault(COUNTED, {})[key] = wording.cheaper_by_counts(
-                row.arithmetic_verdict, row.arithmetic_seq_len)
+            lines.setdefault(name, {})[key] = wording.cheaper_where(row)
+            lines.setdefault(COUNTED, {})[key] = wording.cheaper_by_counts(row)
             if row.engine == runs.HEADLINE and np.isfinite(row.operation_price):
                 lines.setdefault(PRICE, {})[key] = wording.times(row.operation_price)
         alike: dict[tuple, list[str]] = {}  # rows that say the same are one
@@ -229,9 +227,7 @@ def prediction_sentence(predicted: pd.DataFrame, summary: pd.DataFrame) -> str:
 
 def what_if_sentence(changed: pd.DataFrame) -> str:
     """What other roofs do to a crossover: of the HidSizes where the roofs have one, the middle."""
-    where = changed.assign(where=[
-        wording.cheaper_where(row.crossings, row.ratio_at_max_seq_len > 1)
-        for row in changed.itertuples()])
+    where = changed.assign(where=[wording.cheaper_where(row) for row in changed.itertuples()])
     for layer in ARTICLE:
         rows = where[where.layer == layer]
         crossed = rows[(rows.change == "predicted") & (rows.verdict != "cheaper everywhere")

@@ -74,7 +74,7 @@ def by_hid_size(found: pd.DataFrame) -> str:
     """From which SeqLen on, per HidSize."""
     words: dict[str, list[str]] = {}
     for row in found.itertuples():
-        where = wording.cheaper_where(row.crossings, row.ratio_at_max_seq_len > 1)
+        where = wording.cheaper_where(row)
         words.setdefault(where, []).append(str(row.hid_size))
     return "; ".join(f"H = {', '.join(sizes)}: {where}" for where, sizes in words.items())
 

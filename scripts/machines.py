@@ -55,11 +55,8 @@ def roof_table(machines: dict[str, roofs.Roofs]) -> str:
 def where_cheaper(found: pd.DataFrame, layer: str) -> tuple[dict[int, str], dict[int, str]]:
     """Per HidSize where a layer is cheaper than the block: measured, and by operation counts."""
     rows = found[(found.layer == layer) & (found.engine == runs.HEADLINE)]
-    measured = {row.hid_size: wording.cheaper_where(row.crossings, row.ratio_at_max_seq_len > 1)
-                for row in rows.itertuples()}
-    counted = {row.hid_size: wording.cheaper_by_counts(row.arithmetic_verdict,
-                                                      row.arithmetic_seq_len)
-               for row in rows.itertuples()}
+    measured = {row.hid_size: wording.cheaper_where(row) for row in rows.itertuples()}
+    counted = {row.hid_size: wording.cheaper_by_counts(row) for row in rows.itertuples()}
     return measured, counted
 
 

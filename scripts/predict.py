@@ -188,8 +188,7 @@ def crossover_table(changed: pd.DataFrame) -> str:
     labels = wording.size_labels(rows)
     lines = []
     for names, group in rows.groupby(["layer", "change"]):
-        cells = {(row.hid_size, row.heads): wording.cheaper_where(row.crossings,
-                                                                  row.ratio_at_max_seq_len > 1)
+        cells = {(row.hid_size, row.heads): wording.cheaper_where(row)
                  for row in group.itertuples()}
         lines.append([*names, *(cells.get(key, "-") for key in labels)])
     return wording.wrapped_table(["layer", "cheaper", *labels.values()], lines)

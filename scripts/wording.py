@@ -38,9 +38,13 @@ def listing(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def cheaper_where(crossings: str, at_end: bool) -> str:
-    """The SeqLens at which a layer is cheaper, from all crossings: S < 61, > 158."""
-    found = [f"{float(value):.0f}" for value in crossings.split()]
+def cheaper_where(row) -> str:
+    """The SeqLens at which a layer is cheaper, by a row of crossover.csv or whatif.csv.
+
+    From all crossings: S < 61, > 158.
+    """
+    found = [f"{float(value):.0f}" for value in row.crossings.split()]
+    at_end = row.ratio_at_max_seq_len > 1
     if not found:
         return "everywhere" if at_end else "nowhere"
     pieces = []
@@ -51,13 +55,13 @@ def cheaper_where(crossings: str, at_end: bool) -> str:
     return f"S {', '.join(pieces)}"
 
 
-def cheaper_by_counts(verdict: str, from_seq_len: float) -> str:
-    """The verdict of the operation counts, of which not every crossing is kept."""
-    if np.isfinite(from_seq_len):
-        return f"S > {from_seq_len:.0f}"
+def cheaper_by_counts(row) -> str:
+    """The same by the operation counts of crossover.csv, of which not every crossing is kept."""
+    if np.isfinite(row.arithmetic_seq_len):
+        return f"S > {row.arithmetic_seq_len:.0f}"
     words = {"cheaper everywhere": "everywhere", "dearer everywhere": "nowhere",
              "unknown": "unknown"}
-    return words.get(verdict, "at first")
+    return words.get(row.arithmetic_verdict, "at first")
 
 
 # ---- tables ------------------------------------------------------------------------------------
