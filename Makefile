@@ -63,16 +63,16 @@ C_WARNINGS := -Wstrict-prototypes -Wmissing-prototypes
 # What is measured is decided in the code: contraction to FMA is asked for, nothing else is relaxed.
 CODEGEN := $(OPT) -march=$(MARCH) -ffp-contract=fast -fno-math-errno -g \
            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-CPPFLAGS_ALL = -Iinclude -Ibench -I$(BUILD)/gen -I$(BLAS_INCLUDE) -MMD -MP $(CPPFLAGS)
+CPPFLAGS_ALL = -Iinclude -Ikernels -Ibench -I$(BUILD)/gen -I$(BLAS_INCLUDE) -MMD -MP $(CPPFLAGS)
 CFLAGS_ALL := -std=gnu11 $(if $(ONEDNN),-DSEQBENCH_ONEDNN) $(CODEGEN) $(WARNINGS) $(C_WARNINGS) $(CFLAGS)
 CXXFLAGS_ALL := -std=c++17 $(CODEGEN) $(WARNINGS) $(CXXFLAGS)
 LIBS = $(BLAS_DIR)/libopenblas.so -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) \
         -lbenchmark -lhwloc -lcjson $(ONEDNN_LIBS) -lpthread -lm $(LDFLAGS)
 
 KERNEL_SOURCES := $(filter-out $(if $(ONEDNN),,%/onednn.c),$(wildcard kernels/*.c kernels/*/*.c))
-BENCH_SOURCES := $(wildcard bench/*.c)
+BENCH_SOURCES := $(wildcard bench/*.c bench/*/*.c)
 C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
-OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/timer.o
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/measure/timer.o
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 DEPS_GROUPS := deps-dev deps-arm deps-peers deps-slurm deps-browser
@@ -198,7 +198,7 @@ instructions: ## count instructions per multiply-add under callgrind: results/in
 # Everything that parses, with the sanitizers; FUZZ_SECONDS for each of two processes.
 FUZZ_SECONDS ?= 60
 FUZZ_SOURCES := tests/fuzz/fuzz.c $(KERNEL_SOURCES) \
-                $(filter-out $(addprefix bench/,main.c round.c runner.c run_folder.c doctor.c host.c), $(BENCH_SOURCES))
+                $(filter-out $(addprefix bench/,main.c run/round.c run/runner.c run/run_folder.c machine/doctor.c machine/host.c), $(BENCH_SOURCES))
 FUZZ_SANITIZERS := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 fuzz: have-deps ## fuzz grids, lists, plans, samples, .npy and case.json (clang, FUZZ_SECONDS=n)
@@ -208,7 +208,7 @@ fuzz: have-deps ## fuzz grids, lists, plans, samples, .npy and case.json (clang,
 	$(Q)cd build-fuzz && ./fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -jobs=2 -workers=2 \
 	    -dict=../tests/fuzz/words.dict corpus ../tests/fuzz/seeds
 
-SOURCES_TO_FORMAT := $(wildcard include/*.h kernels/*.c kernels/*/*.[ch] bench/*.[ch] bench/*.cpp tests/*.[ch] tests/fuzz/*.[ch])
+SOURCES_TO_FORMAT := $(wildcard include/*.h kernels/*.c kernels/*/*.[ch] bench/*.[ch] bench/*/*.[ch] bench/*/*.cpp tests/*.[ch] tests/fuzz/*.[ch])
 
 format: ## format all C and C++ files in place
 	$(Q)clang-format -i $(SOURCES_TO_FORMAT)
@@ -261,7 +261,7 @@ $(BUILD)/gen/build_commit.h: FORCE
 	   echo '#define SEQBENCH_DIRTY $(if $(shell git status --porcelain -- Makefile bench include kernels 2>/dev/null),1,0)'; } > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-$(BUILD)/bench/host.o: $(BUILD)/gen/build_commit.h
+$(BUILD)/bench/machine/host.o: $(BUILD)/gen/build_commit.h
 
 FORCE:
 

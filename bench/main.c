@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
-#include "doctor.h"
-#include "folder.h"
-#include "host.h"
-#include "pin.h"
-#include "registry.h"
-#include "runner.h"
+#include "cases/kernel.h"
+#include "check/case_folder.h"
+#include "check/check.h"
+#include "machine/doctor.h"
+#include "machine/host.h"
+#include "measure/pin.h"
+#include "run/runner.h"
 
 enum { EXIT_CHECK_FAILED = 1 };
 

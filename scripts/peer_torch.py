@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SEQBENCH = os.environ.get("SEQBENCH") or str(ROOT / "build" / "seqbench")
 ENGINE = "torch"
 
-# As in bench/round.c.
+# As in bench/run/round.c.
 SAMPLE_NS = 10e6
 WARM_UP_NS = 5e6
 OWN_WARM_UP_NS = 100e6
@@ -155,7 +155,7 @@ def dump(kernel: str, seq_len: int, hid_size: int, heads: int, seed: int) -> dic
 
 
 def check(layer: str, seq_len: int, hid_size: int, heads: int, t: dict) -> float:
-    """Largest difference between torch's outputs and ours, as bench/check.c measures it."""
+    """Largest difference between torch's outputs and ours, as bench/check/check.c measures it."""
     torch = use_torch()
     module = make_module(layer, hid_size, heads, t)
     with torch.inference_mode():

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "case.h"
-#include "registry.h"
+#include "cases/case.h"
+#include "cases/kernel.h"
 
 static int64_t counted_multiply_adds(const struct kernel *kernel, struct dims dims)
 {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "doctor.h"
+#include "machine/doctor.h"
 
 /* A quiet server: core 3 of 8 cores with two threads each, which are 0-7 and 8-15. */
 #define FLAGS "fpu vme sse2 avx avx2 fma"

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plan.h"
-#include "registry.h"
+#include "cases/kernel.h"
+#include "cases/plan.h"
 
 static void assert_list(const char *text, int count, const int64_t *want)
 {

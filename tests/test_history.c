@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "history.h"
-#include "registry.h"
-#include "round.h"
+#include "cases/kernel.h"
+#include "run/history.h"
+#include "run/round.h"
 
 static const char header[] = "order,iterations,wall_ns,clock_ghz_before,clock_ghz_after,"
                              "sentinel_ns,flags,status,error\n";

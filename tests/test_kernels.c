@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "case.h"
-#include "pin.h"
-#include "registry.h"
+#include "cases/case.h"
+#include "cases/kernel.h"
+#include "measure/pin.h"
 
 static struct bench_case make_case(const char *name, struct dims dims, struct arena *arena)
 {

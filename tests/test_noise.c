@@ -11,10 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "noise.h"
-#include "output.h"
-#include "pin.h"
-#include "registry.h"
+#include "cases/kernel.h"
+#include "measure/noise.h"
+#include "measure/output.h"
+#include "measure/pin.h"
 
 static struct noise around(void (*work)(void))
 {

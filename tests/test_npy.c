@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "npy.h"
+#include "check/npy.h"
 
 /* A file of format 1.0 with this dictionary and this many floats; returns its size. */
 static size_t make_file(unsigned char *out, const char *dictionary, size_t floats)

@@ -3,8 +3,8 @@
 
 #include <dirent.h>
 
-#include "case.h"
-#include "registry.h"
+#include "cases/case.h"
+#include "cases/kernel.h"
 
 #ifdef SEQBENCH_ONEDNN
 

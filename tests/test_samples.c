@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "registry.h"
-#include "samples.h"
+#include "cases/kernel.h"
+#include "run/samples.h"
 
 static const struct sample good = {
     .visit = {NULL, {32, 64, 2}, 17, 3},

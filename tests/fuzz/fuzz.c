@@ -9,11 +9,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "folder.h"
-#include "grid.h"
-#include "history.h"
-#include "npy.h"
-#include "plan.h"
+#include "cases/grid.h"
+#include "cases/plan.h"
+#include "check/case_folder.h"
+#include "check/npy.h"
+#include "run/history.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

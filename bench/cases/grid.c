@@ -1,0 +1,201 @@
+/* grid.c - text or flags to a grid. */
+#include "cases/grid.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name, *text;
+} built_in[] = {
+    {"quick", "S 16,128,1024\nH 64,256,512\nrounds 3\nbudget 60\n"},
+    {"default", "S 16:4096:x2\nH 64,128,256,384,512,768,1024\nrounds 3\nbudget 540\n"},
+    {"peers", "S 16,128,1024\nH 64,128,256,384,512,768,1024\nrounds 3\nbudget 540\n"},
+    {"full", "S 8:8192:x2\nH 64:512:+64,640,768,896,1024,1536,2048\nrounds 5\nbudget 7200\n"},
+};
+
+/* Reads digits at *text; leaves *text behind them. */
+static bool scan_number(const char **text, int64_t *out)
+{
+    if (!isdigit((unsigned char)**text))
+        return false;
+    char *end;
+    errno = 0;
+    const long long value = strtoll(*text, &end, 10);
+    *text = end;
+    *out = value;
+    return errno == 0;
+}
+
+static bool append(struct sizes *sizes, int64_t value, const char *what, struct err *err)
+{
+    for (int i = 0; i < sizes->count; i++)
+        if (sizes->v[i] == value)
+            return err_set(err, "%s: %" PRId64 " stands twice in the list", what, value);
+    if (sizes->count == SIZES_MAX)
+        return err_set(err, "%s: more than %d values in the list", what, SIZES_MAX);
+    sizes->v[sizes->count++] = value;
+    return true;
+}
+
+static bool bad_item(const char *what, const char *item, size_t length, struct err *err)
+{
+    return err_set(err, "%s: '%.*s' is not a size; write 64 or 16:4096:x2 or 64:512:+64", what,
+                   (int)(length > 60 ? 60 : length), item);
+}
+
+static bool in_range(int64_t value, const char *what, int64_t max, struct err *err)
+{
+    if (value >= 1 && value <= max)
+        return true;
+    return err_set(err, "%s: %" PRId64 " is outside 1..%" PRId64, what, value, max);
+}
+
+/* One item of a list: a number, or first:last:xFACTOR, or first:last:+STEP. */
+static bool parse_item(const char *item, size_t length, const char *what, int64_t max,
+                       struct sizes *out, struct err *err)
+{
+    const char *at = item;
+    int64_t first, last, by;
+    if (!scan_number(&at, &first)) {
+        if (isdigit((unsigned char)*item))
+            return err_set(err, "%s: '%.*s' is outside 1..%" PRId64, what,
+                           (int)(length > 60 ? 60 : length), item, max);
+        return bad_item(what, item, length, err);
+    }
+    if (!in_range(first, what, max, err))
+        return false;
+    if (at == item + length)
+        return append(out, first, what, err);
+    if (*at++ != ':' || !scan_number(&at, &last) || *at++ != ':' || (*at != 'x' && *at != '+'))
+        return bad_item(what, item, length, err);
+    const char step = *at++;
+    if (!scan_number(&at, &by) || at != item + length)
+        return bad_item(what, item, length, err);
+    if (!in_range(last, what, max, err))
+        return false;
+    if (last < first)
+        return err_set(err, "%s: the range %.*s ends before it starts", what, (int)length, item);
+    if (step == 'x' ? by < 2 : by < 1)
+        return err_set(err, "%s: the range %.*s does not advance", what, (int)length, item);
+    for (int64_t value = first; value <= last;
+         value = step == 'x' ? (by > last / value ? last + 1 : value * by)
+                             : (by > last - value ? last + 1 : value + by))
+        if (!append(out, value, what, err))
+            return false;
+    return true;
+}
+
+bool parse_count(const char *text, const char *what, int64_t max, int64_t *out, struct err *err)
+{
+    const char *at = text;
+    int64_t value;
+    if (!scan_number(&at, &value) || *at != '\0' || value < 1 || value > max)
+        return err_set(err, "%s: '%s' is not a whole number from 1 to %" PRId64, what, text, max);
+    *out = value;
+    return true;
+}
+
+bool parse_sizes(const char *text, const char *what, int64_t max, struct sizes *out,
+                 struct err *err)
+{
+    out->count = 0;
+    for (const char *item = text;; item++) {
+        const size_t length = strcspn(item, ",");
+        if (!parse_item(item, length, what, max, out, err))
+            return false;
+        item += length;
+        if (*item == '\0')
+            return true;
+    }
+}
+
+static bool parse_line(char *line, struct grid *grid, struct err *err)
+{
+    char *rest;
+    const char *key = strtok_r(line, " \t\r", &rest);
+    const char *value = strtok_r(NULL, " \t\r", &rest);
+    if (!key)
+        return true;
+    if (!value || strtok_r(NULL, " \t\r", &rest))
+        return err_set(err, "'%.60s' needs exactly one value", key);
+    if (strcmp(key, "S") == 0)
+        return parse_sizes(value, "S", SEQ_LEN_MAX, &grid->seq_len, err);
+    if (strcmp(key, "H") == 0)
+        return parse_sizes(value, "H", HID_SIZE_MAX, &grid->hid_size, err);
+    if (strcmp(key, "heads") == 0)
+        return parse_sizes(value, "heads", HID_SIZE_MAX, &grid->heads, err);
+    if (strcmp(key, "rounds") == 0)
+        return parse_count(value, "rounds", ROUNDS_MAX, &grid->rounds, err);
+    if (strcmp(key, "budget") == 0)
+        return parse_count(value, "budget", BUDGET_MAX, &grid->budget_s, err);
+    return err_set(err, "unknown key '%.60s'; known: S, H, heads, rounds, budget", key);
+}
+
+bool grid_parse(const char *text, const char *name, struct grid *out, struct err *err)
+{
+    *out = (struct grid){.rounds = 3};
+    if (strlen(name) >= sizeof(out->name))
+        return err_set(err, "%.60s...: the grid's name is longer than %zu characters", name,
+                       sizeof(out->name) - 1);
+    strcpy(out->name, name);
+    int number = 0;
+    for (const char *at = text; *at != '\0'; at += *at == '\n') {
+        const size_t length = strcspn(at, "\n");
+        char line[512];
+        number++;
+        if (length >= sizeof(line))
+            return err_set(err, "%s:%d: line longer than %zu characters", name, number,
+                           sizeof(line) - 1);
+        memcpy(line, at, length);
+        line[length] = '\0';
+        line[strcspn(line, "#")] = '\0';
+        at += length;
+        struct err cause;
+        if (!parse_line(line, out, &cause))
+            return err_set(err, "%s:%d: %.700s", name, number, cause.text);
+    }
+    if (out->seq_len.count == 0 || out->hid_size.count == 0)
+        return err_set(err, "%s: a grid needs a line `S LIST` and a line `H LIST`", name);
+    return true;
+}
+
+static bool read_text(const char *path, char *buffer, size_t size, struct err *err)
+{
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return err_set(err, "grid '%s' is neither quick, default, peers, full nor a file: %s", path,
+                       strerror(errno));
+    const size_t length = fread(buffer, 1, size - 1, file);
+    const int cause = ferror(file) ? errno : 0;
+    fclose(file);
+    if (cause)
+        return err_set(err, "%s: %s", path, strerror(cause));
+    if (length == size - 1)
+        return err_set(err, "%s: larger than %zu bytes", path, size - 2);
+    if (memchr(buffer, '\0', length))
+        return err_set(err, "%s: not a text file", path);
+    buffer[length] = '\0';
+    return true;
+}
+
+bool grid_load(const char *name_or_path, struct grid *out, struct err *err)
+{
+    for (size_t i = 0; i < sizeof(built_in) / sizeof(built_in[0]); i++)
+        if (strcmp(name_or_path, built_in[i].name) == 0)
+            return grid_parse(built_in[i].text, name_or_path, out, err);
+    char text[65536];
+    return read_text(name_or_path, text, sizeof(text), err) &&
+           grid_parse(text, name_or_path, out, err);
+}
+
+int64_t default_heads(int64_t hid_size)
+{
+    int64_t heads = (hid_size + 63) / 64;
+    while (hid_size % heads != 0)
+        heads++;
+    return heads;
+}

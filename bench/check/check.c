@@ -1,0 +1,211 @@
+/* check.c - correctness of kernels. */
+#include "check/check.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cases/kernel.h"
+
+/* Ones, odd primes, both sides of the SIMD widths, tiles that do not fill, three tiles of 64. */
+static const struct dims shapes[] = {
+    {1, 1, 1},   {1, 64, 1},  {2, 3, 1},    {7, 12, 2},   {13, 7, 7},   {17, 16, 4},  {5, 15, 3},
+    {3, 17, 1},  {16, 31, 1}, {33, 33, 11}, {4, 63, 7},   {31, 64, 1},  {32, 65, 5},  {19, 127, 1},
+    {9, 129, 3}, {65, 24, 3}, {130, 20, 2}, {96, 160, 4}, {64, 128, 2}, {150, 32, 2},
+};
+
+bool verdict_passed(const struct verdict *verdict)
+{
+    return !verdict->complaint && verdict->error <= verdict->bound;
+}
+
+double relative_error(const float *got, const double *want, int64_t n)
+{
+    double scale = 1.0, worst = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        const double difference = fabs((double)got[i] - want[i]);
+        if (!isfinite(difference))
+            return (double)INFINITY;
+        scale = fmax(scale, fabs(want[i]));
+        worst = fmax(worst, difference);
+    }
+    return worst / scale;
+}
+
+static void *allocate(size_t bytes)
+{
+    void *memory = malloc(bytes ? bytes : 1);
+    if (!memory)
+        abort();
+    return memory;
+}
+
+/* The tensors as doubles, outputs left for the reference to fill. */
+static double *widen(const struct placed *placed)
+{
+    const int64_t n = tensor_elements(&placed->spec);
+    double *wide = allocate((size_t)n * sizeof(double));
+    for (int64_t i = 0; i < n; i++)
+        wide[i] = (double)placed->data[i];
+    return wide;
+}
+
+static void compare_with_reference(const struct bench_case *c, double *const wide[],
+                                   struct verdict *verdict)
+{
+    for (int i = 0; i < c->tensor_count; i++) {
+        const int64_t n = tensor_elements(&c->tensor[i].spec);
+        if (c->tensor[i].spec.role == OUTPUT) {
+            const double error = relative_error(c->tensor[i].data, wide[i], n);
+            if (error >= verdict->error) {
+                verdict->error = error;
+                verdict->tensor = c->tensor[i].spec.name;
+            }
+        } else {
+            for (int64_t k = 0; k < n; k++)
+                if ((double)c->tensor[i].data[k] != wide[i][k]) {
+                    verdict->complaint = "writes to its input";
+                    verdict->tensor = c->tensor[i].spec.name;
+                    return;
+                }
+        }
+    }
+}
+
+/* Runs again from poison; the outputs must not differ in a bit. */
+static void compare_with_rerun(struct bench_case *c, struct verdict *verdict)
+{
+    float *first[TENSOR_MAX] = {NULL};
+    for (int i = 0; i < c->tensor_count; i++)
+        if (c->tensor[i].spec.role == OUTPUT) {
+            const size_t bytes = (size_t)tensor_elements(&c->tensor[i].spec) * sizeof(float);
+            first[i] = allocate(bytes);
+            memcpy(first[i], c->tensor[i].data, bytes);
+        }
+    case_poison(c);
+    case_run(c);
+    for (int i = 0; i < c->tensor_count; i++) {
+        if (!first[i])
+            continue;
+        const size_t bytes = (size_t)tensor_elements(&c->tensor[i].spec) * sizeof(float);
+        if (memcmp(first[i], c->tensor[i].data, bytes) != 0) {
+            verdict->complaint = "differs from run to run in";
+            verdict->tensor = c->tensor[i].spec.name;
+        }
+        free(first[i]);
+    }
+}
+
+struct verdict check_case(struct bench_case *c)
+{
+    struct verdict verdict = {.error = 0.0, .bound = kernel_tolerance(c->kernel)};
+    double *wide[TENSOR_MAX] = {NULL};
+    case_draw(c, 1);
+    case_prepare(c);
+    case_poison(c);
+    for (int i = 0; i < c->tensor_count; i++)
+        wide[i] = widen(&c->tensor[i]);
+    c->kernel->layer->reference(c->instance.dims, wide);
+
+    case_run(c);
+    compare_with_reference(c, wide, &verdict);
+    for (int i = 0; i < c->tensor_count; i++)
+        free(wide[i]);
+    const char *broken = case_broken_guard(c);
+    if (broken) {
+        verdict.complaint = "writes past the end of";
+        verdict.tensor = broken;
+    }
+    if (!verdict.complaint)
+        compare_with_rerun(c, &verdict);
+    case_release(c);
+    return verdict;
+}
+
+static void report_row(FILE *csv, const struct bench_case *c, const struct verdict *verdict)
+{
+    const struct dims d = c->instance.dims;
+    fprintf(csv, "%s,%" PRId64 ",%" PRId64 ",%" PRId64 ",", c->kernel->name, d.S, d.H, d.A);
+    if (isfinite(verdict->error))
+        fprintf(csv, "%.3g", verdict->error);
+    fprintf(csv, ",%.3g,%s\n", verdict->bound, verdict_passed(verdict) ? "PASS" : "FAIL");
+}
+
+static void report_line(FILE *text, const struct bench_case *worst, const struct verdict *verdict)
+{
+    const struct dims d = worst->instance.dims;
+    fprintf(text, "%s %-22s error %.2e bound %.2e", verdict_passed(verdict) ? "PASS" : "FAIL",
+            worst->kernel->name, verdict->error, verdict->bound);
+    if (!verdict_passed(verdict) || verdict->error > 0.0)
+        fprintf(text, "  worst at S=%" PRId64 " H=%" PRId64 " heads=%" PRId64, d.S, d.H, d.A);
+    if (verdict->tensor && (verdict->complaint || !verdict_passed(verdict)))
+        fprintf(text, ": %s %s", verdict->complaint ? verdict->complaint : "wrong in",
+                verdict->tensor);
+    fputc('\n', text);
+}
+
+/* The shape's head count for a layer with heads, one for the others. */
+static struct dims fit(const struct layer *layer, struct dims shape)
+{
+    if (!layer->has_heads)
+        shape.A = 1;
+    if (layer->cells == CELLS_PER_STEP)
+        shape.S = 1;
+    return shape;
+}
+
+static bool worse(const struct verdict *a, const struct verdict *b)
+{
+    if (verdict_passed(a) != verdict_passed(b))
+        return !verdict_passed(a);
+    return a->error > b->error;
+}
+
+static bool check_kernel(const struct kernel *kernel, FILE *text, FILE *csv, bool *passed,
+                         struct err *err)
+{
+    struct bench_case worst_case = {0};
+    struct verdict worst = {.error = -1.0};
+    int checked = 0;
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        const struct dims dims = fit(kernel->layer, shapes[i]);
+        if (kernel_refuses(kernel, dims))
+            continue;
+        struct arena arena;
+        if (!arena_map(case_bytes(kernel, dims), &arena, err))
+            return false;
+        struct bench_case c;
+        case_place(kernel, dims, &arena, &c);
+        const struct verdict verdict = check_case(&c);
+        arena_unmap(&arena);
+        if (csv)
+            report_row(csv, &c, &verdict);
+        if (checked++ == 0 || worse(&verdict, &worst)) {
+            worst = verdict;
+            worst_case = c;
+        }
+    }
+    if (checked == 0)
+        return err_set(err, "%s: supports none of the shapes of the check", kernel->name);
+    if (text)
+        report_line(text, &worst_case, &worst);
+    *passed = verdict_passed(&worst);
+    return true;
+}
+
+int check_kernels(const char *globs, FILE *text, FILE *csv, struct err *err)
+{
+    int failed = 0;
+    if (csv)
+        fputs("kernel,seq_len,hid_size,heads,error,bound,verdict\n", csv);
+    for (int i = 0; kernels[i]; i++) {
+        bool passed = true;
+        if (!kernel_matches(kernels[i], globs))
+            continue;
+        if (!check_kernel(kernels[i], text, csv, &passed, err))
+            return -1;
+        failed += !passed;
+    }
+    return failed;
+}

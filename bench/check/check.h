@@ -1,0 +1,32 @@
+/* check.h - is a kernel right? Against its layer's reference, and against given tensors. */
+#ifndef SEQBENCH_CHECK_H
+#define SEQBENCH_CHECK_H
+
+#include <stdio.h>
+
+#include "cases/case.h"
+
+struct verdict {
+    double error, bound;   /* of the worst output: max|y - ref| / max(1, max|ref|) */
+    const char *complaint; /* NULL, or what else went wrong: "writes past the end of" ... */
+    const char *tensor;    /* the array that error or complaint is about; may be NULL */
+};
+
+bool verdict_passed(const struct verdict *verdict);
+
+/* Largest |got - want| / max(1, max|want|) of two arrays; infinite if anything is not finite. */
+double relative_error(const float *got, const double *want, int64_t n);
+
+/*
+ * Draws inputs, poisons outputs and scratch with NaN, runs, compares with the reference, looks at
+ * guard zones and inputs, poisons and runs again: the outputs must be the same bits.
+ */
+struct verdict check_case(struct bench_case *bench_case);
+
+/*
+ * Checks every kernel that matches at every shape. A PASS or FAIL line per kernel to text, a row
+ * per shape to csv (either may be NULL). Returns the number of kernels that failed, or -1.
+ */
+int check_kernels(const char *globs, FILE *text, FILE *csv, struct err *err);
+
+#endif

@@ -1,0 +1,25 @@
+/* progress.h - how far a run is, on stderr. */
+#ifndef SEQBENCH_PROGRESS_H
+#define SEQBENCH_PROGRESS_H
+
+#include <stdbool.h>
+
+#include "cases/plan.h"
+
+struct progress {
+    double total, done; /* estimated times of visits in this session; only their ratio counts */
+    double started_s, printed_s;
+    bool terminal;
+};
+
+void progress_start(struct progress *progress);
+
+/* Expects a visit. */
+void progress_expect(struct progress *progress, const struct visit *visit);
+
+/* Counts a visit as made. One line that is renewed, or a plain line now and then. */
+void progress_advance(struct progress *progress, const struct visit *visit, int64_t planned);
+
+void progress_end(const struct progress *progress);
+
+#endif
