@@ -69,7 +69,7 @@ CXXFLAGS_ALL := -std=c++17 $(CODEGEN) $(WARNINGS) $(CXXFLAGS)
 LIBS = $(BLAS_DIR)/libopenblas.so -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) \
         -lbenchmark -lhwloc -lcjson $(ONEDNN_LIBS) -lpthread -lm $(LDFLAGS)
 
-KERNEL_SOURCES := $(filter-out $(if $(ONEDNN),,%/onednn.c),$(wildcard kernels/*.c kernels/*/*.c))
+KERNEL_SOURCES := $(filter-out $(if $(ONEDNN),,kernels/peers/%),$(wildcard kernels/*.c kernels/*/*.c))
 BENCH_SOURCES := $(wildcard bench/*.c bench/*/*.c)
 C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/measure/timer.o
