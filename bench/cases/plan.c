@@ -114,14 +114,25 @@ void plan_add_round(struct plan *plan, const struct visit *cases, int64_t count,
     }
 }
 
-/* Says which algorithms have none of the engines that were asked for. */
+/* Says which algorithms take none of the engines that were asked for: a line for each reason. */
 static void note_left_out(struct selection selection, FILE *notes)
 {
+    const char *said[64] = {NULL};
     for (int i = 0; notes && algorithms[i]; i++) {
         const char *reason = algorithm_left_out(algorithms[i], selection);
-        if (reason)
-            fprintf(notes, "seqbench: %s: left out with engine %s: %s\n", algorithms[i]->name,
-                    selection.engines, reason);
+        int known = 0;
+        while (reason && said[known] && strcmp(said[known], reason) != 0)
+            known++;
+        if (!reason || said[known] || known + 1 == sizeof(said) / sizeof(said[0]))
+            continue;
+        said[known] = reason;
+        fprintf(notes, "seqbench: left out with engine %s:", selection.engines);
+        for (int k = i; algorithms[k]; k++) {
+            const char *same = algorithm_left_out(algorithms[k], selection);
+            if (same && strcmp(same, reason) == 0)
+                fprintf(notes, " %s", algorithms[k]->name);
+        }
+        fprintf(notes, ": %s\n", reason);
     }
 }
 

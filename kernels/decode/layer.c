@@ -117,5 +117,5 @@ const struct layer decode_layer = {
     .cost = cost,
     .state = state,
     .reference = reference,
-    .tolerance = 1e-5,
+    .tolerance = 5e-6,
 };

@@ -65,6 +65,7 @@ const struct algorithm gru_step = {
     .layer = &gru_layer,
     .products = PRODUCTS_STEP,
     .is_step = true,
+    .tolerance = 2e-6,
     MAPS(maps),
     .scratch = scratch,
     .run = run,

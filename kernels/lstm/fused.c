@@ -45,6 +45,7 @@ const struct algorithm lstm_step = {
     .layer = &lstm_layer,
     .products = PRODUCTS_STEP,
     .is_step = true,
+    .tolerance = 2e-6,
     MAPS(maps),
     .scratch = scratch,
     .run = run,

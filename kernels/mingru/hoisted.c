@@ -50,6 +50,7 @@ const struct algorithm mingru_step = {
     .layer = &mingru_layer,
     .products = PRODUCTS_STEP,
     .is_step = true,
+    .tolerance = 2e-6,
     MAPS(maps),
     .scratch = scratch,
     .run = run,

@@ -61,6 +61,7 @@ const struct algorithm gru_onednn = {
     .method = "oneDNN's GRU primitive (linear before reset), weights in the layout it asks for",
     .layer = &gru_layer,
     .engine = "onednn",
+    .because = "oneDNN makes its products itself",
     .prepared = prepared,
     .prepare = prepare,
     .release = release,

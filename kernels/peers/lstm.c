@@ -42,6 +42,7 @@ const struct algorithm lstm_onednn = {
     .method = "oneDNN's LSTM primitive with weights in the layout it asks for",
     .layer = &lstm_layer,
     .engine = "onednn",
+    .because = "oneDNN makes its products itself",
     .scratch = scratch,
     .prepare = prepare,
     .release = release,

@@ -31,6 +31,7 @@ const struct algorithm rnn_onednn = {
     .method = "oneDNN's vanilla RNN primitive with weights in the layout it asks for",
     .layer = &rnn_layer,
     .engine = "onednn",
+    .because = "oneDNN makes its products itself",
     .prepare = prepare,
     .release = release,
     .run = run,

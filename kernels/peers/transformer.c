@@ -93,6 +93,7 @@ const struct algorithm transformer_onednn = {
     .method = "oneDNN's inner products with packed weights, its sgemm in tiles of 256 queries",
     .layer = &transformer_layer,
     .engine = "onednn",
+    .because = "oneDNN makes its products itself",
     .scratch = scratch,
     .prepare = prepare,
     .release = release,

@@ -51,6 +51,7 @@ const struct algorithm rnn_step = {
     .layer = &rnn_layer,
     .products = PRODUCTS_STEP,
     .is_step = true,
+    .tolerance = 2e-6,
     MAPS(maps),
     .scratch = scratch,
     .run = run,

@@ -68,7 +68,7 @@ static const struct layer layer = {
     .tensors = tensors,
     .cost = cost,
     .reference = reference,
-    .tolerance = 1e-6,
+    .tolerance = 2e-7,
     .own_cells = own_cells,
 };
 

@@ -101,5 +101,5 @@ const struct layer transformer_layer = {
     .tensors = tensors,
     .cost = cost,
     .reference = reference,
-    .tolerance = 1e-5,
+    .tolerance = 8e-6,
 };

@@ -219,5 +219,5 @@ const struct layer ttt_layer = {
     .cost = cost,
     .state = state,
     .reference = reference,
-    .tolerance = 1e-3,
+    .tolerance = 2e-5,
 };
