@@ -174,7 +174,8 @@ static void gates_far_below_zero_share_by_their_difference(void **state)
     (void)state;
     enum { S = 3, H = 19 };
     struct arena arena;
-    struct bench_case c = make_case("minlstm/hoisted", NULL, (struct dims){S, H, 1}, &arena);
+    struct bench_case c =
+        make_case("minlstm/hoisted", NULL, (struct dims){.S = S, .H = H, .A = 1}, &arena);
     float *h0 = c.tensor[1].data, *W = c.tensor[2].data, *b = c.tensor[3].data;
     const float *y = c.tensor[4].data;
     memset(h0, 0, H * sizeof(float));
@@ -200,7 +201,7 @@ static void arrays_are_aligned_and_apart(void **state)
     (void)state;
     struct arena arena;
     const struct bench_case c =
-        make_case("transformer/full", NULL, (struct dims){7, 12, 2}, &arena);
+        make_case("transformer/full", NULL, (struct dims){.S = 7, .H = 12, .A = 2}, &arena);
     for (int i = 0; i < c.tensor_count; i++) {
         assert_int_equal((uintptr_t)c.tensor[i].data % 64, 0);
         if (i > 0)
@@ -216,7 +217,8 @@ static void inputs_are_spread_over_their_range(void **state)
 {
     (void)state;
     struct arena arena;
-    const struct bench_case c = make_case("rnn/literal", NULL, (struct dims){500, 64, 1}, &arena);
+    const struct bench_case c =
+        make_case("rnn/literal", NULL, (struct dims){.S = 500, .H = 64, .A = 1}, &arena);
     const float *x = c.tensor[0].data;
     const int n = 500 * 64;
     double mean = 0.0, squares = 0.0, neighbours = 0.0;
@@ -234,8 +236,10 @@ static void seed_decides_the_inputs(void **state)
 {
     (void)state;
     struct arena arena, other;
-    struct bench_case a = make_case("lstm/fused", NULL, (struct dims){3, 16, 1}, &arena);
-    struct bench_case b = make_case("lstm/fused", NULL, (struct dims){3, 16, 1}, &other);
+    struct bench_case a =
+        make_case("lstm/fused", NULL, (struct dims){.S = 3, .H = 16, .A = 1}, &arena);
+    struct bench_case b =
+        make_case("lstm/fused", NULL, (struct dims){.S = 3, .H = 16, .A = 1}, &other);
     assert_memory_equal(a.tensor[3].data, b.tensor[3].data, 64 * 16 * sizeof(float));
     case_draw(&b, 2);
     assert_memory_not_equal(a.tensor[3].data, b.tensor[3].data, 64 * 16 * sizeof(float));
