@@ -217,8 +217,10 @@ def test_dump_refuses(seqbench, tmp_path):
     shape = ["-S", 3, "-H", 64]
     refused(seqbench("dump", "-k", "lstm/none", *shape, "-o", new), "'lstm/none' is no kernel")
     refused(seqbench("dump", "-k", "lstm/*", *shape, "-o", new), "'lstm/*' is no kernel")
-    refused(seqbench("dump", "-k", "lstm/fused", *shape), "needs -k, -S, -H and -o")
-    refused(seqbench("dump", "-k", "lstm/fused", "-S", "3,4", "-H", 64, "-o", new), "-S: '3,4'")
+    refused(seqbench("dump", "-k", "lstm/fused", *shape), "-o DIR is missing")
+    refused(seqbench("dump", "-k", "lstm/fused", "-S", 3, "-o", new), "-H LIST is missing")
+    refused(seqbench("dump", "-k", "lstm/fused", "-S", "3,4", "-H", 64, "-o", new),
+            "dump: -S: one size, not 2")
     refused(seqbench("dump", "-k", "transformer/full", *shape, "--heads", 5, "-o", new),
             "H=64", "heads=5", "not divisible")
     refused(seqbench("dump", "-k", "transformer/full", "-S", 1048576, "-H", 32768, "-o", new),
@@ -284,6 +286,8 @@ def test_plan_of_the_grid_for_peers(seqbench):
 @pytest.mark.parametrize("arguments, words", [
     ([], ["which command"]),
     (["fly"], ["unknown command 'fly'"]),
+    (["--fly"], ["unknown option '--fly'"]),
+    (["help", "fly"], ["unknown command 'fly'"]),
     (["plan", "--fast"], ["unknown option '--fast'"]),
     (["plan", "-o", "x"], ["unknown option '-o'"]),
     (["plan", "extra"], ["unexpected 'extra'"]),
@@ -356,6 +360,57 @@ def test_foreign_topology_is_refused(seqbench, tmp_path):
                    '<object type="PU" os_index="0" cpuset="0x1" complete_cpuset="0x1" '
                    'nodeset="0x1" complete_nodeset="0x1" gp_index="3"/>\n</object>\n</topology>\n')
     refused(seqbench("plan", env={"HWLOC_XMLFILE": str(xml)}), "another machine's topology")
+
+
+# help and version
+
+COMMANDS = ("run", "plan", "list", "check", "verify", "dump", "host", "doctor")
+
+
+def said(process):
+    """Exit status 0 and nothing on stderr; what stdout says."""
+    assert process.returncode == 0 and process.stderr == "", process.stderr
+    return process.stdout
+
+
+def test_help_names_every_command(seqbench):
+    text = said(seqbench("--help"))
+    assert text == said(seqbench("-h")) == said(seqbench("help"))
+    assert re.findall(r"^  ([a-z]+)\b", text, re.MULTILINE) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_names_its_options(seqbench, command):
+    text = said(seqbench(command, "--help"))
+    assert text == said(seqbench(command, "-h")) == said(seqbench("help", command))
+    assert all(len(line) <= 100 for line in text.splitlines())
+    flags = re.findall(r"^  (-\S+)", text, re.MULTILINE)
+    assert flags[-1] == "-h," and len(set(flags)) == len(flags)
+    for flag in flags[:-1]:  # each is known to the command
+        assert said(seqbench(command, flag, "1", "-h")) == text
+    refused(seqbench(command, "--fly"), f"{command}: unknown option '--fly'")
+
+
+def test_help_has_the_defaults(seqbench):
+    text = said(seqbench("run", "--help"))
+    for line in ("--seed N           of inputs and order (1)", "--until REL", "(0.02)", "(600)",
+                 "-g NAME|FILE       grid: quick, default, peers, full or a file (default)"):
+        assert line in text
+
+
+def test_version_names_the_build(seqbench):
+    text = said(seqbench("--version"))
+    for word in ("seqbench, commit ", "compiler: ", "BLAS: OpenBLAS", "Google Benchmark: "):
+        assert word in text
+    build = json.loads(seqbench("host").stdout)["build"]
+    assert build["commit"] in text and build["compiler"] in text
+
+
+def test_options_can_be_written_as_elsewhere(seqbench):
+    plain = said(seqbench("plan", "-k", "rnn/literal", "-S", 4, "-H", 8, "--rounds", 2))
+    assert plain == said(seqbench("plan", "-krnn/literal", "-S4", "-H8", "--rounds=2"))
+    refused(seqbench("list", "--csv=1"), "option '--csv' takes no value")
+    refused(seqbench("plan", "-x"), "unknown option '-x'")
 
 
 # doctor

@@ -237,6 +237,14 @@ static void add_libraries(cJSON *host, hwloc_topology_t topology)
     cJSON_AddStringToObject(group, "hwloc", version ? version : unknown);
 }
 
+void host_print_version(FILE *out)
+{
+    fprintf(out, "seqbench, commit %s%s\n", SEQBENCH_COMMIT, SEQBENCH_DIRTY ? " with changes" : "");
+    fprintf(out, "compiler: %s\n", SEQBENCH_COMPILER);
+    fprintf(out, "BLAS: %s, kernels for %s\n", openblas_get_config(), openblas_get_corename());
+    fprintf(out, "Google Benchmark: %s\n", SEQBENCH_BENCHMARK_VERSION);
+}
+
 cJSON *host_describe(hwloc_topology_t topology, int cpu)
 {
     cJSON *host = cJSON_CreateObject();
