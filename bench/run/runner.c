@@ -116,7 +116,7 @@ static void take_line(struct run *run, struct child *child)
     } else if (sscanf(child->line, "end %" SCNd64 " %lf", &order, &busy_ns) == 2 &&
                order == child->visiting) {
         run->busy_ns += busy_ns;
-        progress_advance(&run->progress, &run->plan.visits[order], run->plan.count);
+        progress_advance(&run->progress, &run->plan, order);
     }
 }
 
@@ -394,11 +394,18 @@ static bool run_all(struct run *run, struct err *err)
     return true;
 }
 
+/* But for those that are ignored on purpose, as nohup does. */
 static void catch_interrupts(void)
 {
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct sigaction action;
+        sigaction(numbers[i], NULL, &action);
+        if (action.sa_handler == SIG_IGN)
+            continue;
+        action = (struct sigaction){.sa_handler = on_interrupt};
+        sigaction(numbers[i], &action, NULL);
+    }
 }
 
 /* From a folder whose files are there: all rounds, then the report. */
@@ -410,7 +417,7 @@ static bool conduct(struct run *run, struct err *err)
         run->cases++;
     if (!read_back(run, err))
         return false;
-    progress_start(&run->progress);
+    progress_start(&run->progress, &run->plan);
     for (int64_t i = 0; i < run->plan.count; i++)
         if (!visit_is_complete(&run->history, i, run->settings))
             progress_expect(&run->progress, &run->plan.visits[i]);
