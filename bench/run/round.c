@@ -31,7 +31,7 @@ static const double own_warm_up_ns = 100e6; /* a run this long is its own warm-u
 /* When a sample counts as disturbed: see enum flag. */
 static const double clock_tolerance = 0.03, sentinel_tolerance = 0.05, lost_tolerance = 0.01;
 enum { RETRIES = 2 };        /* of a disturbed sample within its visit */
-enum { BASELINE_ROWS = 25 }; /* from here on samples.csv tells the run's medians */
+enum { BASELINE_ROWS = 25 }; /* good ones: from here on samples.csv tells the run's medians */
 enum { SENTINEL_STRETCHES = 5, SENTINEL_RUNS = 100 };
 
 void utc_stamp(char out[32])
@@ -87,7 +87,7 @@ static bool open_sentinel(struct bench *bench, struct err *err)
 static void find_baseline(struct bench *bench, const struct history *history)
 {
     double clock[BASELINE_ROWS], sentinel[BASELINE_ROWS];
-    if (history->count >= BASELINE_ROWS) {
+    if (history_good(history) >= BASELINE_ROWS) {
         bench->clock_ghz = history_clock_ghz(history);
         bench->sentinel_ns = history_sentinel_ns(history);
         return;
