@@ -1,3 +1,4 @@
+/* command_line.c - getopt_long and the help, both from the table of settings. */
 #include "command_line.h"
 
 #include <getopt.h>

@@ -1,3 +1,4 @@
+/* text.c - the one place that opens what is read whole. */
 #include "text.h"
 
 #include <errno.h>

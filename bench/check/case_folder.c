@@ -198,7 +198,7 @@ bool folder_verify(const char *path, FILE *text, struct folder_counts *counts, s
     if (!read_description(path, &description, err))
         return false;
     if (!description.known)
-        return err_set(err, "%s: '%s' is no layer; `seqbench list` names them", path,
+        return err_set(err, "%s/case.json: '%s' is no layer; `seqbench list` names them", path,
                        description.layer);
     for (int i = 0; kernels[i]; i++) {
         if (strcmp(kernels[i]->layer->name, description.layer) != 0)

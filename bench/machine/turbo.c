@@ -1,3 +1,4 @@
+/* turbo.c - the two ways in which the kernel says it. */
 #include "machine/turbo.h"
 
 #include <stddef.h>

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "blas.h"
@@ -33,16 +32,6 @@ static const double clock_tolerance = 0.03, sentinel_tolerance = 0.05, lost_tole
 enum { RETRIES = 2 };        /* of a disturbed sample within its visit */
 enum { BASELINE_ROWS = 25 }; /* good ones: from here on samples.csv tells the run's medians */
 enum { SENTINEL_STRETCHES = 5, SENTINEL_RUNS = 100 };
-
-void utc_stamp(char out[32])
-{
-    struct timespec now;
-    struct tm utc;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    const size_t length = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(out + length, 32 - length, ".%03dZ", (int)(now.tv_nsec / 1000000));
-}
 
 /* ---- the bench: what a round works with ---- */
 

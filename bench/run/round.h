@@ -19,7 +19,4 @@ bool visit_is_complete(const struct history *history, int64_t order,
  */
 bool round_visit(const char *folder, int64_t round, double deadline_ns, struct err *err);
 
-/* ISO 8601 with milliseconds. */
-void utc_stamp(char out[32]);
-
 #endif

@@ -12,7 +12,6 @@
 #include "cases/kernel.h"
 #include "check/check.h"
 #include "machine/host.h"
-#include "run/round.h"
 #include "run/samples.h"
 #include "text.h"
 
