@@ -71,7 +71,7 @@ static bool command_dump(const struct call *call, struct err *err)
     for (int i = 0; i < DIMENSIONS; i++) {
         const struct sizes *sizes = &s->grid.sizes[i];
         if (sizes->count > 1)
-            return err_set(err, "dump: %s: one size, not %d", dimensions[i].name, sizes->count);
+            return err_set(err, "dump: sizes of %s: one, not %d", dimensions[i].name, sizes->count);
         dims_set(&d, i, sizes->count ? sizes->v[0] : 0);
     }
     if (d.A == 0 && kernel->layer->uses & USES(A))

@@ -19,7 +19,7 @@ LIBRARIES = json.loads(subprocess.run([BUILD / "seqbench", "host"], capture_outp
 HAS_ONEDNN = LIBRARIES["onednn"] != "not built in"
 NAMES = [line.split("(")[1].split(")")[0]
          for line in (ROOT / "kernels" / "kernels.def").read_text().splitlines()
-         if line.startswith(("KERNEL(", "PEER(") if HAS_ONEDNN else "KERNEL(")]
+         if line.startswith(("ALGORITHM(", "PEER(") if HAS_ONEDNN else "ALGORITHM(")]
 
 WHOLE = [row["kernel"].replace("/", "_") for row in csv.DictReader(subprocess.run(
     [BUILD / "seqbench", "list", "--csv"], capture_output=True, text=True,
@@ -47,7 +47,8 @@ def refused(process, *words):
 def test_list_has_every_line_of_kernels_def(seqbench):
     rows = list(csv.DictReader(seqbench("list", "--csv").stdout.splitlines()))
     symbols = [row["kernel"].replace("/", "_").replace(".", "_") for row in rows]
-    assert symbols == NAMES
+    assert list(dict.fromkeys(symbols)) == NAMES
+    assert len({(row["kernel"], row["engine"]) for row in rows}) == len(rows)
     for row in rows:
         assert row["kernel"] in (f"{row['layer']}/{row['variant']}",
                                  f"{row['layer']}.{row['variant']}")
@@ -200,7 +201,7 @@ def numpy_lstm(t):
     """Written here from the equations, gate order i, f, g, o."""
     sigmoid = lambda a: 1 / (1 + np.exp(-a))
     t = {name: array.astype("f8") for name, array in t.items()}
-    h = c = np.zeros(t["U"].shape[1])
+    h, c = t["h0"], t["c0"]
     ys = []
     for x in t["x"]:
         i, f, g, o = np.split(t["W"] @ x + t["U"] @ h + t["b"], 4)
@@ -222,14 +223,15 @@ def test_dump_can_be_checked_elsewhere(seqbench, tmp_path):
     assert set(case["cost"]) == {"multiply_adds", "elementwise", "exps", "logs", "sigmoids", "tanhs",
                                  "rsqrts"}
     assert (case["layer"], case["S"], case["H"], case["heads"]) == ("lstm", 9, 20, 1)
-    assert case["inputs"] == ["x"] and case["outputs"] == ["y", "c_last"]
+    assert case["inputs"] == ["x", "h0", "c0"] and case["outputs"] == ["y", "c_last"]
     assert seqbench("verify", folder).returncode == 0
 
 
 def test_dump_of_every_kernel_verifies(seqbench, tmp_path):
     for row in csv.DictReader(seqbench("list", "--csv").stdout.splitlines()):
-        folder = tmp_path / row["kernel"].replace("/", "-")
-        made = seqbench("dump", "-k", row["kernel"], "-S", 5, "-H", 64, "-o", folder)
+        folder = tmp_path / f'{row["kernel"].replace("/", "-")}-{row["engine"]}'
+        made = seqbench("dump", "-k", row["kernel"], "--engine", row["engine"],
+                        "-S", 1 if row["kind"] == "step" else 5, "-H", 64, "-o", folder)
         assert made.returncode == 0, made.stderr
         assert seqbench("verify", folder).returncode == 0, row["kernel"]
 
@@ -249,7 +251,7 @@ def test_dump_refuses(seqbench, tmp_path):
     refused(seqbench("dump", "-k", "lstm/fused", *shape), "-o DIR is missing")
     refused(seqbench("dump", "-k", "lstm/fused", "-S", 3, "-o", new), "-H LIST is missing")
     refused(seqbench("dump", "-k", "lstm/fused", "-S", "3,4", "-H", 64, "-o", new),
-            "dump: -S: one size, not 2")
+            "dump: sizes of S: one, not 2")
     refused(seqbench("dump", "-k", "transformer/full", *shape, "--heads", 5, "-o", new),
             "H=64", "heads=5", "not divisible")
     refused(seqbench("dump", "-k", "transformer/full", "-S", 1048576, "-H", 32768, "-o", new),
@@ -274,14 +276,14 @@ def test_plan_is_reproducible(seqbench):
     one = seqbench("plan", "-g", "quick", "--seed", 7).stdout
     assert one == seqbench("plan", "-g", "quick", "--seed", 7).stdout
     assert one != seqbench("plan", "-g", "quick", "--seed", 8).stdout
-    assert one.splitlines()[0] == "order,round,kernel,seq_len,hid_size,heads"
+    assert one.splitlines()[0] == "order,round,kernel,engine,seq_len,hid_size,heads"
 
 
 def test_plan_follows_options(seqbench):
     rows = list(csv.DictReader(seqbench(
         "plan", "-k", "lstm/f*,transformer/tiled", "-S", "16:64:x2", "-H", "64,96",
         "--heads", "2,4", "--rounds", 2).stdout.splitlines()))
-    assert len(rows) == 2 * (3 * 2 + 3 * 2 * 2)
+    assert len(rows) == 2 * 2 * (3 * 2 + 3 * 2 * 2)  # rounds, engines, cells
     assert {row["heads"] for row in rows if row["kernel"] == "transformer/tiled"} == {"2", "4"}
     assert {row["heads"] for row in rows if row["kernel"] == "lstm/fused"} == {"1"}
 

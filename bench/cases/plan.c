@@ -141,7 +141,6 @@ bool plan_make(const struct grid *grid, struct selection selection, int64_t last
 {
     struct plan cases = {NULL, 0};
     *out = cases;
-    note_left_out(selection, notes);
     for (int i = 0; kernel_at(i); i++) {
         struct walk walk = {kernel_at(i), grid, notes, &cases, NULL};
         if (!kernel_is_in(walk.kernel, selection))
@@ -155,6 +154,7 @@ bool plan_make(const struct grid *grid, struct selection selection, int64_t last
     }
     if (cases.count == 0)
         return err_set(err, "none of these kernels supports a cell of this grid");
+    note_left_out(selection, notes);
     for (int64_t round = 0; round < grid->rounds; round++)
         plan_add_round(out, cases.visits, cases.count, seed);
     plan_free(&cases);
