@@ -269,7 +269,7 @@ static void engines_are_an_axis(void **state)
     }
     struct err err = {0};
     assert_false(selection_check((struct selection){"lstm/*", "none,cublas"}, &err));
-    assert_non_null(strstr(err.text, "engine: 'cublas' matches none"));
+    assert_non_null(strstr(err.text, "engine: 'cublas' is no engine"));
 }
 
 static void plan_survives_its_file(void **state)

@@ -1,12 +1,15 @@
 """Runs that are killed, interrupted, crashed into or blocked: no sample is lost or made twice."""
 
+import fcntl
 import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -125,7 +128,7 @@ def test_finished_run_is_left_as_it_is(tmp_path):
     assert (folder / "samples.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_run_says_how_to_go_on(tmp_path, number):
     folder = tmp_path / "run"
     process = start(folder)
@@ -137,6 +140,18 @@ def test_interrupted_run_says_how_to_go_on(tmp_path, number):
     assert f"seqbench run --resume {folder}" in err.splitlines()[-1]
     assert resume(folder).returncode == 0
     assert_complete(folder)
+
+
+def test_hangup_is_ignored_under_nohup(tmp_path):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(["nohup", BUILD / "seqbench", "run", "-k", "rnn/literal", "-S",
+                                "4:18:+1", "-H", "8", "--rounds", "2", "--budget", "0", "-o",
+                                folder], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    wait_for_rows(process, folder, 5)
+    process.send_signal(signal.SIGHUP)
+    out, err = process.communicate()
+    assert process.returncode == 0 and out == f"{folder}\n", err
 
 
 def test_full_disk_can_be_gone_on_with(tmp_path):
@@ -170,6 +185,84 @@ def test_resume_refuses_what_is_no_run(seqbench, tmp_path):
     (tmp_path / "host.json").write_text("{")
     stops(resume(tmp_path), "host.json: not JSON")
     stops(seqbench("run", "--resume", tmp_path, "-k", "rnn/*"), "--resume: the run's options")
+
+
+def finished(folder):
+    """A small run, complete."""
+    start(folder, "-S", "4", "-k", "rnn/literal").communicate()
+    return folder
+
+
+def test_resume_refuses_a_broken_plan(tmp_path):
+    plan = finished(tmp_path / "run") / "plan.csv"
+    header, first, *rest = plan.read_text().splitlines(keepends=True)
+    plan.write_text(header)
+    stops(resume(tmp_path / "run"), "plan.csv: a plan without a visit")
+    plan.write_text(header + first.replace("rnn/literal", "rnn/none") + "".join(rest))
+    stops(resume(tmp_path / "run"), "plan.csv:2: not a line of a plan")
+    plan.write_text(header + first + "x\n")
+    stops(resume(tmp_path / "run"), "plan.csv:3: not a line of a plan")
+    plan.write_text("x\n" + first)
+    stops(resume(tmp_path / "run"), "plan.csv:1: not a line of a plan")
+
+
+@pytest.mark.parametrize("key, text, words", [
+    ("until", "NaN", ["not JSON"]), ("until", "1e999", ['"until"', "'inf' is not a number"]),
+    ("until", "null", ['"until" is missing']), ("until", "-1", ['"until"', "above 0"]),
+    ("samples", "1e300", ['"samples"', "not a whole number"]), ("samples", "2.5", ['"samples"']),
+    ("cache", '"warm"', ['"cache"', "neither hot nor cold"]),
+    ("seed", '"-1"', ['"seed"', "not a whole number"]), ("seed", "{}", ['"seed" is missing']),
+    ("flush_to_zero", '"perhaps"', ["neither true nor false"]),
+    ("seq_len", "[4, 0]", ['"seq_len"', "0 is outside"]), ("seq_len", '["4"]', ['"seq_len"']),
+    ("rounds", "[" * 3000 + "]" * 3000, ["not JSON, or nested too deep"])])
+def test_resume_refuses_settings_that_no_run_has(tmp_path, key, text, words):
+    host = finished(tmp_path / "run") / "host.json"
+    described = json.loads(host.read_text())
+    described["run"][key] = "HERE"
+    host.write_text(json.dumps(described).replace('"HERE"', text))
+    stops(resume(tmp_path / "run"), "host.json: ", *words)
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda text: text + text.splitlines(keepends=True)[1], "there already"),
+    (lambda text: text.replace(",ok,", ",perhaps,", 1), ":2: not a row of samples")])
+def test_resume_refuses_broken_samples(tmp_path, change, words):
+    samples = finished(tmp_path / "run") / "samples.csv"
+    samples.write_text(change(samples.read_text()))
+    stops(resume(tmp_path / "run"), "samples.csv:", words)
+
+
+def test_settings_of_a_run_come_back_in_every_round(tmp_path):
+    """Rounds read host.json; they are given no options."""
+    folder = tmp_path / "run"
+    run = subprocess.run([BUILD / "seqbench", "run", "-k", "rnn/literal", "-S", "4", "-H", "8",
+                          "--rounds", "2", "--budget", "0", "--samples", "1", "--cache", "cold",
+                          "--seed", "7", "--cpu", str(CORE), "-o", folder, "--pause-after", "1"],
+                         capture_output=True, text=True)
+    assert run.returncode == 0 and "paused" in run.stderr, run.stderr
+    assert resume(folder).returncode == 0
+    timed = rows(folder / "samples.csv")
+    assert {(row["cache"], row["cpu_after"]) for row in timed} == {("cold", str(CORE))}
+    assert {row["round"] for row in timed} == {"0", "1"}
+    assert sum(row["flags"] == "" for row in timed) <= 2
+
+
+def test_failed_rows_are_no_baseline(tmp_path):
+    """26 failed rows and no good one: clock and sentinel are measured anew."""
+    folder = tmp_path / "run"
+    start(folder, "-S", "4:33:+1", "--pause-after", "1").communicate()
+    samples = folder / "samples.csv"
+    header, *lines = samples.read_text().splitlines()
+    names = header.split(",")
+    identity = names.index("order") + 1
+    failed = [",".join(line.split(",")[:identity]) + "," * (len(names) - identity - 1)
+              + "failed,\"x\"" for line in lines
+              if line.split(",")[names.index("sample")] == "0"][:26]
+    samples.write_text("\n".join([header, *failed]) + "\n")
+    assert resume(folder).returncode == 0
+    good = [row for row in rows(samples) if row["status"] == "ok"]
+    assert good and all(0.1 < float(row["sentinel_ratio"]) < 10 for row in good)
+    runs.validate(samples, README)
 
 
 def faulty_run(folder, env, *arguments):
@@ -239,6 +332,45 @@ def test_two_runs_on_one_core(tmp_path):
     assert third.returncode == 0 and first.wait() == 0
 
 
+def run_with_lock(path, *before):
+    """A run as someone may be who did not make the lock; its status and what it says."""
+    run = subprocess.run([*before, BUILD / "seqbench", "run", "-k", "roof/empty", "--rounds", "1",
+                          "--cpu", str(CORE), "--budget", "0", "-o", path / "run"],
+                         capture_output=True, text=True,
+                         env={**os.environ, "SEQBENCH_LOCKS": str(path)})
+    return run.returncode, run.stderr
+
+
+def test_lock_is_for_every_user(tmp_path):
+    lock = tmp_path / f"seqbench-core-{CORE}.lock"
+    assert run_with_lock(tmp_path, "sh", "-c", 'umask 077; exec "$@"', "sh")[0] == 0
+    assert lock.stat().st_mode & 0o777 == 0o666
+
+
+def test_lock_of_another_user_that_can_only_be_read(tmp_path):
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("needs root and setpriv, to become somebody else")
+    world = pathlib.Path(tempfile.mkdtemp(prefix="seqbench-lock-"))
+    try:
+        world.chmod(0o1777)
+        lock = world / f"seqbench-core-{CORE}.lock"
+        lock.touch(0o644)
+        lock.chmod(0o644)
+        nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+        readable = subprocess.run([*nobody, BUILD / "seqbench", "--version"], capture_output=True)
+        if readable.returncode != 0:
+            pytest.skip("nobody cannot start build/seqbench")
+        status, said = run_with_lock(world, *nobody)
+        assert status == 0, said
+        with open(lock, "rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            shutil.rmtree(world / "run")
+            status, said = run_with_lock(world, *nobody)
+        assert status == 2 and f"core {CORE} is measured by another run" in said
+    finally:
+        shutil.rmtree(world)
+
+
 def test_google_benchmark_is_not_steered_from_outside(tmp_path):
     env = {"BENCHMARK_REPETITIONS": "3", "BENCHMARK_FILTER": "zzz", "BENCHMARK_LIST_TESTS": "true"}
     run = faulty_run(tmp_path / "run", env)
@@ -265,6 +397,8 @@ def test_unstable_cases_are_visited_again_until_the_budget_ends(tmp_path):
     assert run.returncode == 0, run.stderr
     assert max(int(row["round"]) for row in rows(folder / "plan.csv")) > 1
     assert "of 1 cases 1 unstable" in run.stderr
+    assert "seqbench: 2/2 round 2  rnn/literal" in run.stderr  # and not 3/3, 4/4, ...
+    assert run.stderr.count(" left\n") == 1
 
 
 def test_budget_cuts_planned_rounds_but_the_first(tmp_path):

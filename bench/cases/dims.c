@@ -7,7 +7,7 @@
 #include <string.h>
 
 const struct dimension dimensions[DIMENSIONS] = {
-#define DIMENSION(field, column, name, word, absent, max) {#column, name, word, absent, max},
+#define DIMENSION(field, column, name, absent, max, help) {#column, name, absent, max},
 #include "dims.def"
 #undef DIMENSION
 };
@@ -17,13 +17,6 @@ static const size_t offsets[DIMENSIONS] = {
 #include "dims.def"
 #undef DIMENSION
 };
-
-const char *dims_option(int dimension, char out[DIM_OPTION])
-{
-    const char *name = dimensions[dimension].name;
-    snprintf(out, DIM_OPTION, "%s%s", name[1] ? "--" : "-", name);
-    return out;
-}
 
 int64_t dims_get(struct dims d, int dimension)
 {

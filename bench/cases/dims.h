@@ -8,15 +8,11 @@
 #include "seqbench.h"
 
 struct dimension {
-    const char *column, *name, *word;
+    const char *column, *name;
     int64_t absent, max; /* the size of a layer without it, and the largest */
 };
 
 extern const struct dimension dimensions[DIMENSIONS];
-
-/* The option that lists sizes: "-S", "--heads". */
-enum { DIM_OPTION = 32 };
-const char *dims_option(int dimension, char out[DIM_OPTION]);
 
 int64_t dims_get(struct dims d, int dimension);
 void dims_set(struct dims *d, int dimension, int64_t size);

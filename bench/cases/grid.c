@@ -4,9 +4,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "text.h"
 
 static const struct {
     const char *name, *text;
@@ -91,12 +92,7 @@ static bool parse_item(const char *item, size_t length, const char *what, int64_
 
 bool parse_count(const char *text, const char *what, int64_t max, int64_t *out, struct err *err)
 {
-    const char *at = text;
-    int64_t value;
-    if (!scan_number(&at, &value) || *at != '\0' || value < 1 || value > max)
-        return err_set(err, "%s: '%s' is not a whole number from 1 to %" PRId64, what, text, max);
-    *out = value;
-    return true;
+    return parse_whole(text, what, 1, max, out, err);
 }
 
 bool parse_sizes(const char *text, const char *what, int64_t max, struct sizes *out,
@@ -160,23 +156,19 @@ bool grid_parse(const char *text, const char *name, struct grid *out, struct err
     return true;
 }
 
-static bool read_text(const char *path, char *buffer, size_t size, struct err *err)
+static bool read_grid(const char *path, struct grid *out, struct err *err)
 {
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return err_set(err, "grid '%s' is neither quick, default, peers, full nor a file: %s", path,
-                       strerror(errno));
-    const size_t length = fread(buffer, 1, size - 1, file);
-    const int cause = ferror(file) ? errno : 0;
-    fclose(file);
-    if (cause)
-        return err_set(err, "%s: %s", path, strerror(cause));
-    if (length == size - 1)
-        return err_set(err, "%s: larger than %zu bytes", path, size - 2);
-    if (memchr(buffer, '\0', length))
-        return err_set(err, "%s: not a text file", path);
-    buffer[length] = '\0';
-    return true;
+    size_t size;
+    struct err cause;
+    char *text = text_read(path, 65535, &size, &cause);
+    if (!text)
+        return err_set(err,
+                       "grid '%.60s' is neither quick, default, peers, full nor a file: %.800s",
+                       path, cause.text);
+    const bool ok = strlen(text) == size ? grid_parse(text, path, out, err)
+                                         : err_set(err, "%s: not a text file", path);
+    free(text);
+    return ok;
 }
 
 bool grid_load(const char *name_or_path, struct grid *out, struct err *err)
@@ -184,9 +176,7 @@ bool grid_load(const char *name_or_path, struct grid *out, struct err *err)
     for (size_t i = 0; i < sizeof(built_in) / sizeof(built_in[0]); i++)
         if (strcmp(name_or_path, built_in[i].name) == 0)
             return grid_parse(built_in[i].text, name_or_path, out, err);
-    char text[65536];
-    return read_text(name_or_path, text, sizeof(text), err) &&
-           grid_parse(text, name_or_path, out, err);
+    return read_grid(name_or_path, out, err);
 }
 
 int64_t default_heads(int64_t hid_size)

@@ -113,14 +113,14 @@ bool kernel_is_in(const struct kernel *kernel, struct selection selection)
 }
 
 static bool check_words(const char *what, const char *list, bool (*found)(const char *word),
-                        struct err *err)
+                        const char *refusal, struct err *err)
 {
     char word[WORD_MAX];
     while (*list != '\0') {
         if (!next_word(&list, word))
             return err_set(err, "%s: a name longer than %d characters", what, WORD_MAX - 1);
         if (!found(word))
-            return err_set(err, "%s: '%s' matches none; `seqbench list` names them", what, word);
+            return err_set(err, "%s: '%s' %s; `seqbench list` names them", what, word, refusal);
     }
     return true;
 }
@@ -150,8 +150,8 @@ bool selection_check(struct selection selection, struct err *err)
         return err_set(err, "kernels: the list is empty; `seqbench list` names them");
     if (*selection.engines == '\0')
         return err_set(err, "engine: the list is empty; `seqbench list` names them");
-    return check_words("kernels", selection.globs, finds_kernel, err) &&
-           check_words("engine", selection.engines, finds_engine, err);
+    return check_words("kernels", selection.globs, finds_kernel, "matches no kernel", err) &&
+           check_words("engine", selection.engines, finds_engine, "is no engine", err);
 }
 
 const char *algorithm_left_out(const struct algorithm *algorithm, struct selection selection)

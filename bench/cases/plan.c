@@ -88,7 +88,7 @@ static bool append_cells(struct walk *w, int depth, struct dims d, struct err *e
 static void shuffle(struct visit *visits, int64_t count, uint64_t *state)
 {
     for (int64_t i = count - 1; i > 0; i--) {
-        const int64_t j = (int64_t)(next_random(state) % (uint64_t)(i + 1));
+        const int64_t j = random_below(state, i + 1);
         const struct visit swapped = visits[i];
         visits[i] = visits[j];
         visits[j] = swapped;
@@ -141,7 +141,6 @@ bool plan_make(const struct grid *grid, struct selection selection, int64_t last
 {
     struct plan cases = {NULL, 0};
     *out = cases;
-    note_left_out(selection, notes);
     for (int i = 0; kernel_at(i); i++) {
         struct walk walk = {kernel_at(i), grid, notes, &cases, NULL};
         if (!kernel_is_in(walk.kernel, selection))
@@ -155,6 +154,7 @@ bool plan_make(const struct grid *grid, struct selection selection, int64_t last
     }
     if (cases.count == 0)
         return err_set(err, "none of these kernels supports a cell of this grid");
+    note_left_out(selection, notes);
     for (int64_t round = 0; round < grid->rounds; round++)
         plan_add_round(out, cases.visits, cases.count, seed);
     plan_free(&cases);
@@ -219,19 +219,21 @@ bool plan_read(const char *path, struct plan *out, struct err *err)
     if (!file)
         return err_set(err, "%s: %s", path, strerror(errno));
     char line[512];
+    int64_t number = 1;
     bool ok = fgets(line, sizeof(line), file) && is_header(line);
-    for (int64_t number = 2; ok && fgets(line, sizeof(line), file); number++) {
+    while (ok && fgets(line, sizeof(line), file)) {
         struct visit visit;
+        number++;
         ok = read_visit(line, &visit) && visit.order == number - 2;
         if (ok)
             append(out, visit);
     }
     fclose(file);
-    if (ok)
+    if (ok && out->count > 0)
         return true;
-    const int64_t bad_line = out->count + (out->count ? 2 : 1);
     plan_free(out);
-    return err_set(err, "%s:%" PRId64 ": not a line of a plan", path, bad_line);
+    return ok ? err_set(err, "%s: a plan without a visit", path)
+              : err_set(err, "%s:%" PRId64 ": not a line of a plan", path, number);
 }
 
 void plan_free(struct plan *plan)

@@ -12,4 +12,10 @@ static inline uint64_t next_random(uint64_t *state)
     return z ^ (z >> 31);
 }
 
+/* From 0 to n - 1. */
+static inline int64_t random_below(uint64_t *state, int64_t n)
+{
+    return (int64_t)(next_random(state) % (uint64_t)n);
+}
+
 #endif

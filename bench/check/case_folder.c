@@ -16,6 +16,7 @@
 #include "cases/kernel.h"
 #include "check/check.h"
 #include "check/npy.h"
+#include "text.h"
 
 /* Any kernel of the layer tells what the layer is; NULL: unknown. */
 static const struct layer *find_layer(const char *name)
@@ -24,35 +25,6 @@ static const struct layer *find_layer(const char *name)
         if (strcmp(kernel_at(i)->layer->name, name) == 0)
             return kernel_at(i)->layer;
     return NULL;
-}
-
-static bool read_file(const char *path, unsigned char **out, size_t *size, struct err *err)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return err_set(err, "%s: %s", path, strerror(errno));
-    size_t room = 1 << 16, used = 0, got;
-    unsigned char *bytes = malloc(room + 1);
-    while (bytes && (got = fread(bytes + used, 1, room - used, file)) > 0) {
-        used += got;
-        if (used < room)
-            continue;
-        room *= 2;
-        unsigned char *larger = realloc(bytes, room + 1);
-        if (!larger)
-            free(bytes);
-        bytes = larger;
-    }
-    const int cause = !bytes ? ENOMEM : ferror(file) ? errno : 0;
-    fclose(file);
-    if (cause) {
-        free(bytes);
-        return err_set(err, "%s: %s", path, strerror(cause));
-    }
-    bytes[used] = '\0';
-    *out = bytes;
-    *size = used;
-    return true;
 }
 
 static bool join(const char *folder, const char *name, const char *ending, char out[PATH_MAX],
@@ -88,9 +60,11 @@ static bool read_dims(const cJSON *json, const struct layer *layer, const char *
             return false;
         dims_set(out, i, size);
     }
-    return out->H % out->A == 0 ||
-           err_set(err, "%s: H=%" PRId64 " is not divisible by heads=%" PRId64, path, out->H,
-                   out->A);
+    if (out->H % out->A != 0)
+        return err_set(err, "%s: H=%" PRId64 " is not divisible by heads=%" PRId64, path, out->H,
+                       out->A);
+    const char *reason = layer->refuses ? layer->refuses(*out) : NULL;
+    return !reason || err_set(err, "%s: %s cannot have this shape: %s", path, layer->name, reason);
 }
 
 bool description_parse(const char *text, const char *path, struct description *out, struct err *err)
@@ -115,11 +89,10 @@ bool description_parse(const char *text, const char *path, struct description *o
 static bool read_description(const char *folder, struct description *out, struct err *err)
 {
     char path[PATH_MAX];
-    unsigned char *text;
-    size_t size;
-    if (!join(folder, "case", ".json", path, err) || !read_file(path, &text, &size, err))
+    if (!join(folder, "case", ".json", path, err))
         return false;
-    const bool ok = description_parse((const char *)text, path, out, err);
+    char *text = text_read(path, 1 << 20, NULL, err);
+    const bool ok = text && description_parse(text, path, out, err);
     free(text);
     return ok;
 }
@@ -145,12 +118,12 @@ static int rank_of(const struct tensor *tensor)
 static bool load_tensor(const char *folder, const struct tensor *spec, float *out, struct err *err)
 {
     char path[PATH_MAX];
-    unsigned char *bytes;
     size_t size;
     struct npy npy;
-    if (!join(folder, spec->name, ".npy", path, err) || !read_file(path, &bytes, &size, err))
+    if (!join(folder, spec->name, ".npy", path, err))
         return false;
-    bool ok = npy_parse(bytes, size, path, &npy, err);
+    char *bytes = text_read(path, NPY_BYTES_MAX, &size, err);
+    bool ok = bytes && npy_parse((const unsigned char *)bytes, size, path, &npy, err);
     const int rank = rank_of(spec);
     if (ok && (npy.rank != rank ||
                memcmp(npy.shape, spec->shape, (size_t)rank * sizeof(npy.shape[0])) != 0)) {
@@ -252,11 +225,9 @@ bool folder_verify(const char *path, FILE *text, struct folder_counts *counts, s
     struct description description;
     if (!read_description(path, &description, err))
         return false;
-    if (!description.known) {
-        fprintf(text, "SKIP %-22s unknown layer  in %s\n", description.layer, path);
-        counts->skipped++;
-        return true;
-    }
+    if (!description.known)
+        return err_set(err, "%s/case.json: '%s' is no layer; `seqbench list` names them", path,
+                       description.layer);
     for (int i = 0; kernel_at(i); i++) {
         if (strcmp(kernel_at(i)->layer->name, description.layer) != 0 ||
             kernel_refuses(kernel_at(i), description.dims))

@@ -27,6 +27,13 @@ static const char *value_of(const char *header, const char *key)
     return at + strspn(at, " ");
 }
 
+/* Characters of a quoted type with both quotes; of another, up to the comma behind it. */
+static int type_length(const char *type)
+{
+    const size_t quoted = *type == '\'' ? strcspn(type + 1, "'") + 2 : strcspn(type, ",}\n");
+    return quoted < 20 ? (int)quoted : 20;
+}
+
 static bool parse_shape(const char *at, struct npy *out)
 {
     out->rank = 0;
@@ -81,9 +88,8 @@ bool npy_parse(const unsigned char *bytes, size_t size, const char *name, struct
     const char *type = value_of(header, "descr"), *order = value_of(header, "fortran_order");
     if (!type || strncmp(type, "'<f4'", 5) != 0)
         return err_set(err,
-                       "%s: the element type is %.20s, it must be little-endian float32 "
-                       "('<f4')",
-                       name, type ? type : "missing");
+                       "%s: the element type is %.*s, it must be little-endian float32 ('<f4')",
+                       name, type ? type_length(type) : 20, type ? type : "missing");
     if (!order || strncmp(order, "False", 5) != 0)
         return err_set(err, "%s: Fortran order; it must be C order", name);
     if (!parse_shape(value_of(header, "shape"), out))

@@ -9,6 +9,9 @@
 
 enum { NPY_RANK_MAX = 4 };
 
+/* Of a whole file: 2^30 elements and a header. */
+#define NPY_BYTES_MAX (((size_t)4 << 30) + 4096)
+
 struct npy {
     int rank;
     int64_t shape[NPY_RANK_MAX];

@@ -1,21 +1,17 @@
-/* doctor.c - the items, then where what they look at comes from. */
+/* doctor.c - the items: what is made of what was seen. What was seen: see sources.c. */
 #define _GNU_SOURCE /* memmem */
 #include "machine/doctor.h"
 
-#include <build_flags.h>
-#include <cblas.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "measure/pin.h"
+#include "machine/turbo.h"
+#include "text.h"
 
 static const double load_max = 0.5;             /* one-minute average */
 static const double sibling_busy_max = 0.05;    /* share of its time */
@@ -37,13 +33,6 @@ __attribute__((format(printf, 2, 3))) static struct finding say(enum level level
 
 enum { WORD = 64 };
 
-/* The first line, or as much of it as fits. */
-static const char *first_line(const char *text, char out[WORD])
-{
-    snprintf(out, WORD, "%.*s", (int)strcspn(text, "\n"), text);
-    return out;
-}
-
 /* Whether "0-3,8" has the number. */
 static bool in_list(const char *list, int number)
 {
@@ -58,26 +47,11 @@ static bool in_list(const char *list, int number)
     return false;
 }
 
-/* The value of the first line `key : value`, up to its newline, or NULL. */
-static const char *value_of(const char *text, const char *key)
-{
-    const size_t length = strlen(key);
-    for (; text && *text; text = strchr(text, '\n'), text += text != NULL) {
-        const char *colon = text + length;
-        if (strncmp(text, key, length) != 0)
-            continue;
-        colon += strspn(colon, " \t");
-        if (*colon == ':')
-            return colon + 1;
-    }
-    return NULL;
-}
-
 /* Whether the CPU's list of features has one; NULL for another architecture's way of listing. */
 static const char *cpu_features(const char *cpuinfo)
 {
-    const char *flags = value_of(cpuinfo, "flags");
-    return flags ? flags : value_of(cpuinfo, "Features");
+    const char *flags = text_value(cpuinfo, "flags");
+    return flags ? flags : text_value(cpuinfo, "Features");
 }
 
 static bool has_word(const char *line, const char *word)
@@ -101,7 +75,7 @@ static struct finding look_governor(const struct doctor_view *view)
     if (!view->text[GOVERNOR])
         return say(UNKNOWN, "unknown: this kernel does not steer the clock; in a virtual machine "
                             "the host does");
-    first_line(view->text[GOVERNOR], word);
+    text_line(view->text[GOVERNOR], word, sizeof(word));
     if (strcmp(word, "performance") == 0)
         return say(FINE, "%s", word);
     return say(WARNING,
@@ -110,23 +84,16 @@ static struct finding look_governor(const struct doctor_view *view)
 
 static struct finding look_turbo(const struct doctor_view *view)
 {
-    static const struct {
-        enum source source;
-        char on;
-        const char *off_with;
-    } ways[] = {
-        {NO_TURBO, '0', "echo 1 | sudo tee /sys/devices/system/cpu/intel_pstate/no_turbo"},
-        {BOOST, '1', "echo 0 | sudo tee /sys/devices/system/cpu/cpufreq/boost"},
-    };
-    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-        const char *text = view->text[ways[i].source];
-        if (text && *text == ways[i].on)
-            return say(WARNING, "on: the clock follows heat and the other cores; %s",
-                       ways[i].off_with);
-        if (text)
-            return say(FINE, "off");
+    const char *no_turbo = view->text[NO_TURBO];
+    switch (turbo_of(no_turbo, view->text[BOOST])) {
+    case TURBO_ON:
+        return say(WARNING, "on: the clock follows heat and the other cores; echo %s | sudo tee %s",
+                   no_turbo ? "1" : "0", no_turbo ? TURBO_NO_TURBO : TURBO_BOOST);
+    case TURBO_OFF:
+        return say(FINE, "off");
+    default:
+        return say(UNKNOWN, "unknown: this kernel does not say; see clock");
     }
-    return say(UNKNOWN, "unknown: this kernel does not say; see clock");
 }
 
 static struct finding look_clock(const struct doctor_view *view)
@@ -280,7 +247,7 @@ static struct finding look_isolated(const struct doctor_view *view)
     char cores[WORD];
     if (!view->text[ISOLATED])
         return say(UNKNOWN, "unknown: this kernel does not say");
-    first_line(view->text[ISOLATED], cores);
+    text_line(view->text[ISOLATED], cores, sizeof(cores));
     const bool tickless = view->text[NOHZ_FULL] && in_list(view->text[NOHZ_FULL], view->cpu);
     if (*cores == '\0')
         return say(FINE,
@@ -321,7 +288,7 @@ static struct finding look_quota(const struct doctor_view *view)
 
 static struct finding look_virtual(const struct doctor_view *view)
 {
-    if (!view->text[CPUINFO] || !value_of(view->text[CPUINFO], "flags"))
+    if (!view->text[CPUINFO] || !text_value(view->text[CPUINFO], "flags"))
         return say(UNKNOWN, "unknown: this CPU does not say whether it is a virtual machine's");
     if (!has_word(cpu_features(view->text[CPUINFO]), "hypervisor"))
         return say(FINE, "no");
@@ -399,7 +366,7 @@ static struct finding explain_refusal(const struct doctor_view *view, int refusa
 {
     char paranoid[WORD] = "unknown";
     if (view->text[PARANOID])
-        first_line(view->text[PARANOID], paranoid);
+        text_line(view->text[PARANOID], paranoid, sizeof(paranoid));
     if (refusal == EACCES || refusal == EPERM)
         return say(WARNING,
                    "refused, perf_event_paranoid is %s: sudo sysctl kernel.perf_event_paranoid=2; "
@@ -506,218 +473,3 @@ const struct doctor_item doctor_items[] = {
     {"BLAS kernels", look_blas_kernels},
     {NULL, NULL},
 };
-
-/* ---- where it comes from ---- */
-
-/* The whole file, to be freed, or NULL. */
-static char *read_text(const char *path)
-{
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return NULL;
-    char *text = NULL, part[4096];
-    size_t size = 0, got;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        abort();
-    while ((got = fread(part, 1, sizeof(part), file)) > 0)
-        fwrite(part, 1, got, out);
-    const bool failed = ferror(file) != 0;
-    fclose(file);
-    fclose(out);
-    if (!failed)
-        return text;
-    free(text);
-    return NULL;
-}
-
-static const struct probe {
-    enum source source;
-    enum { BEFORE, AFTER } when; /* the clock is watched */
-    bool of_core;                /* below /sys/devices/system/cpu/cpuN/ */
-    const char *path;
-} probes[] = {
-    {GOVERNOR, BEFORE, true, "cpufreq/scaling_governor"},
-    {NO_TURBO, BEFORE, false, "/sys/devices/system/cpu/intel_pstate/no_turbo"},
-    {BOOST, BEFORE, false, "/sys/devices/system/cpu/cpufreq/boost"},
-    {SIBLINGS, BEFORE, true, "topology/thread_siblings_list"},
-    {ISOLATED, BEFORE, false, "/sys/devices/system/cpu/isolated"},
-    {NOHZ_FULL, BEFORE, false, "/sys/devices/system/cpu/nohz_full"},
-    {CPUINFO, BEFORE, false, "/proc/cpuinfo"},
-    {LOAD, BEFORE, false, "/proc/loadavg"},
-    {HUGE_PAGES, BEFORE, false, "/sys/kernel/mm/transparent_hugepage/enabled"},
-    {ASLR, BEFORE, false, "/proc/sys/kernel/randomize_va_space"},
-    {PERSONALITY, BEFORE, false, "/proc/self/personality"},
-    {PARANOID, BEFORE, false, "/proc/sys/kernel/perf_event_paranoid"},
-    {MAPS, BEFORE, false, "/proc/self/maps"},
-    {STAT_BEFORE, BEFORE, false, "/proc/stat"},
-    {INTERRUPTS_BEFORE, BEFORE, false, "/proc/interrupts"},
-    {INTERRUPTS_AFTER, AFTER, false, "/proc/interrupts"},
-    {STAT_AFTER, AFTER, false, "/proc/stat"},
-    {UPTIME, AFTER, false, "/proc/uptime"},
-};
-
-static void gather(int when, int cpu, char *texts[SOURCES])
-{
-    for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++) {
-        char path[PATH_MAX];
-        if ((int)probes[i].when != when)
-            continue;
-        if (probes[i].of_core)
-            snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/%s", cpu, probes[i].path);
-        else
-            snprintf(path, sizeof(path), "%s", probes[i].path);
-        texts[probes[i].source] = read_text(path);
-    }
-}
-
-static void copy_line(const char *folder, const char *file, char end, FILE *out)
-{
-    char path[PATH_MAX + 64];
-    snprintf(path, sizeof(path), "%s/%s", folder, file);
-    char *text = read_text(path);
-    if (text)
-        fprintf(out, "%.*s%c", (int)strcspn(text, "\n"), text, end);
-    free(text);
-}
-
-/* The limits of a cgroup and of those above it. In a container outer ones cannot be seen. */
-static void copy_limits(const char *root, const char *group, FILE *out)
-{
-    char path[PATH_MAX];
-    const size_t root_length = strlen(root);
-    snprintf(path, sizeof(path), "%s%.*s", root, (int)strcspn(group, "\n"), group);
-    for (char *slash = path; slash && strlen(path) >= root_length;) {
-        copy_line(path, "cpu.max", '\n', out);         /* cgroup 2 */
-        copy_line(path, "cpu.cfs_quota_us", ' ', out); /* cgroup 1 */
-        copy_line(path, "cpu.cfs_period_us", '\n', out);
-        slash = strrchr(path, '/');
-        if (slash)
-            *slash = '\0';
-    }
-}
-
-/* Lines of /proc/self/cgroup are `number:controllers:path`, without controllers in cgroup 2. */
-static char *read_quotas(void)
-{
-    static const char root_1[] = "/sys/fs/cgroup/cpu", root_2[] = "/sys/fs/cgroup";
-    char *groups = read_text("/proc/self/cgroup"), *text = NULL;
-    const bool unified = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
-    if (!groups || (!unified && access(root_1, F_OK) != 0)) {
-        free(groups);
-        return NULL;
-    }
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        abort();
-    char *rest;
-    for (char *line = strtok_r(groups, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        const char *controllers = strchr(line, ':');
-        const char *path = controllers ? strchr(controllers + 1, ':') : NULL;
-        if (!path)
-            continue;
-        if (path == controllers + 1 && unified)
-            copy_limits(root_2, path + 1, out);
-        else if (strncmp(controllers, ":cpu,", 5) == 0 || strncmp(controllers, ":cpu:", 5) == 0 ||
-                 memmem(controllers, (size_t)(path - controllers + 1), ",cpu:", 5))
-            copy_limits(root_1, path + 1, out);
-    }
-    fclose(out);
-    free(groups);
-    return text;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double doctor_spread(double *ghz, size_t n, double *median)
-{
-    *median = 0.0;
-    if (n == 0)
-        return 0.0;
-    qsort(ghz, n, sizeof(*ghz), compare_doubles);
-    *median = ghz[n / 2];
-    return (ghz[n - 1 - n / 100] - ghz[n / 100]) / *median;
-}
-
-/* Median of what the clock showed in a time as long as a sample. */
-static double window_ghz(void)
-{
-    const double window_ns = 10e6;
-    enum { MOST = 4096 };
-    double ghz[MOST], median;
-    size_t n = 0;
-    for (const double start = monotonic_ns(); n < MOST && monotonic_ns() - start < window_ns;)
-        ghz[n++] = noise_clock_ghz();
-    doctor_spread(ghz, n, &median);
-    return median;
-}
-
-/* Keeps the core busy; what it does while it wakes up is left out. */
-static void watch_clock(struct doctor_view *view)
-{
-    enum { WAKE = 10, WINDOWS = 200 };
-    double ghz[WINDOWS];
-    const double start = monotonic_ns();
-    for (int i = 0; i < WAKE; i++)
-        window_ghz();
-    for (int i = 0; i < WINDOWS; i++)
-        ghz[i] = window_ghz();
-    view->watched_s = 1e-9 * (monotonic_ns() - start);
-    view->spread = doctor_spread(ghz, WINDOWS, &view->clock_ghz);
-}
-
-static void try_counters(struct doctor_view *view)
-{
-    struct noise_meter meter;
-    noise_open(view->cpu, &meter);
-    memcpy(view->refusal, meter.refusal, sizeof(view->refusal));
-    noise_close(&meter);
-}
-
-static void look_at_everything(struct doctor_view *view, char *texts[SOURCES],
-                               char blas_file[PATH_MAX])
-{
-    view->blas_parallel = openblas_get_parallel() != 0;
-    view->blas_core = openblas_get_corename();
-    view->blas_file = realpath(SEQBENCH_BLAS_DIR "/libopenblas.so.0", blas_file);
-    try_counters(view);
-    texts[QUOTAS] = read_quotas();
-    gather(BEFORE, view->cpu, texts);
-    watch_clock(view);
-    gather(AFTER, view->cpu, texts);
-    for (int i = 0; i < SOURCES; i++)
-        view->text[i] = texts[i];
-}
-
-static bool choose_and_bind(int requested, int *cpu, struct err *err)
-{
-    hwloc_topology_t topology;
-    if (!topology_load(&topology, err))
-        return false;
-    const bool ok = pin_choose(topology, requested, cpu, err) && pin_bind(topology, *cpu, err);
-    hwloc_topology_destroy(topology);
-    return ok;
-}
-
-bool doctor_run(int requested, bool warnings_only, FILE *out, struct err *err)
-{
-    static const char *const words[] = {"ok", "warn", "info"};
-    struct doctor_view view = {0};
-    char blas_file[PATH_MAX], *texts[SOURCES] = {NULL};
-    if (!choose_and_bind(requested, &view.cpu, err))
-        return false;
-    look_at_everything(&view, texts, blas_file);
-    for (const struct doctor_item *item = doctor_items; item->name; item++) {
-        const struct finding finding = item->look(&view);
-        if (!warnings_only || finding.level == WARNING)
-            fprintf(out, "%-4s  %-14s %s\n", words[finding.level], item->name, finding.text);
-    }
-    for (int i = 0; i < SOURCES; i++)
-        free(texts[i]);
-    return true;
-}

@@ -2,7 +2,7 @@
  * doctor.h - what on this machine disturbs a timing, and what to do about it. Changes nothing.
  *
  * An item is a function of what was seen: texts of files and a few measured values. Where they come
- * from is known to one table in doctor.c; the tests give items the texts of other machines.
+ * from is known to one table in sources.c; the tests give items the texts of other machines.
  */
 #ifndef SEQBENCH_DOCTOR_H
 #define SEQBENCH_DOCTOR_H

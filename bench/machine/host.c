@@ -12,8 +12,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "machine/turbo.h"
 #include "measure/memory.h"
 #include "measure/pin.h"
+#include "text.h"
 
 #ifdef SEQBENCH_ONEDNN
 #include "peers/onednn.h"
@@ -23,39 +25,23 @@ extern char **environ;
 
 static const char unknown[] = "unknown";
 
-/* First line of a file without its newline, or the fallback. */
+/* First line of a file, or the fallback. */
 static const char *read_line(const char *path, const char *fallback, char *out, size_t size)
 {
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return fallback;
-    const bool got = fgets(out, (int)size, file) != NULL;
-    fclose(file);
-    if (!got)
-        return fallback;
-    out[strcspn(out, "\n")] = '\0';
-    return out;
+    char *text = text_of(path);
+    const char *line = text && *text ? text_line(text, out, size) : fallback;
+    free(text);
+    return line;
 }
 
 /* Value of the first `key : value` line of /proc/cpuinfo, or the fallback. */
 static const char *cpuinfo(const char *key, const char *fallback, char *out, size_t size)
 {
-    FILE *file = fopen("/proc/cpuinfo", "r");
-    if (!file)
-        return fallback;
-    const char *found = fallback;
-    char line[4096];
-    while (found == fallback && fgets(line, sizeof(line), file)) {
-        char *colon = strchr(line, ':');
-        if (!colon || strncmp(line, key, strlen(key)) != 0 ||
-            line[strlen(key) + strspn(line + strlen(key), " \t")] != ':')
-            continue;
-        colon[strcspn(colon, "\n")] = '\0';
-        snprintf(out, size, "%s", colon + 1 + strspn(colon + 1, " \t"));
-        found = out;
-    }
-    fclose(file);
-    return found;
+    char *text = text_of("/proc/cpuinfo");
+    const char *value = text_value(text, key);
+    const char *line = value ? text_line(value, out, size) : fallback;
+    free(text);
+    return line;
 }
 
 static void add_cpuinfo(cJSON *group, const char *name, const char *key)
@@ -78,17 +64,14 @@ static void add_core_line(cJSON *group, const char *name, int cpu, const char *f
     add_line(group, name, path, fallback);
 }
 
-static const char *turbo(void)
+static void add_turbo(cJSON *group)
 {
-    char value[16];
-    const char *line =
-        read_line("/sys/devices/system/cpu/intel_pstate/no_turbo", NULL, value, sizeof(value));
-    if (line)
-        return strcmp(line, "0") == 0 ? "on" : "off";
-    line = read_line("/sys/devices/system/cpu/cpufreq/boost", NULL, value, sizeof(value));
-    if (line)
-        return strcmp(line, "1") == 0 ? "on" : "off";
-    return unknown;
+    static const char *const words[] = {
+        [TURBO_UNKNOWN] = unknown, [TURBO_OFF] = "off", [TURBO_ON] = "on"};
+    char *no_turbo = text_of(TURBO_NO_TURBO), *boost = text_of(TURBO_BOOST);
+    cJSON_AddStringToObject(group, "turbo", words[turbo_of(no_turbo, boost)]);
+    free(no_turbo);
+    free(boost);
 }
 
 static void add_core_kind(cJSON *cpu_group, hwloc_topology_t topology, int cpu)
@@ -137,7 +120,7 @@ static void add_cpu(cJSON *host, hwloc_topology_t topology, int cpu)
     add_core_line(group, "max_khz", cpu, "cpufreq/cpuinfo_max_freq", "unavailable");
     add_core_line(group, "smt_siblings", cpu, "topology/thread_siblings_list", unknown);
     add_line(group, "smt", "/sys/devices/system/cpu/smt/control", unknown);
-    cJSON_AddStringToObject(group, "turbo", turbo());
+    add_turbo(group);
 }
 
 /* x86 shows a hypervisor bit; elsewhere the firmware's vendor string would have to be guessed at.
@@ -170,14 +153,12 @@ static void add_os(cJSON *host)
     cJSON_AddStringToObject(group, "kernel", name.release);
     cJSON_AddStringToObject(group, "kernel_build", name.version);
     cJSON_AddStringToObject(group, "architecture", name.machine);
-    FILE *file = fopen("/etc/os-release", "r");
-    char line[256] = "";
-    while (file && fgets(line, sizeof(line), file) && strncmp(line, "PRETTY_NAME=", 12) != 0)
-        ;
-    if (file)
-        fclose(file);
+    char *release = text_of("/etc/os-release");
+    const char *line = release ? strstr(release, "PRETTY_NAME=") : NULL;
     char distribution[256] = "unknown";
-    sscanf(line, "PRETTY_NAME=\"%255[^\"]", distribution);
+    if (line)
+        sscanf(line, "PRETTY_NAME=\"%255[^\"]", distribution);
+    free(release);
     cJSON_AddStringToObject(group, "distribution", distribution);
 }
 
@@ -235,6 +216,14 @@ static void add_libraries(cJSON *host, hwloc_topology_t topology)
     cJSON_AddStringToObject(group, "google_benchmark", SEQBENCH_BENCHMARK_VERSION);
     const char *version = hwloc_obj_get_info_by_name(hwloc_get_root_obj(topology), "hwlocVersion");
     cJSON_AddStringToObject(group, "hwloc", version ? version : unknown);
+}
+
+void host_print_version(FILE *out)
+{
+    fprintf(out, "seqbench, commit %s%s\n", SEQBENCH_COMMIT, SEQBENCH_DIRTY ? " with changes" : "");
+    fprintf(out, "compiler: %s\n", SEQBENCH_COMPILER);
+    fprintf(out, "BLAS: %s, kernels for %s\n", openblas_get_config(), openblas_get_corename());
+    fprintf(out, "Google Benchmark: %s\n", SEQBENCH_BENCHMARK_VERSION);
 }
 
 cJSON *host_describe(hwloc_topology_t topology, int cpu)

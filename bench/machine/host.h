@@ -4,11 +4,15 @@
 
 #include <cjson/cJSON.h>
 #include <hwloc.h>
+#include <stdio.h>
 
 #include "err.h"
 
 /* Machine, build and libraries, as seen from the core; release with cJSON_Delete. */
 cJSON *host_describe(hwloc_topology_t topology, int cpu);
+
+/* What --version says: commit, compiler and libraries. */
+void host_print_version(FILE *out);
 
 /* The CPU's name as a folder name: "amd-epyc-25-17"; without family and model where
    the name has a number of its own. */

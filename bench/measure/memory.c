@@ -4,10 +4,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include "text.h"
 
 bool arena_map(size_t bytes, struct arena *out, struct err *err)
 {
@@ -32,42 +33,30 @@ void arena_unmap(struct arena *arena)
 
 int64_t memory_info_bytes(const char *key)
 {
-    FILE *file = fopen("/proc/meminfo", "r");
-    if (!file)
-        return INT64_MAX;
-    int64_t bytes = INT64_MAX;
-    char line[256];
-    const size_t length = strlen(key);
-    while (bytes == INT64_MAX && fgets(line, sizeof(line), file))
-        if (strncmp(line, key, length) == 0 && line[length] == ':')
-            bytes = strtoll(line + length + 1, NULL, 10) * 1024;
-    fclose(file);
+    char *text = text_of("/proc/meminfo");
+    const char *kib = text_value(text, key);
+    const int64_t bytes = kib ? strtoll(kib, NULL, 10) * 1024 : INT64_MAX;
+    free(text);
     return bytes;
 }
 
 /* A byte count in a cgroup file, or -1: no such file, or the word max. */
 static int64_t cgroup_bytes(const char *path)
 {
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return -1;
-    char text[64] = "";
-    const bool got = fgets(text, sizeof(text), file) && isdigit((unsigned char)text[0]);
-    fclose(file);
-    return got ? strtoll(text, NULL, 10) : -1;
+    char *text = text_of(path);
+    const int64_t bytes = text && isdigit((unsigned char)*text) ? strtoll(text, NULL, 10) : -1;
+    free(text);
+    return bytes;
 }
 
 /* Page cache that the kernel gives up first; it counts as used by the cgroup. */
 static int64_t cgroup_cache_bytes(void)
 {
-    FILE *file = fopen("/sys/fs/cgroup/memory.stat", "r");
-    int64_t bytes = 0;
-    char line[256];
-    while (file && fgets(line, sizeof(line), file))
-        if (sscanf(line, "inactive_file %" SCNd64, &bytes) == 1)
-            break;
-    if (file)
-        fclose(file);
+    static const char key[] = "\ninactive_file ";
+    char *text = text_of("/sys/fs/cgroup/memory.stat");
+    const char *line = text ? strstr(text, key) : NULL;
+    const int64_t bytes = line ? strtoll(line + strlen(key), NULL, 10) : 0;
+    free(text);
     return bytes;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cases/random.h"
+#include "text.h"
 
 static void *checked(void *memory)
 {
@@ -37,6 +38,7 @@ bool history_repair(const char *path, struct err *err)
 
 enum column {
     ORDER,
+    SAMPLE,
     ITERATIONS,
     WALL,
     CLOCK_BEFORE,
@@ -48,8 +50,8 @@ enum column {
 };
 
 static const char *const column_names[COLUMNS] = {
-    "order",           "iterations",  "wall_ns", "clock_ghz_before",
-    "clock_ghz_after", "sentinel_ns", "flags",   "status"};
+    "order",           "sample",      "iterations", "wall_ns", "clock_ghz_before",
+    "clock_ghz_after", "sentinel_ns", "flags",      "status"};
 
 /* Cuts a line at its commas. Only the last column, error, is quoted, so its commas do not count. */
 static int split(char *line, char *field[], int most)
@@ -82,19 +84,43 @@ static bool find_columns(char *header, int place[COLUMNS], int *fields)
     return true;
 }
 
-static struct record parse_record(char *const field[], const int place[COLUMNS])
+/* A whole number that is not negative. */
+static bool parse_natural(const char *text, int64_t *out)
 {
-    return (struct record){
-        .order = strtoll(field[place[ORDER]], NULL, 10),
-        .iterations = strtoll(field[place[ITERATIONS]], NULL, 10),
-        .wall_ns = strtod(field[place[WALL]], NULL),
-        .clock_ghz =
-            (strtod(field[place[CLOCK_BEFORE]], NULL) + strtod(field[place[CLOCK_AFTER]], NULL)) /
-            2.0,
-        .sentinel_ns = strtod(field[place[SENTINEL]], NULL),
-        .failed = strcmp(field[place[STATUS]], "ok") != 0,
+    struct err ignored;
+    return parse_whole(text, "", 0, INT64_MAX, out, &ignored);
+}
+
+/* A number from 0 to 1e16, which is what a visit may take in ns: four months. */
+static bool parse_measured(const char *text, double *out)
+{
+    char *end;
+    *out = strtod(text, &end);
+    return end != text && *end == '\0' && *out >= 0.0 && *out <= 1e16;
+}
+
+/* A failed row has no measured columns. */
+static bool parse_record(char *const field[], const int place[COLUMNS], struct record *out)
+{
+    double before, after;
+    const char *status = field[place[STATUS]];
+    *out = (struct record){
+        .failed = strcmp(status, "failed") == 0,
         .flagged = field[place[FLAGS]][0] != '\0',
     };
+    if (!parse_natural(field[place[ORDER]], &out->order) ||
+        !parse_natural(field[place[SAMPLE]], &out->sample))
+        return false;
+    if (out->failed)
+        return true;
+    if (strcmp(status, "ok") != 0 || !parse_natural(field[place[ITERATIONS]], &out->iterations) ||
+        !parse_measured(field[place[WALL]], &out->wall_ns) ||
+        !parse_measured(field[place[CLOCK_BEFORE]], &before) ||
+        !parse_measured(field[place[CLOCK_AFTER]], &after) ||
+        !parse_measured(field[place[SENTINEL]], &out->sentinel_ns))
+        return false;
+    out->clock_ghz = (before + after) / 2.0;
+    return out->iterations > 0 && before > 0.0 && after > 0.0 && out->sentinel_ns > 0.0;
 }
 
 static void append(struct history *history, struct record record)
@@ -104,6 +130,34 @@ static void append(struct history *history, struct record record)
         history->records = checked(realloc(history->records, room * sizeof(record)));
     }
     history->records[history->count++] = record;
+}
+
+/* By visit, sample, and place in the file. */
+static int by_identity(const void *a, const void *b)
+{
+    const struct record *x = *(const struct record *const *)a;
+    const struct record *y = *(const struct record *const *)b;
+    if (x->order != y->order)
+        return x->order < y->order ? -1 : 1;
+    if (x->sample != y->sample)
+        return x->sample < y->sample ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+/* A record whose visit has its sample before it too; -1: there is none. */
+static int64_t find_repeated(const struct history *history)
+{
+    const int64_t count = history->count;
+    const struct record **sorted = checked(malloc((size_t)(count + 1) * sizeof(*sorted)));
+    int64_t found = -1;
+    for (int64_t i = 0; i < count; i++)
+        sorted[i] = &history->records[i];
+    qsort(sorted, (size_t)count, sizeof(*sorted), by_identity);
+    for (int64_t i = 1; i < count && found < 0; i++)
+        if (sorted[i]->order == sorted[i - 1]->order && sorted[i]->sample == sorted[i - 1]->sample)
+            found = sorted[i] - history->records;
+    free(sorted);
+    return found;
 }
 
 bool history_read(const char *path, struct history *out, struct err *err)
@@ -118,15 +172,21 @@ bool history_read(const char *path, struct history *out, struct err *err)
     int64_t number = 1;
     while (ok && fgets(line, sizeof(line), file)) {
         char *field[FIELDS_MAX];
+        struct record record;
         number++;
-        ok = strchr(line, '\n') && split(line, field, FIELDS_MAX) == fields;
+        ok = strchr(line, '\n') && split(line, field, FIELDS_MAX) == fields &&
+             parse_record(field, place, &record);
         if (ok)
-            append(out, parse_record(field, place));
+            append(out, record);
     }
     fclose(file);
-    if (ok)
+    const int64_t repeated = ok ? find_repeated(out) : -1;
+    if (ok && repeated < 0)
         return true;
     history_free(out);
+    if (ok)
+        return err_set(err, "%s:%" PRId64 ": this sample of its visit is there already", path,
+                       repeated + 2);
     return err_set(err, "%s:%" PRId64 ": not a row of samples", path, number);
 }
 
@@ -150,6 +210,14 @@ double median(double *values, int64_t count)
         return 0.0;
     qsort(values, (size_t)count, sizeof(*values), by_value);
     return (values[(count - 1) / 2] + values[count / 2]) / 2.0;
+}
+
+int64_t history_good(const struct history *history)
+{
+    int64_t good = 0;
+    for (int64_t i = 0; i < history->count; i++)
+        good += !history->records[i].failed;
+    return good;
 }
 
 static double clock_of(const struct record *record)
@@ -209,11 +277,10 @@ static double relative_half_width(const struct values *v, double middle)
     for (int i = 0; i < RESAMPLES; i++) {
         int64_t count = 0;
         for (int64_t k = 0; k < v->rounds; k++) {
-            const int64_t r = (int64_t)(next_random(&state) % (uint64_t)v->rounds);
+            const int64_t r = random_below(&state, v->rounds);
             const int64_t size = v->first[r + 1] - v->first[r];
             for (int64_t s = 0; s < size; s++)
-                drawn[count++] =
-                    v->ns[v->first[r] + (int64_t)(next_random(&state) % (uint64_t)size)];
+                drawn[count++] = v->ns[v->first[r] + random_below(&state, size)];
         }
         medians[i] = median(drawn, count);
     }

@@ -8,7 +8,7 @@
 
 /* The columns of one row that decisions need. */
 struct record {
-    int64_t order, iterations;
+    int64_t order, sample, iterations;
     double wall_ns, clock_ghz, sentinel_ns; /* clock: mean of before and after */
     bool failed, flagged;
 };
@@ -21,11 +21,18 @@ struct history {
 /* Cuts off a last line without its newline, which a killed process may leave. */
 bool history_repair(const char *path, struct err *err);
 
+/*
+ * Fails at a row that no run writes: a status, a count or a time that cannot be, a sample of a
+ * visit that is there already.
+ */
 bool history_read(const char *path, struct history *out, struct err *err);
 void history_free(struct history *history);
 
 /* Sorts the values. 0 of none. */
 double median(double *values, int64_t count);
+
+/* Rows that did not fail. */
+int64_t history_good(const struct history *history);
 
 /* Median of the clock rate and of the sentinel over all good rows; 0 without any. */
 double history_clock_ghz(const struct history *history);

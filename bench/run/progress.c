@@ -21,10 +21,11 @@ static double guess_s(const struct visit *visit)
     return setup_s + (run_s > 0.1 ? run_s : 0.03 + 3.0 * run_s);
 }
 
-void progress_start(struct progress *progress)
+void progress_start(struct progress *progress, const struct plan *plan)
 {
-    *progress =
-        (struct progress){.started_s = 1e-9 * monotonic_ns(), .terminal = isatty(STDERR_FILENO)};
+    *progress = (struct progress){.started_s = 1e-9 * monotonic_ns(),
+                                  .planned = plan->count,
+                                  .terminal = isatty(STDERR_FILENO)};
     progress->printed_s = progress->started_s;
 }
 
@@ -33,23 +34,39 @@ void progress_expect(struct progress *progress, const struct visit *visit)
     progress->total += guess_s(visit);
 }
 
-void progress_advance(struct progress *progress, const struct visit *visit, int64_t planned)
+/* "12/57 round 2", or "1/3 added round 5". */
+static void place_text(const struct progress *progress, const struct plan *plan, int64_t order,
+                       char *out, size_t size)
 {
+    const int64_t round = plan->visits[order].round;
+    int64_t first = 0, end = progress->planned;
+    if (order >= progress->planned) {
+        for (first = order; plan->visits[first - 1].round == round;)
+            first--;
+        for (end = order; end < plan->count && plan->visits[end].round == round;)
+            end++;
+    }
+    snprintf(out, size, "%" PRId64 "/%" PRId64 " %sround %" PRId64, order - first + 1, end - first,
+             order < progress->planned ? "" : "added ", round + 1);
+}
+
+void progress_advance(struct progress *progress, const struct plan *plan, int64_t order)
+{
+    const struct visit *visit = &plan->visits[order];
     progress->done += guess_s(visit);
     const double now = 1e-9 * monotonic_ns();
-    const bool last = visit->order + 1 == planned;
+    const bool last = order + 1 == progress->planned;
     if (!last && now - progress->printed_s < (progress->terminal ? 0.1 : plain_line_s))
         return;
     progress->printed_s = now;
     const double elapsed = now - progress->started_s;
-    char dims[DIMS_TEXT];
     const int64_t left = (int64_t)(elapsed * (progress->total / progress->done - 1.0) + 0.5);
-    fprintf(stderr,
-            "%s%" PRId64 "/%" PRId64 " round %" PRId64 "  %s %s  %s  %" PRId64 ":%02" PRId64
-            " left%s",
-            progress->terminal ? "\r\033[K" : "seqbench: ", visit->order + 1, planned,
-            visit->round + 1, visit->kernel->name, visit->kernel->engine_name,
-            dims_text(visit->dims, dims), left / 60, left % 60, progress->terminal ? "" : "\n");
+    char place[96], dims[DIMS_TEXT];
+    place_text(progress, plan, order, place, sizeof(place));
+    fprintf(stderr, "%s%s  %s %s %s  %" PRId64 ":%02" PRId64 " left%s",
+            progress->terminal ? "\r\033[K" : "seqbench: ", place, visit->kernel->name,
+            visit->kernel->engine_name, dims_text(visit->dims, dims), left / 60, left % 60,
+            progress->terminal ? "" : "\n");
     fflush(stderr);
 }
 

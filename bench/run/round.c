@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cases/case.h"
@@ -21,6 +20,7 @@
 #include "measure/pin.h"
 #include "measure/timer.h"
 #include "products.h"
+#include "run/run_folder.h"
 #include "run/samples.h"
 
 static const double sample_ns = 10e6;       /* a sample lasts at least this long */
@@ -30,18 +30,8 @@ static const double own_warm_up_ns = 100e6; /* a run this long is its own warm-u
 /* When a sample counts as disturbed: see enum flag. */
 static const double clock_tolerance = 0.03, sentinel_tolerance = 0.05, lost_tolerance = 0.01;
 enum { RETRIES = 2 };        /* of a disturbed sample within its visit */
-enum { BASELINE_ROWS = 25 }; /* from here on samples.csv tells the run's medians */
+enum { BASELINE_ROWS = 25 }; /* good ones: from here on samples.csv tells the run's medians */
 enum { SENTINEL_STRETCHES = 5, SENTINEL_RUNS = 100 };
-
-void utc_stamp(char out[32])
-{
-    struct timespec now;
-    struct tm utc;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    const size_t length = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(out + length, 32 - length, ".%03dZ", (int)(now.tv_nsec / 1000000));
-}
 
 /* ---- the bench: what a round works with ---- */
 
@@ -86,7 +76,7 @@ static bool open_sentinel(struct bench *bench, struct err *err)
 static void find_baseline(struct bench *bench, const struct history *history)
 {
     double clock[BASELINE_ROWS], sentinel[BASELINE_ROWS];
-    if (history->count >= BASELINE_ROWS) {
+    if (history_good(history) >= BASELINE_ROWS) {
         bench->clock_ghz = history_clock_ghz(history);
         bench->sentinel_ns = history_sentinel_ns(history);
         return;
@@ -292,7 +282,7 @@ static bool visit_case(struct bench *bench, const struct visit *visit, struct pr
 {
     struct bench_case c;
     case_place(visit->kernel, visit->dims, &bench->arena, &c);
-    case_draw(&c, bench->settings->seed);
+    case_draw(&c, (uint64_t)bench->settings->seed);
     case_prepare(&c);
     const bool ok = sample_case(bench, visit, &c, p, err);
     case_release(&c);
@@ -348,8 +338,8 @@ static bool pin_this_process(const struct settings *settings, int64_t *last_leve
     hwloc_topology_t topology;
     if (!topology_load(&topology, err))
         return false;
-    *last_level_bytes = pin_last_level_bytes(topology, settings->cpu);
-    const bool ok = pin_bind(topology, settings->cpu, err);
+    *last_level_bytes = pin_last_level_bytes(topology, (int)settings->cpu);
+    const bool ok = pin_bind(topology, (int)settings->cpu, err);
     hwloc_topology_destroy(topology);
     if (ok && !pin_set_flush_to_zero(settings->flush_to_zero))
         return err_set(err, "this CPU cannot flush subnormal numbers to zero; see --no-ftz");
@@ -370,25 +360,27 @@ static bool open_bench(struct bench *bench, const struct plan *plan, int64_t las
             return false;
         memset(bench->eviction.base, 0, bench->eviction.bytes);
     }
-    noise_open(bench->settings->cpu, &bench->meter);
+    noise_open((int)bench->settings->cpu, &bench->meter);
     warm_blas();
     return true;
 }
 
-bool round_visit(const char *folder, int64_t round, const struct settings *settings,
-                 double deadline_ns, struct err *err)
+bool round_visit(const char *folder, int64_t round, double deadline_ns, struct err *err)
 {
     char path[PATH_MAX];
+    struct settings settings;
     struct plan plan = {NULL, 0};
     struct history history = {NULL, 0};
-    struct bench bench = {.settings = settings, .fd = -1};
+    struct bench bench = {.settings = &settings, .fd = -1};
     int64_t last_level_bytes = 0;
     signal(SIGXFSZ, SIG_IGN); /* a file size limit shows as EFBIG, like a full disk */
-    snprintf(path, sizeof(path), "%s/plan.csv", folder);
-    if (!host_blas_is_serial(err) || !pin_this_process(settings, &last_level_bytes, err) ||
-        !plan_read(path, &plan, err))
+    if (!run_folder_read_settings(folder, &settings, err) || !host_blas_is_serial(err) ||
+        !pin_this_process(&settings, &last_level_bytes, err))
         return false;
-    snprintf(path, sizeof(path), "%s/samples.csv", folder);
+    run_folder_path(folder, "plan.csv", path);
+    if (!plan_read(path, &plan, err))
+        return false;
+    run_folder_path(folder, "samples.csv", path);
     bool ok = history_read(path, &history, err) && open_bench(&bench, &plan, last_level_bytes, err);
     if (ok) {
         find_baseline(&bench, &history);

@@ -4,19 +4,9 @@
 
 #include <stdint.h>
 
+#include "cases/settings.h"
 #include "err.h"
 #include "run/history.h"
-
-/* What a run and its rounds agree on. */
-struct settings {
-    int cpu;
-    uint64_t seed;
-    bool flush_to_zero;
-    bool cold;        /* evict the caches before each iteration, one iteration per sample */
-    int64_t samples;  /* per visit, of a case whose runs are short */
-    double until;     /* wanted half width of the 95 % interval of a median, relative */
-    int64_t budget_s; /* no visit begins later, but in round 0; 0: the planned rounds, no more */
-};
 
 /* Whether samples.csv already holds all that a visit should give. */
 bool visit_is_complete(const struct history *history, int64_t order,
@@ -24,13 +14,9 @@ bool visit_is_complete(const struct history *history, int64_t order,
 
 /*
  * Visits what is not complete in the round, and no case that failed before, until deadline_ns of
- * CLOCK_MONOTONIC. On stdout a line `start ORDER` before each visit and `end ORDER BUSY_NS` after
- * it: time in timed kernels and their warm-up.
+ * CLOCK_MONOTONIC, with the settings in the folder's host.json. On stdout a line `start ORDER`
+ * before each visit and `end ORDER BUSY_NS` after it: time in timed kernels and their warm-up.
  */
-bool round_visit(const char *folder, int64_t round, const struct settings *settings,
-                 double deadline_ns, struct err *err);
-
-/* ISO 8601 with milliseconds. */
-void utc_stamp(char out[32]);
+bool round_visit(const char *folder, int64_t round, double deadline_ns, struct err *err);
 
 #endif

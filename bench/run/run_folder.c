@@ -1,7 +1,6 @@
 /* run_folder.c - the files of a run beside samples.csv. */
 #include "run/run_folder.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "check/check.h"
 #include "machine/host.h"
 #include "run/samples.h"
+#include "text.h"
 
 enum { FILES = 6 };
 
@@ -27,15 +27,15 @@ void run_folder_path(const char *folder, const char *name, char out[PATH_MAX])
         abort(); /* make_folder has refused such a folder */
 }
 
-void run_folder_name(const struct run_options *options, char out[PATH_MAX])
+void run_folder_name(const char *asked, char out[PATH_MAX])
 {
     char cpu[64], stamp[32];
     const time_t now = time(NULL);
     struct tm utc;
     host_cpu_slug(cpu, sizeof(cpu));
     strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
-    if (options->folder)
-        snprintf(out, PATH_MAX, "%s", options->folder);
+    if (*asked)
+        snprintf(out, PATH_MAX, "%s", asked);
     else
         snprintf(out, PATH_MAX, "results/%s/%s", cpu, stamp);
 }
@@ -50,14 +50,6 @@ static bool close_file(FILE *file, const char *path, struct err *err)
 }
 
 /* ---- host.json ---- */
-
-static cJSON *sizes_json(const struct sizes *sizes)
-{
-    cJSON *list = cJSON_CreateArray();
-    for (int i = 0; i < sizes->count; i++)
-        cJSON_AddItemToArray(list, cJSON_CreateNumber((double)sizes->v[i]));
-    return list;
-}
 
 /* FNV-1a of this program's file, so that a run is not resumed by another build. */
 static void add_binary(cJSON *run)
@@ -74,37 +66,22 @@ static void add_binary(cJSON *run)
     cJSON_AddStringToObject(run, "binary", text);
 }
 
-static cJSON *describe_run(const struct run_options *options)
+static cJSON *describe_run(const struct settings *settings)
 {
-    const struct settings *s = &options->settings;
     cJSON *run = cJSON_CreateObject();
-    char seed[24], started[32];
+    char started[32];
     utc_stamp(started);
-    snprintf(seed, sizeof(seed), "%" PRIu64, s->seed);
     cJSON_AddStringToObject(run, "started_utc", started);
-    cJSON_AddStringToObject(run, "kernels", options->selection.globs);
-    cJSON_AddStringToObject(run, "engines", options->selection.engines);
-    cJSON_AddStringToObject(run, "grid", options->grid.name);
-    for (int i = 0; i < DIMENSIONS; i++)
-        cJSON_AddItemToObject(run, dimensions[i].column,
-                              options->grid.sizes[i].count ? sizes_json(&options->grid.sizes[i])
-                                                           : cJSON_CreateString("by layer"));
-    cJSON_AddNumberToObject(run, "rounds", (double)options->grid.rounds);
-    cJSON_AddNumberToObject(run, "samples", (double)s->samples);
-    cJSON_AddNumberToObject(run, "until", s->until);
-    cJSON_AddNumberToObject(run, "budget_s", (double)s->budget_s);
-    cJSON_AddStringToObject(run, "cache", s->cold ? "cold" : "hot");
-    cJSON_AddStringToObject(run, "seed", seed);
-    cJSON_AddBoolToObject(run, "flush_to_zero", s->flush_to_zero);
+    settings_write(settings, run);
     add_binary(run);
     return run;
 }
 
-static bool write_host(const struct run_options *options, hwloc_topology_t topology,
-                       const char *path, struct err *err)
+static bool write_host(const struct settings *settings, hwloc_topology_t topology, const char *path,
+                       struct err *err)
 {
-    cJSON *host = host_describe(topology, options->settings.cpu);
-    cJSON_AddItemToObject(host, "run", describe_run(options));
+    cJSON *host = host_describe(topology, (int)settings->cpu);
+    cJSON_AddItemToObject(host, "run", describe_run(settings));
     char *text = cJSON_Print(host);
     cJSON_Delete(host);
     FILE *file = fopen(path, "wx");
@@ -159,16 +136,16 @@ static bool write_kernels(struct selection selection, const char *path, struct e
     return close_file(file, path, err);
 }
 
-static bool write_files(const struct run_options *options, const struct plan *plan,
+static bool write_files(const struct settings *settings, const struct plan *plan,
                         hwloc_topology_t topology, const char *folder, struct err *err)
 {
     char path[FILES][PATH_MAX];
     for (int i = 0; i < FILES; i++)
         run_folder_path(folder, files[i], path[i]);
-    return write_plan(plan, path[0], err) && write_host(options, topology, path[1], err) &&
+    return write_plan(plan, path[0], err) && write_host(settings, topology, path[1], err) &&
            host_write_topology(topology, path[2], err) &&
-           write_kernels(options->selection, path[3], err) &&
-           write_checks(options->selection, path[4], err) && samples_create(path[5], err);
+           write_kernels(settings_selection(settings), path[3], err) &&
+           write_checks(settings_selection(settings), path[4], err) && samples_create(path[5], err);
 }
 
 static void remove_files(const char *folder)
@@ -201,12 +178,12 @@ static bool make_folder(const char *path, struct err *err)
     return err_set(err, "%s: %s", path, strerror(errno));
 }
 
-bool run_folder_create(const struct run_options *options, const struct plan *plan,
+bool run_folder_create(const struct settings *settings, const struct plan *plan,
                        hwloc_topology_t topology, const char *folder, struct err *err)
 {
     if (!make_folder(folder, err))
         return false;
-    if (write_files(options, plan, topology, folder, err))
+    if (write_files(settings, plan, topology, folder, err))
         return true;
     remove_files(folder);
     return false;
@@ -214,19 +191,24 @@ bool run_folder_create(const struct run_options *options, const struct plan *pla
 
 /* ---- reading back ---- */
 
-static cJSON *read_json(const char *path, struct err *err)
+/* host.json of a folder that someone names; NULL: err says why. Its path goes to path. */
+static cJSON *read_host(const char *folder, char path[PATH_MAX], struct err *err)
 {
-    FILE *file = fopen(path, "r");
-    if (!file) {
-        err_set(err, "%s: %s; is it the folder of a run?", path, strerror(errno));
+    struct err cause;
+    if (strlen(folder) >= PATH_MAX - 32) {
+        err_set(err, "%.60s...: the path is too long", folder);
         return NULL;
     }
-    char text[65536];
-    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-    fclose(file);
+    run_folder_path(folder, "host.json", path);
+    char *text = text_read(path, 1 << 20, NULL, &cause);
+    if (!text) {
+        err_set(err, "%.900s; is it the folder of a run?", cause.text);
+        return NULL;
+    }
     cJSON *json = cJSON_Parse(text);
+    free(text);
     if (!json)
-        err_set(err, "%s: not JSON", path);
+        err_set(err, "%s: not JSON, or nested too deep", path);
     return json;
 }
 
@@ -260,44 +242,24 @@ static bool same_identity(const cJSON *then, const cJSON *now, const char *folde
     return true;
 }
 
-static bool parse_settings(const cJSON *json, const char *path, struct settings *out,
-                           struct err *err)
-{
-    const cJSON *cpu = member(json, "cpu", "measured_core"), *seed = member(json, "run", "seed");
-    const cJSON *samples = member(json, "run", "samples"), *until = member(json, "run", "until");
-    const cJSON *budget = member(json, "run", "budget_s"), *cache = member(json, "run", "cache");
-    const cJSON *ftz = member(json, "run", "flush_to_zero");
-    if (!cJSON_IsNumber(cpu) || !cJSON_IsString(seed) || !cJSON_IsNumber(samples) ||
-        !cJSON_IsNumber(until) || !cJSON_IsNumber(budget) || !cJSON_IsString(cache) ||
-        !cJSON_IsBool(ftz))
-        return err_set(err, "%s: the options of the run are not complete", path);
-    *out = (struct settings){
-        .cpu = cpu->valueint,
-        .seed = strtoull(seed->valuestring, NULL, 10),
-        .flush_to_zero = cJSON_IsTrue(ftz),
-        .cold = strcmp(cache->valuestring, "cold") == 0,
-        .samples = samples->valueint,
-        .until = until->valuedouble,
-        .budget_s = budget->valueint,
-    };
-    return true;
-}
-
-bool run_folder_read_settings(const char *folder, hwloc_topology_t topology, struct settings *out,
-                              struct err *err)
+bool run_folder_read_settings(const char *folder, struct settings *out, struct err *err)
 {
     char path[PATH_MAX];
-    if (strlen(folder) >= PATH_MAX - 32)
-        return err_set(err, "%.60s...: the path is too long", folder);
-    run_folder_path(folder, "host.json", path);
-    cJSON *then = read_json(path, err);
+    cJSON *host = read_host(folder, path, err);
+    const bool ok = host && settings_read(host, path, out, err);
+    cJSON_Delete(host);
+    return ok;
+}
+
+bool run_folder_is_ours(const char *folder, hwloc_topology_t topology, struct err *err)
+{
+    char path[PATH_MAX];
+    cJSON *then = read_host(folder, path, err);
     if (!then)
         return false;
     cJSON *now = host_describe(topology, 0);
-    cJSON *run = cJSON_CreateObject();
-    add_binary(run);
-    cJSON_AddItemToObject(now, "run", run);
-    const bool ok = same_identity(then, now, folder, err) && parse_settings(then, path, out, err);
+    add_binary(cJSON_AddObjectToObject(now, "run"));
+    const bool ok = same_identity(then, now, folder, err);
     cJSON_Delete(then);
     cJSON_Delete(now);
     return ok;

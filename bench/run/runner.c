@@ -24,13 +24,14 @@
 #include "measure/pin.h"
 #include "run/lock.h"
 #include "run/progress.h"
+#include "run/round.h"
 #include "run/run_folder.h"
 #include "run/samples.h"
 
 /* A run in progress. */
 struct run {
-    const struct run_options *options;
-    struct settings settings;
+    const struct options *options; /* of this session; the run's settings may be older */
+    const struct settings *settings;
     const char *folder;
     struct plan plan;
     int64_t cases; /* visits of round 0 */
@@ -73,22 +74,17 @@ static const char *const steering[] = {"BENCHMARK_REPETITIONS",
                                        "BENCHMARK_PERF_COUNTERS",
                                        "BENCHMARK_OUT"};
 
+/* The round reads everything else from host.json of the folder. */
 static void exec_round(const struct run *run, int64_t round, double deadline_ns)
 {
-    char number[5][32];
-    const struct settings *s = &run->settings;
+    char number[2][32];
     snprintf(number[0], sizeof(number[0]), "%" PRId64, round);
-    snprintf(number[1], sizeof(number[1]), "%d", s->cpu);
-    snprintf(number[2], sizeof(number[2]), "%" PRIu64, s->seed);
-    snprintf(number[3], sizeof(number[3]), "%" PRId64, s->samples);
-    snprintf(number[4], sizeof(number[4]), "%.0f", fmin(deadline_ns, 9e17));
+    snprintf(number[1], sizeof(number[1]), "%.0f", fmin(deadline_ns, 9e17));
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* no round outlives its run */
     for (size_t i = 0; i < sizeof(steering) / sizeof(steering[0]); i++)
         unsetenv(steering[i]);
-    execl("/proc/self/exe", "seqbench", "round", "--round", number[0], "--cpu", number[1], "--seed",
-          number[2], "--samples", number[3], "--deadline", number[4], "--cache",
-          s->cold ? "cold" : "hot", "-o", run->folder, s->flush_to_zero ? NULL : "--no-ftz",
-          (char *)NULL);
+    execl("/proc/self/exe", "seqbench", "round", "--round", number[0], "--deadline", number[1],
+          "-o", run->folder, (char *)NULL);
     fprintf(stderr, "seqbench: cannot start itself: %s\n", strerror(errno));
     _exit(1);
 }
@@ -120,7 +116,7 @@ static void take_line(struct run *run, struct child *child)
     } else if (sscanf(child->line, "end %" SCNd64 " %lf", &order, &busy_ns) == 2 &&
                order == child->visiting) {
         run->busy_ns += busy_ns;
-        progress_advance(&run->progress, &run->plan.visits[order], run->plan.count);
+        progress_advance(&run->progress, &run->plan, order);
     }
 }
 
@@ -185,7 +181,7 @@ static bool append_failure(const struct run *run, int64_t order, const char *err
 {
     char path[PATH_MAX];
     struct sample sample = {
-        .visit = run->plan.visits[order], .cold = run->settings.cold, .error = error};
+        .visit = run->plan.visits[order], .cold = run->settings->cold, .error = error};
     for (int64_t i = 0; i < run->history.count; i++)
         sample.index += run->history.records[i].order == order;
     run_folder_path(run->folder, "samples.csv", path);
@@ -244,7 +240,7 @@ static bool round_is_complete(const struct run *run, int64_t round)
 {
     for (int64_t i = 0; i < run->plan.count; i++)
         if (run->plan.visits[i].round == round &&
-            !visit_is_complete(&run->history, i, &run->settings))
+            !visit_is_complete(&run->history, i, run->settings))
             return false;
     return true;
 }
@@ -315,9 +311,9 @@ static int64_t choose_cases(const struct run *run, double left_s, struct visit *
         abort();
     int64_t count = 0, chosen = 0;
     for (int64_t i = 0; i < run->cases; i++) {
-        if (!is_unstable(&estimates[i], run->settings.until))
+        if (!is_unstable(&estimates[i], run->settings->until))
             continue;
-        const double cost_s = visit_cost_s(&estimates[i], &run->settings);
+        const double cost_s = visit_cost_s(&estimates[i], run->settings);
         const double width = fmin(estimates[i].half_width, 1.0);
         candidates[count++] = (struct candidate){run->plan.visits[i], cost_s, width / cost_s};
     }
@@ -334,7 +330,7 @@ static int64_t choose_cases(const struct run *run, double left_s, struct visit *
 
 static double seconds_left(const struct run *run)
 {
-    return (double)run->settings.budget_s - 1e-9 * (monotonic_ns() - run->started_ns);
+    return (double)run->settings->grid.budget_s - 1e-9 * (monotonic_ns() - run->started_ns);
 }
 
 /* Plans one more round of what is still unstable; *more is false when there is none. */
@@ -347,7 +343,7 @@ static bool plan_more(struct run *run, bool *more, struct err *err)
     const int64_t first = run->plan.count;
     *more = count > 0 && run->plan.visits[first - 1].round + 1 < ROUNDS_MAX;
     if (*more)
-        plan_add_round(&run->plan, chosen, count, run->settings.seed);
+        plan_add_round(&run->plan, chosen, count, (uint64_t)run->settings->seed);
     free(chosen);
     for (int64_t i = first; i < run->plan.count; i++)
         progress_expect(&run->progress, &run->plan.visits[i]);
@@ -364,14 +360,15 @@ static bool report(const struct run *run, struct err *err)
     for (int64_t i = 0; i < run->cases; i++) {
         flagged += estimates[i].flagged;
         failed += estimates[i].failed;
-        unstable += is_unstable(&estimates[i], run->settings.until);
+        unstable += is_unstable(&estimates[i], run->settings->until);
     }
     free(estimates);
     const double elapsed_ns = monotonic_ns() - run->started_ns;
     fprintf(stderr,
             "seqbench: %" PRId64 " samples, %" PRId64 " of them disturbed; of %" PRId64
             " cases %" PRId64 " unstable (interval wider than %.3g %%), %" PRId64 " failed\n",
-            run->history.count, flagged, run->cases, unstable, 100.0 * run->settings.until, failed);
+            run->history.count, flagged, run->cases, unstable, 100.0 * run->settings->until,
+            failed);
     fprintf(stderr, "seqbench: %.0f s, %.1f %% of them inside timed kernels or their warm-up\n",
             1e-9 * elapsed_ns, 100.0 * run->busy_ns / elapsed_ns);
     if (failed < run->cases)
@@ -384,7 +381,7 @@ static bool report(const struct run *run, struct err *err)
 static bool run_all(struct run *run, struct err *err)
 {
     const int64_t planned = run->plan.visits[run->plan.count - 1].round;
-    const double budget_ns = 1e9 * (double)run->settings.budget_s;
+    const double budget_ns = 1e9 * (double)run->settings->grid.budget_s;
     const double deadline_ns = budget_ns > 0.0 ? run->started_ns + budget_ns : HUGE_VAL;
     for (int64_t round = 0; round <= planned; round++)
         if (!run_round(run, round, round == 0 ? HUGE_VAL : deadline_ns, err))
@@ -398,11 +395,18 @@ static bool run_all(struct run *run, struct err *err)
     return true;
 }
 
+/* But for those that are ignored on purpose, as nohup does. */
 static void catch_interrupts(void)
 {
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct sigaction action;
+        sigaction(numbers[i], NULL, &action);
+        if (action.sa_handler == SIG_IGN)
+            continue;
+        action = (struct sigaction){.sa_handler = on_interrupt};
+        sigaction(numbers[i], &action, NULL);
+    }
 }
 
 /* From a folder whose files are there: all rounds, then the report. */
@@ -414,9 +418,9 @@ static bool conduct(struct run *run, struct err *err)
         run->cases++;
     if (!read_back(run, err))
         return false;
-    progress_start(&run->progress);
+    progress_start(&run->progress, &run->plan);
     for (int64_t i = 0; i < run->plan.count; i++)
-        if (!visit_is_complete(&run->history, i, &run->settings))
+        if (!visit_is_complete(&run->history, i, run->settings))
             progress_expect(&run->progress, &run->plan.visits[i]);
     const bool ok = run_all(run, err);
     progress_end(&run->progress);
@@ -444,75 +448,78 @@ static bool enough_memory(const struct plan *plan, struct err *err)
 }
 
 /* What a new run and plan share: the core and the plan for it. */
-static bool make_plan(const struct run_options *options, hwloc_topology_t topology, int *cpu,
+static bool make_plan(const struct settings *settings, hwloc_topology_t topology, int *cpu,
                       struct plan *plan, struct err *err)
 {
-    return pin_choose(topology, options->settings.cpu, cpu, err) &&
-           plan_make(&options->grid, options->selection, pin_last_level_bytes(topology, *cpu),
-                     options->settings.seed, stderr, plan, err);
+    return pin_choose(topology, (int)settings->cpu, cpu, err) &&
+           plan_make(&settings->grid, settings_selection(settings),
+                     pin_last_level_bytes(topology, *cpu), (uint64_t)settings->seed, stderr, plan,
+                     err);
 }
 
-static bool run_new(const struct run_options *given, hwloc_topology_t topology, struct err *err)
+static bool run_new(const struct options *options, hwloc_topology_t topology, struct err *err)
 {
     char folder[PATH_MAX];
-    struct run_options options = *given;
-    struct run run = {.options = &options, .folder = folder};
-    run_folder_name(&options, folder);
-    if (!make_plan(given, topology, &options.settings.cpu, &run.plan, err))
+    int cpu;
+    struct settings settings = options->settings;
+    struct run run = {.options = options, .settings = &settings, .folder = folder};
+    run_folder_name(options->folder, folder);
+    if (!make_plan(&settings, topology, &cpu, &run.plan, err))
         return false;
-    run.settings = options.settings;
-    bool ok = enough_memory(&run.plan, err) &&
-              lock_core(run.settings.cpu, folder, options.wait_s, err) &&
-              run_folder_create(&options, &run.plan, topology, folder, err);
+    settings.cpu = cpu;
+    bool ok = enough_memory(&run.plan, err) && lock_core(cpu, folder, options->wait_s, err) &&
+              run_folder_create(&settings, &run.plan, topology, folder, err);
     if (ok) {
-        const int64_t rounds = options.grid.rounds;
+        const int64_t rounds = settings.grid.rounds;
         fprintf(stderr, "seqbench: core %d, %" PRId64 " rounds of %" PRId64 " cases, into %s\n",
-                run.settings.cpu, rounds, run.plan.count / rounds, folder);
+                cpu, rounds, run.plan.count / rounds, folder);
         ok = conduct(&run, err);
     }
     plan_free(&run.plan);
     return ok;
 }
 
-static bool run_resumed(const struct run_options *options, hwloc_topology_t topology,
-                        struct err *err)
+static bool run_resumed(const struct options *options, hwloc_topology_t topology, struct err *err)
 {
     char path[PATH_MAX];
     int cpu;
-    struct run run = {.options = options, .folder = options->resume};
-    if (!run_folder_read_settings(options->resume, topology, &run.settings, err))
+    struct settings settings;
+    struct run run = {.options = options, .settings = &settings, .folder = options->resume};
+    if (!run_folder_is_ours(run.folder, topology, err) ||
+        !run_folder_read_settings(run.folder, &settings, err))
         return false;
-    run_folder_path(options->resume, "plan.csv", path);
-    if (!pin_choose(topology, run.settings.cpu, &cpu, err) ||
-        !lock_core(cpu, options->resume, options->wait_s, err) || !plan_read(path, &run.plan, err))
+    run_folder_path(run.folder, "plan.csv", path);
+    if (!pin_choose(topology, (int)settings.cpu, &cpu, err) ||
+        !lock_core(cpu, run.folder, options->wait_s, err) || !plan_read(path, &run.plan, err))
         return false;
-    fprintf(stderr, "seqbench: core %d, going on with %s\n", cpu, options->resume);
+    fprintf(stderr, "seqbench: core %d, going on with %s\n", cpu, run.folder);
     const bool ok = enough_memory(&run.plan, err) && conduct(&run, err);
     plan_free(&run.plan);
     return ok;
 }
 
-bool runner_run(const struct run_options *options, struct err *err)
+bool runner_run(const struct options *options, struct err *err)
 {
     hwloc_topology_t topology;
     signal(SIGXFSZ, SIG_IGN); /* a file size limit shows as EFBIG, like a full disk */
-    if (!host_blas_is_serial(err) || !selection_check(options->selection, err) ||
+    if (!host_blas_is_serial(err) ||
+        !selection_check(settings_selection(&options->settings), err) ||
         !topology_load(&topology, err))
         return false;
     const bool ok =
-        options->resume ? run_resumed(options, topology, err) : run_new(options, topology, err);
+        *options->resume ? run_resumed(options, topology, err) : run_new(options, topology, err);
     hwloc_topology_destroy(topology);
     return ok;
 }
 
-bool runner_plan(const struct run_options *options, struct err *err)
+bool runner_plan(const struct settings *settings, struct err *err)
 {
     hwloc_topology_t topology;
     struct plan plan;
     int cpu;
-    if (!selection_check(options->selection, err) || !topology_load(&topology, err))
+    if (!selection_check(settings_selection(settings), err) || !topology_load(&topology, err))
         return false;
-    const bool ok = make_plan(options, topology, &cpu, &plan, err);
+    const bool ok = make_plan(settings, topology, &cpu, &plan, err);
     if (ok) {
         plan_write(&plan, stdout);
         plan_free(&plan);

@@ -9,11 +9,22 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cases/case.h"
 #include "cases/dims.h"
 #include "cases/kernel.h"
+
+void utc_stamp(char out[32])
+{
+    struct timespec now;
+    struct tm utc;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    const size_t length = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(out + length, 32 - length, ".%03dZ", (int)(now.tv_nsec / 1000000));
+}
 
 #define IDENTITY_COLUMNS(COLUMN)                                                                   \
     COLUMN(kernel, "%s", v->kernel->name)                                                          \

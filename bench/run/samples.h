@@ -32,6 +32,9 @@ struct sample {
     const char *error; /* NULL: ok */
 };
 
+/* ISO 8601 with milliseconds. */
+void utc_stamp(char out[32]);
+
 /* Creates the file with its header. */
 bool samples_create(const char *path, struct err *err);
 

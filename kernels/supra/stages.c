@@ -8,7 +8,7 @@ const struct map supra_maps[SUPRA_MAPS] = {
     [SUPRA_OF_K] = {SUPRA_WQKV, .part = 1, .parts = 3},
     [SUPRA_OF_V] = {SUPRA_WQKV, .part = 2, .parts = 3},
     [SUPRA_OF_FEATURES] = {SUPRA_WE, .bias = SUPRA_BE},
-    [SUPRA_OF_OUTPUT] = {SUPRA_WO},
+    [SUPRA_OF_OUTPUT] = {.matrix = SUPRA_WO},
 };
 
 static const float group_norm_epsilon = 1e-5f;

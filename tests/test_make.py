@@ -1,0 +1,54 @@
+"""Tests of the Makefile: names are data, nothing is built twice, bench says where its results are."""
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = os.environ.get("SEQBENCH_BUILD", "build")
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A folder that looks like the repository, with results of its own."""
+    for name in ("Makefile", "scripts", "include", "kernels", "bench", "tests"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "README.md").symlink_to(ROOT / "results" / "README.md")
+    return tmp_path
+
+
+def make(house, *arguments, **environment):
+    """`make` in that folder."""
+    return subprocess.run(["make", "--no-print-directory", *arguments], cwd=house, text=True,
+                          capture_output=True, env={**os.environ, **environment},
+                          stdin=subprocess.DEVNULL, timeout=120)
+
+
+@pytest.mark.parametrize("name", ["x';touch P;'", 'x";touch P;"', "x$(touch P)`touch P`"])
+def test_the_name_of_a_folder_is_never_run(house, name):
+    folder = house / "results" / name / "2099"
+    folder.mkdir(parents=True)
+    (folder / "samples.csv").write_text("kernel\n")
+    for goal in ("plots", "report", "predict"):
+        made = make(house, goal, "ROOFS=results")
+        assert made.returncode != 0
+        assert not list(house.rglob("P")), (goal, made.stdout, made.stderr)
+
+
+def test_a_dry_run_lists_no_file_that_is_up_to_date(house):
+    shutil.copytree(ROOT / BUILD, house / BUILD, symlinks=True,
+                    ignore=shutil.ignore_patterns("*.d"))
+    made = make(house, "-n", "all", f"BUILD={BUILD}")
+    assert made.returncode == 0, made.stderr
+    compiled = re.findall(r" -c -o (\S+)", made.stdout)
+    assert compiled == [f"{BUILD}/bench/machine/host.o"]  # whose commit is unknown in that folder
+
+
+def test_bench_ends_with_where_its_results_are(house):
+    dry = make(house, "-n", "bench", "OUT=somewhere").stdout
+    last = [line for line in dry.splitlines() if "echo" in line][-2:]
+    assert "$dir" in last[0] and "make report RUN=$dir" in last[1]
