@@ -85,9 +85,20 @@ enum cells {
     CELLS_OWN,      /* the cells that own_cells lists */
 };
 
+/* What a layer does in a model, so that it is compared with its like. */
+enum job {
+    JOB_NONE,      /* a part of a layer, or a roof */
+    JOB_RECURRENT, /* a layer of a recurrent network */
+    JOB_MIXER,     /* mixes tokens, as attention does: a block has an FFN beside it */
+    JOB_BLOCK,     /* mixes tokens and channels: a layer of a model by itself */
+};
+
 struct layer {
-    const char *name;     /* "lstm", or "lstm.gates" for a part that is timed alone */
-    const char *equation; /* one line */
+    const char *name; /* "lstm", or "lstm.gates" for a part that is timed alone */
+    enum job job;
+    int per_block;          /* how many stand for one Transformer block; 0: one */
+    const char *job_source; /* who put it to that use */
+    const char *equation;   /* one line */
     enum cells cells;
     unsigned uses;  /* sizes beside S and H, as USES(A) */
     bool one_token; /* a run makes one token, whatever S is; else S tokens */

@@ -251,6 +251,12 @@ static struct dims example(const struct kernel *kernel)
     return dims_complete(d);
 }
 
+static const char *job_word(const struct layer *layer)
+{
+    static const char *const words[] = {"none", "recurrent layer", "mixer", "block"};
+    return words[layer->job];
+}
+
 static const char *products_word(const struct kernel *kernel)
 {
     static const char *const words[] = {"sequence", "step", "none"};
@@ -275,8 +281,9 @@ static void write_row(const struct kernel *kernel, FILE *csv)
     const int64_t operations = 2 * cost.multiply_adds + cost.elementwise;
     const int64_t per_token[] = {cost.exps,  cost.logs,   cost.sigmoids,
                                  cost.tanhs, cost.rsqrts, kernel_streamed_bytes(kernel, d)};
-    fprintf(csv, "%s,%s,%.*s,%s,%s,%s,", kernel->name, kernel_kind(kernel),
+    fprintf(csv, "%s,%s,%.*s,%s,%s,%s,%d,%s,", kernel->name, kernel_kind(kernel),
             kernel_layer_length(kernel), kernel->name, kernel_variant(kernel), kernel->engine_name,
+            job_word(layer), layer->per_block > 1 ? layer->per_block : 1,
             layer->one_token ? "one" : "all");
     fprintf(csv, "%s,%s,%s,%g,%" PRId64 ",%" PRId64 ",%.4f", products_word(kernel),
             kernel->algorithm->is_whole ? "yes" : "no", packing_word(kernel),
@@ -287,15 +294,17 @@ static void write_row(const struct kernel *kernel, FILE *csv)
     fputc(',', csv);
     if (layer->state)
         fprintf(csv, "%" PRId64, layer->state(d));
-    fprintf(csv, ",\"%s\",\"%s\"\n", layer->equation, kernel->algorithm->method);
+    fprintf(csv, ",\"%s\",\"%s\",\"%s\"\n", layer->equation, kernel->algorithm->method,
+            layer->job_source ? layer->job_source : "");
 }
 
 void kernels_write_csv(struct selection selection, FILE *csv)
 {
-    fputs("kernel,kind,layer,variant,engine,tokens,products,parts,packing,bytes_per_weight,"
+    fputs("kernel,kind,layer,variant,engine,job,per_block,tokens,products,parts,packing,bytes_per_"
+          "weight,"
           "parameters,operations_per_token,sequential_share,exps_per_token,logs_per_token,"
           "sigmoids_per_token,tanhs_per_token,rsqrts_per_token,streamed_bytes_per_token,"
-          "state_floats,equation,method\n",
+          "state_floats,equation,method,source\n",
           csv);
     for (int i = 0; kernel_at(i); i++)
         if (kernel_is_in(kernel_at(i), selection))

@@ -4,6 +4,8 @@
  *             (s_t, 1, v_t) are joined by m = max(ma, mb), u = ua e^(ma-m) + ub e^(mb-m), w alike;
  *             o_t = w / u of all elements up to t; y_t = Wo o_t
  * Shapes      x[S,H] Wkv[2H,H] (rows k, v) q[H] Wo[H,H] -> y[S,H]; q is the projected query
+ * Parameters  3 H^2 + H
+ * Job         mixer
  * Flops       6 S H^2 + 2 S H in matrix products; scan: S (7A + 4H) elementwise, 2 A S exp
  *             (tree: more, see there)
  * Bytes       weights (12 H^2 bytes and little more), input and output once
@@ -81,6 +83,8 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer aaren_layer = {
     .name = "aaren",
+    .job = JOB_MIXER,
+    .job_source = "Feng et al. 2024, arXiv:2405.13956: in the place of attention",
     .equation = "o_t = softmax(q K^T / sqrt(H/A)) V over tokens 0..t, q learned; y = Wo o",
     .cells = CELLS_GRID,
     .uses = USES(A),

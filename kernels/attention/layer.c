@@ -4,6 +4,7 @@
  *             y = Wo context + bo. Causal: token s sees tokens 0 .. s
  * Shapes      x[S,H] Wqkv[3H,H] bqkv[3H] Wo[H,H] bo[H] -> y[S,H]
  * Parameters  4 H^2 + 4 H
+ * Job         mixer
  * Flops       8 S H^2 + 4 S^2 H in matrix products (causal, tiled: less, see there);
  *             S H + A S (4S - 2) elementwise, A S^2 exp; causal S H + 2 A S^2, A S (S + 1) / 2
  * Bytes       weights (16 H^2 bytes and little more), input and output once
@@ -112,6 +113,8 @@ static void causal_reference(struct dims d, double *const t[])
 
 const struct layer attention_layer = {
     .name = "attention",
+    .job = JOB_MIXER,
+    .job_source = "Vaswani et al. 2017, arXiv:1706.03762",
     .equation = "y = Wo softmax(Q K^T / sqrt(H/A)) V; Q, K, V = Wqkv x",
     .cells = CELLS_GRID,
     .uses = USES(A),
@@ -123,6 +126,8 @@ const struct layer attention_layer = {
 
 const struct layer causal_attention_layer = {
     .name = "causal_attention",
+    .job = JOB_MIXER,
+    .job_source = "Vaswani et al. 2017, arXiv:1706.03762",
     .equation = "y = Wo causal softmax(Q K^T / sqrt(H/A)) V; Q, K, V = Wqkv x",
     .cells = CELLS_GRID,
     .uses = USES(A),

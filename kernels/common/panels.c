@@ -158,7 +158,7 @@ static block_function *const blocks[PRODUCT_VECTORS][PRODUCT_ROWS] = {NAMES(1), 
 #endif
 
 /* What a product is made of, beside the rows and the panel at hand. */
-struct job {
+struct task {
     const struct panels *w;
     const float *X, *bias, *addend;
     float *Y;
@@ -176,7 +176,7 @@ struct target {
 };
 
 /* One pass over the inputs, from `input` on, for some rows of X and one panel. */
-static void multiply_pass(const struct job *p, int64_t first_row, int64_t rows, int64_t column,
+static void multiply_pass(const struct task *p, int64_t first_row, int64_t rows, int64_t column,
                           int64_t vectors, int64_t input, const struct target *t)
 {
     const int64_t in = p->w->in, inputs = at_most(in - input, PASS_INPUTS);
@@ -204,7 +204,7 @@ static void multiply_pass(const struct job *p, int64_t first_row, int64_t rows, 
 }
 
 /* All passes: the first from what the target says, the others from what the last one left. */
-static void multiply_rows(const struct job *p, int64_t first_row, int64_t rows, int64_t column,
+static void multiply_rows(const struct task *p, int64_t first_row, int64_t rows, int64_t column,
                           int64_t vectors, struct target t)
 {
     for (int64_t input = 0; input < p->w->in; input += PASS_INPUTS) {
@@ -213,7 +213,7 @@ static void multiply_rows(const struct job *p, int64_t first_row, int64_t rows, 
     }
 }
 
-static void multiply_panel(const struct job *p, int64_t first_row, int64_t rows, int64_t column,
+static void multiply_panel(const struct task *p, int64_t first_row, int64_t rows, int64_t column,
                            int64_t vectors)
 {
     const int64_t at = first_row * p->ldy + column;
@@ -225,7 +225,7 @@ static void multiply_panel(const struct job *p, int64_t first_row, int64_t rows,
 }
 
 /* The columns of a panel that is not full: into a tile, and from there what belongs to Y. */
-static void multiply_edge(const struct job *p, int64_t first_row, int64_t rows, int64_t column,
+static void multiply_edge(const struct task *p, int64_t first_row, int64_t rows, int64_t column,
                           int64_t vectors)
 {
     float tile[PRODUCT_ROWS * PRODUCT_VECTORS * VMATH_LANES] __attribute__((aligned(64)));
@@ -245,7 +245,7 @@ static void multiply_edge(const struct job *p, int64_t first_row, int64_t rows, 
 }
 
 /* Some rows of X against every panel, in turns: what is read again stays in L2. */
-static void multiply_chunk(const struct job *p, int64_t first_row, int64_t rows)
+static void multiply_chunk(const struct task *p, int64_t first_row, int64_t rows)
 {
     const int64_t padded = panels_rows(p->w);
     for (int64_t column = 0; column < p->out; column += panel_width(p->w)) {
@@ -260,11 +260,11 @@ static void multiply_chunk(const struct job *p, int64_t first_row, int64_t rows)
 void panels_product(int64_t rows, int64_t out, const struct panels *w, const float *X, int64_t ldx,
                     const float *bias, const float *addend, bool relu, float *Y, int64_t ldy)
 {
-    const struct job job = {w, X, bias, addend, Y, ldx, ldy, out, relu};
+    const struct task task = {w, X, bias, addend, Y, ldx, ldy, out, relu};
     const int64_t chunks = (rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
     for (int64_t c = 0; c < chunks; c++) {
         const int64_t first = c * rows / chunks;
-        multiply_chunk(&job, first, (c + 1) * rows / chunks - first);
+        multiply_chunk(&task, first, (c + 1) * rows / chunks - first);
     }
 }
 

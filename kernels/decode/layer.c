@@ -7,6 +7,8 @@
  *             -> y[H] k_new[H] v_new[H]. SeqLen S is the number of keys, the new one included. A
  *             head's keys are one contiguous block, its values another; the last place of each is
  *             the new token's: it is neither read nor written, so that a run can be repeated
+ * Parameters  12 H^2 + 13 H
+ * Job         block
  * Flops       24 H^2 + 4 S H in matrix-vector products; 17H + 2 + A (4S - 2) + 8F elementwise;
  *             A S exp, F tanh, 2 rsqrt
  * Bytes       weights and both caches once (8 S H bytes): no byte is used twice
@@ -108,6 +110,8 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer decode_layer = {
     .name = "decode",
+    .job = JOB_BLOCK,
+    .job_source = "Radford et al. 2019",
     .equation = "one token: x1 = x + Wo softmax(q K^T / sqrt(H/A)) V over S keys; "
                 "y = x1 + W2 gelu(W1 LN(x1))",
     .cells = CELLS_GRID,

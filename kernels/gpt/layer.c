@@ -5,6 +5,8 @@
  *             y = x1 + W2 gelu(W1 LN2(x1) + b1) + b2; epsilon 1e-5
  *             gelu(a) = a/2 (1 + tanh(sqrt(2/pi) (a + 0.044715 a^3)))
  * Shapes      x[S,H] Wqkv[3H,H] Wo[H,H] W1[F,H] W2[H,F], biases and norms -> y[S,H]
+ * Parameters  12 H^2 + 13 H
+ * Job         block
  * Flops       24 S H^2 + 4 S^2 H in matrix products (tiled: less, see there);
  *             S (17H + 2) + 2 A S^2 + 8 S F elementwise; A S (S + 1) / 2 exp, S F tanh, 2 S rsqrt
  * Bytes       weights (48 H^2 bytes and little more), input and output once
@@ -100,6 +102,8 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer gpt_layer = {
     .name = "gpt",
+    .job = JOB_BLOCK,
+    .job_source = "Radford et al. 2019",
     .equation = "x1 = x + Wo causal softmax(Q K^T / sqrt(H/A)) V; y = x1 + W2 gelu(W1 LN(x1))",
     .cells = CELLS_GRID,
     .uses = USES(A),

@@ -4,6 +4,8 @@
  *             h = (1 - z) n + z h
  * Shapes      x[S,H] h0[H] W[3H,H] U[3H,H] b[3H] bn[H] -> y[S,H], y_t = h;
  *             gate order r, z, n
+ * Parameters  6 H^2 + 4 H
+ * Job         recurrent layer
  * Flops       12 S H^2 in matrix products, half of them sequential; 5 S H elementwise;
  *             2 S H sigmoid, S H tanh
  * Bytes       weights, input and output once; U (12 H^2 bytes) is walked through at each step
@@ -75,6 +77,8 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer gru_layer = {
     .name = "gru",
+    .job = JOB_RECURRENT,
+    .job_source = "Cho et al. 2014, arXiv:1406.1078",
     .equation = "r,z = sigmoid(W x + U h + b); n = tanh(W x + b + r (U h + bn)); "
                 "h = (1 - z) n + z h",
     .cells = CELLS_GRID,

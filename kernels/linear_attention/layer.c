@@ -3,6 +3,8 @@
  * Equation    q, k, v = Wqkv x_t + bqkv; f(a) = elu(a) + 1; per head M += f(k) v^T, z += f(k),
  *             context_t = M^T f(q) / (f(q) z + 1e-6); y_t = Wo context_t + bo; M, z start at 0
  * Shapes      x[S,H] Wqkv[3H,H] bqkv[3H] Wo[H,H] bo[H] -> y[S,H]
+ * Parameters  4 H^2 + 4 H
+ * Job         mixer
  * Flops       8 S H^2 + 4 S H H/A + 2 S H in matrix products (chunked: more, see there);
  *             4 S H + A S elementwise; 2 S H exp
  * Bytes       weights (16 H^2 bytes and little more), input and output once
@@ -89,6 +91,8 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer linear_attention_layer = {
     .name = "linear_attention",
+    .job = JOB_MIXER,
+    .job_source = "Katharopoulos et al. 2020, arXiv:2006.16236: in the place of attention",
     .equation = "f = elu + 1; M = M + f(k) v^T; z = z + f(k); y = Wo (M^T f(q) / (f(q) z))",
     .cells = CELLS_GRID,
     .uses = USES(A),

@@ -4,6 +4,8 @@
  *             c = f c + i C_hat, h = o tanh(c)
  * Shapes      x[S,H] h0[H] c0[H] W[4H,H] U[4H,H] b[4H] -> y[S,H], c_last[H];
  *             gate order i, f, C_hat, o
+ * Parameters  8 H^2 + 4 H
+ * Job         recurrent layer
  * Flops       16 S H^2 in matrix products, half of them sequential; 4 S H elementwise;
  *             3 S H sigmoid, 2 S H tanh
  * Bytes       weights, input and output once; U (16 H^2 bytes) is walked through at each step
@@ -77,6 +79,8 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer lstm_layer = {
     .name = "lstm",
+    .job = JOB_RECURRENT,
+    .job_source = "Hochreiter and Schmidhuber 1997",
     .equation = "i,f,o = sigmoid(W x + U h + b); C^ = tanh(W x + U h + b); c = f c + i C^; "
                 "h = o tanh(c)",
     .cells = CELLS_GRID,

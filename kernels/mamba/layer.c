@@ -7,6 +7,8 @@
  *             Wx[R+2N,D] Wdt[D,R] bdt[D] A_log[D,N] Dskip[D] Wout[H,D]
  *             -> y[S,H] window_last[K-1,D] h_last[N,D]; the last tap of conv_w meets the
  *             current token
+ * Parameters  about 6 H^2 + 110 H
+ * Job         block, half of one: two stand for attention and FFN
  * Flops       S (6 H D + 4 D (R + N) + 2 D K) in products; S D (6N + 6) elementwise;
  *             S D (N + 1) exp (softplus counts as one), 2 S D sigmoid
  * Bytes       weights (about 24 H^2 bytes), input and output once
@@ -129,6 +131,9 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer mamba_layer = {
     .name = "mamba",
+    .job = JOB_BLOCK,
+    .per_block = 2,
+    .job_source = "Gu and Dao 2023, arXiv:2312.00752: two in the place of attention and FFN",
     .equation = "u, z = Win x; u = silu(conv(u)); r, B, C = Wx u; dt = softplus(Wdt r + b); "
                 "h = exp(dt A) h + dt u B; y = Wout ((C h + Dskip u) silu(z))",
     .cells = CELLS_GRID,

@@ -5,6 +5,8 @@
  *             y = Wout RMSNorm((h C + Dskip x) silu(z)); epsilon 1e-5, one mean over D
  * Shapes      x[S,H] Win[2D+2N+heads,H] conv_w[D+2N,K] conv_b[D+2N] dt_bias[heads] A_log[heads]
  *             Dskip[heads] norm[D] Wout[H,D] -> y[S,H]; the last tap meets the current token
+ * Parameters  about 6 H^2
+ * Job         block, half of one: two stand for attention and FFN
  * Flops       S (2 H (3D + 2N + heads) + 2 K (D + 2N)) in products;
  *             S (5 D N + 10 D + 2 N + 2 heads + 1) elementwise;
  *             2 S heads exp (softplus counts as one), S (2 D + 2 N) sigmoid, S rsqrt.
@@ -147,6 +149,9 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer mamba2_layer = {
     .name = "mamba2",
+    .job = JOB_BLOCK,
+    .per_block = 2,
+    .job_source = "Dao and Gu 2024, arXiv:2405.21060: two in the place of attention and FFN",
     .equation = "z, x, B, C, dt = Win x; x, B, C = silu(conv(x, B, C)); dt = softplus(dt + b); "
                 "h = exp(dt A) h + dt x B; y = Wout RMSNorm((h C + Dskip x) silu(z))",
     .cells = CELLS_GRID,

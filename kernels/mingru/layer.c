@@ -3,6 +3,8 @@
  * Equation    z = sigmoid(W_z x_t + b_z), h~ = W_h x_t + b_h, h = (1 - z) h + z h~
  * Shapes      x[S,H] h0[H] W[2H,H] b[2H] -> y[S,H], y_t = h; rows z, h~.
  *             z takes the candidate (in a GRU it keeps the state)
+ * Parameters  2 H^2 + 2 H
+ * Job         mixer
  * Flops       4 S H^2 in matrix products; 3 S H elementwise; S H sigmoid
  * Bytes       weights, input and output once
  * State       h[H]
@@ -63,6 +65,8 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer mingru_layer = {
     .name = "mingru",
+    .job = JOB_MIXER,
+    .job_source = "Feng et al. 2024, arXiv:2410.01201: in the place of attention",
     .equation = "z = sigmoid(W x + b); h~ = W x + b; h = (1 - z) h + z h~",
     .cells = CELLS_GRID,
     .tensors = tensors,

@@ -3,6 +3,8 @@
  * Equation    f, i = sigmoid(W_. x_t + b_.), h~ = W_h x_t + b_h,
  *             h = f/(f+i) h + i/(f+i) h~
  * Shapes      x[S,H] h0[H] W[3H,H] b[3H] -> y[S,H], y_t = h; rows f, i, h~
+ * Parameters  3 H^2 + 3 H
+ * Job         mixer
  * Flops       6 S H^2 in matrix products; 5 S H elementwise; 2 S H sigmoid
  * Bytes       weights, input and output once
  * State       h[H]
@@ -66,6 +68,8 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer minlstm_layer = {
     .name = "minlstm",
+    .job = JOB_MIXER,
+    .job_source = "Feng et al. 2024, arXiv:2410.01201: in the place of attention",
     .equation = "f,i = sigmoid(W x + b); h~ = W x + b; h = f/(f+i) h + i/(f+i) h~",
     .cells = CELLS_GRID,
     .tensors = tensors,

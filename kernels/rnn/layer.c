@@ -2,6 +2,8 @@
  * Elman RNN.
  * Equation    h_t = tanh(W x_t + U h_(t-1) + b)
  * Shapes      x[S,H] h0[H] W[H,H] U[H,H] b[H] -> y[S,H], y_t = h_t
+ * Parameters  2 H^2 + H
+ * Job         recurrent layer
  * Flops       4 S H^2 in matrix products, half of them sequential; S H tanh
  * Bytes       weights, input and output once; U (4 H^2 bytes) is walked through at each step
  * State       h[H]
@@ -60,6 +62,8 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer rnn_layer = {
     .name = "rnn",
+    .job = JOB_RECURRENT,
+    .job_source = "Elman 1990",
     .equation = "h = tanh(W x + U h + b)",
     .cells = CELLS_GRID,
     .tensors = tensors,

@@ -5,6 +5,8 @@
  *             y = Wo norm(context), a norm of each head without gain and bias, epsilon 1e-5;
  *             rope turns channels (c, c + H/A/2) of a head by t 10000^(-2c / (H/A)); M starts at 0
  * Shapes      x[S,H] Wqkv[3H,H] We[H,H] be[H] Wo[H,H] -> y[S,H]; H/A even, A a power of two
+ * Parameters  5 H^2 + H
+ * Job         mixer
  * Flops       12 S H^2 + 4 S H H/A in matrix products (chunked: more, see there);
  *             S (14 H + A) + S H H/A elementwise; A S rsqrt. Angles and decays are prepared
  * Bytes       weights (20 H^2 bytes and little more), input and output once
@@ -124,6 +126,8 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer supra_layer = {
     .name = "supra",
+    .job = JOB_MIXER,
+    .job_source = "Mercat et al. 2024, arXiv:2405.06640: in the place of attention",
     .equation = "q,k = rope(relu(We Wqk x + be)); M = g M + k v^T; y = Wo norm(M^T q)",
     .cells = CELLS_GRID,
     .uses = USES(A),

@@ -4,6 +4,8 @@
  *             y = relu(relu(c2(relu(c1(x)))) + x)
  * Shapes      x[S,H] W1[K,H,H] b1[H] W2[K,H,H] b2[H] -> y[S,H]; tap j is [out][in], tap K-1 is the
  *             current token
+ * Parameters  6 H^2 + 2 H
+ * Job         block
  * Flops       4 S K H^2 = 12 S H^2 in matrix products, the zeros before the start multiplied too;
  *             4 S H elementwise
  * Bytes       weights (24 H^2 bytes and little more), input and output once
@@ -68,6 +70,8 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer tcn_layer = {
     .name = "tcn",
+    .job = JOB_BLOCK,
+    .job_source = "Bai, Kolter and Koltun 2018, arXiv:1803.01271",
     .equation = "c(v) = b + sum of W_j v_(t-(2-j)2), j < 3; y = relu(relu(c2(relu(c1(x)))) + x)",
     .cells = CELLS_GRID,
     .tensors = tensors,

@@ -3,6 +3,8 @@
  * Equation    q, k, v = Wqkv x + bqkv; per head P = softmax(Q K^T / sqrt(H/A)), context = P V
  *             x1 = LN1(x + Wo context + bo); y = LN2(x1 + W2 relu(W1 x1 + b1) + b2); epsilon 1e-5
  * Shapes      x[S,H] Wqkv[3H,H] Wo[H,H] W1[F,H] W2[H,F], biases and norms -> y[S,H]
+ * Parameters  12 H^2 + 13 H
+ * Job         block
  * Flops       24 S H^2 + 4 S^2 H in matrix products; S (17H + 2) + A S (4S - 2) + S F elementwise;
  *             A S^2 exp, 2 S rsqrt
  * Bytes       weights (48 H^2 bytes and little more), input and output once
@@ -95,6 +97,8 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer transformer_layer = {
     .name = "transformer",
+    .job = JOB_BLOCK,
+    .job_source = "Vaswani et al. 2017, arXiv:1706.03762",
     .equation = "x1 = LN(x + Wo softmax(Q K^T / sqrt(H/A)) V); y = LN(x1 + W2 relu(W1 x1))",
     .cells = CELLS_GRID,
     .uses = USES(A),

@@ -9,6 +9,8 @@
  * Shapes      x[S,H] Wq Wk Wv Wo[H,H] Wlr[A,H] blr[A] ln_g ln_b[A,HeadSize]
  *             W0[A,HeadSize,HeadSize] (from inputs to outputs) b0[A,HeadSize] post_g post_b[H]
  *             -> y[S,H]
+ * Parameters  4 H^2 + H HeadSize and little more
+ * Job         mixer
  * Flops       S (8 H^2 + 2 H A + 8 H HeadSize) in products (primal; dual: dual.c); about 46 S H
  *             elementwise and, per mini-batch, 2 H HeadSize; S A sigmoid, S (2A + 1) rsqrt
  * Bytes       weights (16 H^2 bytes and little more), input and output once
@@ -209,6 +211,8 @@ static void reference(struct dims d, double *const t[])
 
 const struct layer ttt_layer = {
     .name = "ttt",
+    .job = JOB_MIXER,
+    .job_source = "Sun et al. 2024, arXiv:2407.04620: in the place of attention",
     .equation =
         "q, k, v = W. x; g = d/dz |LN(z) - (v - k)|^2 / 2 at z = k W + b; W = W - rate k g, "
         "b = b - rate g in mini-batches of 16; y = Wo LN(q + LN(q W + b))",
