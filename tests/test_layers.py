@@ -2,17 +2,13 @@
 
 import csv
 import subprocess
-import sys
 
 import pandas as pd
 import pytest
 
 from conftest import BUILD, ROOT
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import docs  # noqa: E402
-import layers  # noqa: E402
-import runs  # noqa: E402
+from seqbench.read import runs
+from seqbench.words import layers, sections
 
 KERNELS = pd.DataFrame(
     [("rnn/literal", "layer", "rnn", "all", 1048576, 0.5, 512.0, "h = tanh(a | b)"),
@@ -79,7 +75,7 @@ def test_layers_in_the_readme_are_those_of_the_registry():
     listed = subprocess.run([BUILD / "seqbench", "list", "--csv"], capture_output=True, text=True)
     now = {row["layer"]: row["equation"] for row in csv.DictReader(listed.stdout.splitlines())
            if row["kind"] == "layer"}
-    found = [match for match in docs.SECTION.finditer((ROOT / "README.md").read_text())
+    found = [match for match in sections.SECTION.finditer((ROOT / "README.md").read_text())
              if match["what"] == "layers"]
     if not found:
         pytest.fail("README.md has no section `layers`")

@@ -7,9 +7,9 @@ import pytest
 from test_derived import MACHINE
 from test_scripts import sample, summarised
 
-import machines
-import roofs
-import runs
+from seqbench.read import hosts
+from seqbench.tables import rates
+from seqbench.words import machines
 
 SLOWER = replace(MACHINE, fma=50.0, sgemm=40.0)
 
@@ -36,7 +36,7 @@ def test_a_machine_with_fewer_caches_has_gaps():
     lines = machines.roof_table({"A": fewer, "B": MACHINE}).splitlines()
     assert lines[0].count("L3") == 3
     assert lines[2].split(" | ")[4] == "-" and lines[3].split(" | ")[4] == "12.5"
-    nothing = roofs.Roofs((), float("nan"), float("nan"), roofs.Curve(), roofs.Curve(), roofs.Curve())
+    nothing = rates.Roofs((), float("nan"), float("nan"), rates.Curve(), rates.Curve(), rates.Curve())
     assert machines.roof_table({"A": nothing}).splitlines()[2] == "| A | - | - |"
 
 
@@ -67,6 +67,6 @@ def test_a_layer_that_no_machine_timed_is_not_always_cheaper():
       "build": {"flags": "-O3 -march=armv8-a -g"}, "libraries": {"openblas_corename": "NEOVERSEN1"}},
      "B (family 1, model 2), march armv8-a, OpenBLAS NEOVERSEN1")])
 def test_machines_are_named_by_cpu_and_build(tmp_path, host, words):
-    assert runs.setup_name(host) == words
+    assert hosts.setup_name(host) == words
     summarised(tmp_path / "one", [sample("rnn/literal", 4, 8, 10)], host)
     assert machines.section(tmp_path, ["one"]).startswith(f"- A: [{words}](one)\n")

@@ -11,8 +11,9 @@ import pytest
 
 from test_scripts import VIRTUAL, grid_run, sample, summarised
 
-import report  # test_scripts adds scripts/ to the path
-import runs
+from conftest import command
+from seqbench.page import report
+from seqbench.read import runs
 
 HOSTILE = "</script><script>alert('x')</script><!-- \" & \u2028 <img src=x onerror=alert(1)>"
 HOST = VIRTUAL | {"cpu": VIRTUAL["cpu"] | {"model": f"CPU {HOSTILE}"},
@@ -65,7 +66,7 @@ def runs_page(run, tmp_path_factory):
                  "roofline.csv", "samples.csv"):
         (other / name).unlink()
     out = other.parent / "report.html"
-    assert report.main([str(run), str(other), "-o", str(out)]) == 0
+    assert command("report", [str(run), str(other), "-o", str(out)]) == 0
     return out
 
 
@@ -185,7 +186,7 @@ def test_headings_are_in_order_and_ids_are_unique(runs_page):
 def test_same_folders_give_the_same_bytes(run, tmp_path):
     outs = [tmp_path / "one.html", tmp_path / "two.html"]
     for out in outs:
-        assert report.main([str(run), "-o", str(out)]) == 0
+        assert command("report", [str(run), "-o", str(out)]) == 0
     assert outs[0].read_bytes() == outs[1].read_bytes()
 
 
@@ -227,19 +228,19 @@ def test_the_answer_is_there_without_scripts(runs_page):
 def test_one_run_is_reported_in_its_folder(run, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
-    assert report.main([str(folder)]) == 0
+    assert command("report", [str(folder)]) == 0
     assert (folder / "report.html").exists()
     assert "1 run, 0." in capsys.readouterr().out
 
 
 def test_a_run_without_summary_is_refused(tmp_path, capsys):
-    assert report.main([str(tmp_path)]) == 2
+    assert command("report", [str(tmp_path)]) == 2
     assert "summary.csv" in capsys.readouterr().err
 
 
 def test_a_page_that_is_too_large_is_refused(run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(report, "MOST_BYTES", 1000)
-    assert report.main([str(run), "-o", str(tmp_path / "x.html")]) == 2
+    assert command("report", [str(run), "-o", str(tmp_path / "x.html")]) == 2
     assert "more than 1000" in capsys.readouterr().err
     assert not (tmp_path / "x.html").exists()
 
@@ -415,7 +416,7 @@ def test_runs_stand_side_by_side_with_roofs_crossovers_and_wins(browser, run, tm
     runs.write_text(other / "summary.csv", runs.csv_text(summary))
     summarised(third, [sample("tcn/a", 4, 8, 100), sample("roof/fma", 1, 1, 10, flops=500)], HOST)
     out = tmp_path / "three.html"
-    assert report.main([*map(str, (run, other, third)), "-o", str(out)]) == 0
+    assert command("report", [*map(str, (run, other, third)), "-o", str(out)]) == 0
     show(browser, out, 1280)
     assert_fits(browser)
     assert ["fma GFLOP/s", "200", "200", "50"] in cells_of(browser, "runs-roofs")
@@ -448,7 +449,7 @@ def test_themes_follow_the_system_and_the_switch(browser, runs_page):
 
 def test_columns_sort_both_ways(browser, run, tmp_path):
     out = tmp_path / "one.html"
-    assert report.main([str(run), "-o", str(out)]) == 0
+    assert command("report", [str(run), "-o", str(out)]) == 0
     show(browser, out, 1280)
     button = find(browser, "#lookup-result th button")[4]
     orders = []

@@ -5,19 +5,17 @@ import random
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
+import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "results" / "README.md"
-sys.path.insert(0, str(ROOT / "scripts"))
+from conftest import ROOT, command
+from seqbench.figures import plot
+from seqbench.read import runs
+from seqbench.tables import medians
+from seqbench.words import sections
 
-import answer  # noqa: E402
-import docs  # noqa: E402
-import plot  # noqa: E402
-import runs  # noqa: E402
-import summarise  # noqa: E402
+README = ROOT / "results" / "README.md"
 
 HEADER = ["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "heads", "round", "cache",
           "sample", "order", "iterations", "wall_ns", "cpu_ns", "started_utc", "cpu_before",
@@ -87,7 +85,7 @@ def table(path):
 def summarised(folder, rows, host=VIRTUAL, traits=None):
     """A run folder after summarise.py."""
     write_run(folder, rows, host, traits)
-    assert summarise.main([str(folder)]) == 0
+    assert command("summarise", [str(folder)]) == 0
     return folder
 
 
@@ -176,9 +174,9 @@ def test_case_without_a_good_sample_keeps_its_row(tmp_path):
 
 
 def test_interval_spans_rounds_that_disagree():
-    low, high = runs.median_interval([runs.np.full(50, 10.0), runs.np.full(50, 20.0)])
+    low, high = medians.median_interval([np.full(50, 10.0), np.full(50, 20.0)])
     assert (low, high) == (10.0, 20.0)
-    assert runs.median_interval([runs.np.array([7.0])]) == (7.0, 7.0)
+    assert medians.median_interval([np.array([7.0])]) == (7.0, 7.0)
 
 
 def slow_interval(rounds, resamples):
@@ -200,7 +198,7 @@ def test_interval_agrees_with_plain_loops_on_rounds_of_unequal_size():
     rounds = [[source.gauss(100 + 3 * i, 4) for _ in range(count)]
               for i, count in enumerate((9, 2, 5, 12))]
     expected = slow_interval(rounds, 4000)
-    found = runs.median_interval([runs.np.array(times) for times in rounds])
+    found = medians.median_interval([np.array(times) for times in rounds])
     assert found == pytest.approx(expected, abs=0.6)
 
 
@@ -215,7 +213,7 @@ def rank_of_resampled_median(count, share):
 
 
 def test_interval_of_one_round_is_that_of_the_resampled_median():
-    low, high = runs.median_interval([runs.np.arange(1.0, 302.0)])
+    low, high = medians.median_interval([np.arange(1.0, 302.0)])
     expected = rank_of_resampled_median(301, 0.025)
     assert low == pytest.approx(expected, abs=1.5)
     assert high == pytest.approx(302 - expected, abs=1.5)
@@ -229,8 +227,8 @@ def test_interval_covers_the_true_median():
         rounds = []
         for _ in range(8):
             level = source.gauss(1000, 20)
-            rounds.append(runs.np.array([source.gauss(level, 10) for _ in range(5)]))
-        low, high = runs.median_interval(rounds)
+            rounds.append(np.array([source.gauss(level, 10) for _ in range(5)]))
+        low, high = medians.median_interval(rounds)
         covered += low <= 1000 <= high
     assert 102 <= covered < 120  # 85 % of 120, and not an interval that holds anything
 
@@ -305,9 +303,9 @@ def test_crossover_has_a_row_per_head_count_of_the_transformer(tmp_path):
 
 def test_parts_count_once_or_once_per_step(grid):
     summary = runs.load_summary(grid)
-    lstm = runs.part_times(summary, "lstm")
+    lstm = medians.part_times(summary, "lstm")
     assert lstm.loc[(128, 64, 1)].to_dict() == {"gates": 128 * 30 * 64, "update": 128 * 5 * 64}
-    transformer = runs.part_times(summary, "transformer")
+    transformer = medians.part_times(summary, "transformer")
     sum_of_parts = transformer.loc[(16, 256, 4)].sum()
     assert sum_of_parts == pytest.approx((16 / 50) ** 0.5 * 40 * 256 * 16, rel=1e-6)
 
@@ -315,14 +313,14 @@ def test_parts_count_once_or_once_per_step(grid):
 def test_a_step_is_no_part(grid):
     summary = runs.load_summary(grid)
     assert {"rnn.step", "lstm.step"} == set(summary[summary.kind == "step"].kernel)
-    assert not runs.part_times(summary, "rnn").size
+    assert not medians.part_times(summary, "rnn").size
 
 
 def test_whole_stands_beside_the_sum_of_its_parts(grid):
     summary = runs.load_summary(grid)
     expected = {"transformer": 1.25, "lstm": 60 / 35}
     for layer, ratio in expected.items():
-        found = plot.whole_over_sum(summary, layer, runs.part_times(summary, layer))
+        found = plot.whole_over_sum(summary, layer, medians.part_times(summary, layer))
         assert list(found) == pytest.approx([ratio] * 6, rel=1e-6)
 
 
@@ -330,14 +328,14 @@ def test_whole_of_a_layer_without_literal_is_its_fastest_variant(tmp_path):
     rows = [sample("new/scan", 16, 64, 700), sample("new/slow", 16, 64, 900), 
             sample("new.cell", 1, 64, 40)]
     summary = runs.load_summary(summarised(tmp_path / "run", rows))
-    found = plot.whole_over_sum(summary, "new", runs.part_times(summary, "new"))
+    found = plot.whole_over_sum(summary, "new", medians.part_times(summary, "new"))
     assert list(found) == pytest.approx([700 / (16 * 40)])
 
 
 def test_cells_with_a_missing_part_are_left_out(tmp_path):
     rows = [row for row in grid_run() if not (row[0] == "transformer.ffn" and row[4] == 128)]
     summary = runs.load_summary(summarised(tmp_path / "run", rows))
-    assert sorted({cell[0] for cell in runs.part_times(summary, "transformer").index}) == [16, 1024]
+    assert sorted({cell[0] for cell in medians.part_times(summary, "transformer").index}) == [16, 1024]
 
 
 # ---- malformed input ---------------------------------------------------------------------------
@@ -379,7 +377,7 @@ def test_malformed_samples_are_refused(tmp_path, capsys, change, message):
     run = write_run(tmp_path / "run", TWO_ROWS)
     path = run / "samples.csv"
     path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
-    assert summarise.main([str(run)]) == 2
+    assert command("summarise", [str(run)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"summarise.py: {path}: ") and message in error
     assert sorted(file.name for file in run.iterdir()) == ["host.json", "kernels.csv",
@@ -423,14 +421,14 @@ def test_odd_line_separators_in_an_error_do_not_break_a_row(tmp_path):
 def test_bytes_that_are_not_text_are_refused(tmp_path, capsys):
     run = write_run(tmp_path / "run", TWO_ROWS)
     (run / "samples.csv").write_bytes(b"kernel\xff\n")
-    assert summarise.main([str(run)]) == 2
+    assert command("summarise", [str(run)]) == 2
     assert "samples.csv: not UTF-8 text: byte 6" in capsys.readouterr().err
 
 
 def test_output_that_cannot_be_written_is_reported(tmp_path, capsys):
     run = write_run(tmp_path / "run", TWO_ROWS)
     (run / "summary.csv").mkdir()
-    assert summarise.main([str(run)]) == 2
+    assert command("summarise", [str(run)]) == 2
     assert "summary.csv: cannot write: Is a directory" in capsys.readouterr().err
     assert len(list(run.iterdir())) == 4
 
@@ -444,7 +442,7 @@ def test_missing_run_folder_ends_with_status_2(tmp_path, name):
     assert "No such file" in result.stderr and result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("script", [answer, plot])
+@pytest.mark.parametrize("script", ["answer", "plot"])
 @pytest.mark.parametrize("name, content, message", [
     ("summary.csv", None, "summary.csv: No such file: run scripts/summarise.py first"),
     ("summary.csv", "kernel,kind\n", "summary.csv: column layer is missing"),
@@ -457,13 +455,13 @@ def test_later_scripts_refuse_broken_files(tmp_path, capsys, script, name, conte
     (run / name).unlink()
     if content is not None:
         (run / name).write_text(content, encoding="utf-8")
-    assert script.main([str(run)]) == 2
+    assert command(script, [str(run)]) == 2
     assert message in capsys.readouterr().err
 
 
 def test_run_in_which_everything_failed_is_refused(tmp_path, capsys):
     run = summarised(tmp_path / "run", [failed("lstm/hoisted", 16, 64)])
-    assert answer.main([str(run)]) == 2
+    assert command("answer", [str(run)]) == 2
     assert "summary.csv: no case with a good sample" in capsys.readouterr().err
 
 
@@ -563,7 +561,7 @@ def test_reruns_are_identical_and_the_order_of_rows_does_not_matter(tmp_path):
 
 
 def test_answer_prints_the_planted_numbers(grid, capsys):
-    assert answer.main([str(grid)]) == 0
+    assert command("answer", [str(grid)]) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 110
     words = [line.split() for line in text.splitlines()]
@@ -592,7 +590,7 @@ def test_answer_prints_the_planted_numbers(grid, capsys):
 
 
 def test_answer_names_the_transformer_when_it_wins(tmp_path, capsys):
-    answer.main([str(ratio_run(tmp_path / "run", [0.5] * 5))])
+    command("answer", [str(ratio_run(tmp_path / "run", [0.5] * 5))])
     text = capsys.readouterr().out
     assert "Fastest of all at S 16..128: transformer at H = 64." in text
     assert "At S >= 1024 nothing was measured." in text
@@ -610,14 +608,14 @@ def test_answer_names_the_transformer_when_it_wins(tmp_path, capsys):
 ])
 def test_answer_words_every_verdict(tmp_path, capsys, ratios, words):
     run = ratio_run(tmp_path / "run", ratios, [0.5, 2, 0.5, 0.5, 0.5])
-    answer.main([str(run), "--markdown"])
+    command("answer", [str(run), "--markdown"])
     text = capsys.readouterr().out
     assert "| layer | cheaper | H 64 |" in text
     assert f"| lstm | measured | {words} |\n| lstm | counted | at first |" in text
 
 
 def test_answer_as_markdown_has_one_table(grid, capsys):
-    assert answer.main([str(grid), "--markdown"]) == 0
+    assert command("answer", [str(grid), "--markdown"]) == 0
     text = capsys.readouterr().out
     assert text.startswith("Measured on ") and "median us per token" not in text
     blocks = text.strip().split("\n\n")
@@ -644,7 +642,7 @@ def test_answer_as_markdown_has_one_table(grid, capsys):
 ])
 def test_answer_bears_an_incomplete_host(tmp_path, capsys, host, words):
     run = summarised(tmp_path / "run", TWO_ROWS, host)
-    assert answer.main([str(run)]) == 0
+    assert command("answer", [str(run)]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert words in text
     assert "No layer was timed beside the layer transformer: nothing to compare." in text
@@ -657,7 +655,7 @@ def test_answer_names_caches_and_roofs(tmp_path, capsys):
         sample("roof/sgemv", 1, 4096, 1000, flops=12500, moved=67108864)]
     host = {"cpu": {"model": "A", "caches": [{"level": 1, "bytes": 32768},
                                              {"level": 2, "bytes": 1572864}]}}
-    answer.main([str(summarised(tmp_path / "run", rows, host))])
+    command("answer", [str(summarised(tmp_path / "run", rows, host))])
     text = " ".join(capsys.readouterr().out.split())
     assert "Its caches: L1 32 KiB, L2 1.5 MiB." in text
     assert ("sgemm reaches 100 GFLOP/s, sgemv 40.0 with a matrix of 16 KiB and 12.5 with one of "
@@ -675,13 +673,13 @@ after
 def test_docs_rewrites_the_block_and_nothing_else(grid, tmp_path):
     readme = grid.parent / "README.md"
     readme.write_text(README_TEXT)
-    assert docs.main([str(readme), f"answer={grid.name}"]) == 0
+    assert command("docs", [str(readme), f"answer={grid.name}"]) == 0
     text = readme.read_text()
     assert text.startswith(f"# before\n<!-- answer of {grid.name},") and text.endswith("-->\nafter\n")
     assert "stale" not in text and "| lstm | measured | S > 50 | S > 50 |" in text
     assert "exponent of SeqLen of rnn/literal: 1.00 (claimed SeqLen: holds)" in text
     assert f"]({grid.name}/figures/relative.png)" in text
-    assert docs.main([str(readme)]) == 0
+    assert command("docs", [str(readme)]) == 0
     assert readme.read_text() == text
 
 
@@ -693,19 +691,19 @@ def test_docs_rewrites_the_block_and_nothing_else(grid, tmp_path):
 ])
 def test_docs_refuses_a_readme_without_its_section(tmp_path, capsys, text, named, message):
     (tmp_path / "README.md").write_text(text)
-    assert docs.main([str(tmp_path / "README.md"), *named]) == 2
+    assert command("docs", [str(tmp_path / "README.md"), *named]) == 2
     assert message in capsys.readouterr().err
     assert (tmp_path / "README.md").read_text() == text
 
 
 def test_sections_of_the_readme_are_those_of_their_runs():
     readme = ROOT / "README.md"
-    assert docs.renewed(readme, {}) == readme.read_text(), "run `make docs`"
+    assert sections.renewed(readme, {}) == readme.read_text(), "run `make docs`"
 
 
 def test_answer_breaks_wide_tables(tmp_path, capsys):
     rows = [sample("transformer/tiled", seq_len, 64, 1000, heads=16) for seq_len in range(1, 21)]
-    answer.main([str(summarised(tmp_path / "run", rows))])
+    command("answer", [str(summarised(tmp_path / "run", rows))])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 110
     assert sum(line.startswith("transformer/tiled A=16") for line in lines) == 3
@@ -716,7 +714,7 @@ def test_answer_breaks_wide_tables(tmp_path, capsys):
 
 
 def test_plot_draws_all_figures_the_same_every_time(grid, capsys):
-    assert plot.main([str(grid)]) == 0
+    assert command("plot", [str(grid)]) == 0
     assert capsys.readouterr().err == ""
     files = sorted((grid / "figures").iterdir())
     assert [file.name for file in files] == sorted(
@@ -724,12 +722,12 @@ def test_plot_draws_all_figures_the_same_every_time(grid, capsys):
     first = {file.name: file.read_bytes() for file in files}
     assert all(3000 < len(content) < 300_000 for content in first.values())
     assert all(first[f"{name}.png"].startswith(b"\x89PNG") for name in FIGURES)
-    assert plot.main([str(grid)]) == 0
+    assert command("plot", [str(grid)]) == 0
     assert {file.name: file.read_bytes() for file in files} == first
 
 
 def test_figures_show_machine_run_kernels_and_values(grid):
-    plot.main([str(grid)])
+    command("plot", [str(grid)])
     texts = {name: (grid / "figures" / f"{name}.svg").read_text(encoding="utf-8")
              for name in FIGURES}
     for text in texts.values():
@@ -748,7 +746,7 @@ def test_plot_says_which_figures_it_skips_and_why(tmp_path, capsys):
     rows = [row for row in grid_run() if row[2] == "lstm" and row[1] == "layer"]
     run = summarised(tmp_path / "run", rows)
     capsys.readouterr()
-    assert plot.main([str(run)]) == 0
+    assert command("plot", [str(run)]) == 0
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[2] for line in lines] == [
         "figure relative skipped", "figure roofs skipped", "figure roofline skipped",
@@ -761,7 +759,7 @@ def test_plot_says_which_figures_it_skips_and_why(tmp_path, capsys):
 
 def test_plot_without_layers_draws_nothing(tmp_path, capsys):
     run = summarised(tmp_path / "run", [sample("roof/fma", 1, 1, 10)])
-    assert plot.main([str(run)]) == 0
+    assert command("plot", [str(run)]) == 0
     assert capsys.readouterr().err.count("no layer was timed") == 5
     assert not (run / "figures").exists()
 
@@ -833,7 +831,7 @@ def test_all_variants_of_many_layers_have_a_row_per_layer(many):
 
 
 def test_many_layers_stay_readable_in_words(many, capsys):
-    assert answer.main([str(many)]) == 0
+    assert command("answer", [str(many)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 110
     assert sum(line.startswith("other4 packed") for line in lines) == 0  # it has two variants

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-import runs
+from seqbench.read import runs
+from seqbench.tables import medians
 
 ANY = "any"  # the class of all engines
 UNKNOWN = "unknown"  # verdict of operations that were not counted
@@ -156,14 +157,15 @@ def crossover(summary: pd.DataFrame, resampled: Resampled) -> pd.DataFrame:
 
 def resampled_from(samples: pd.DataFrame) -> Resampled:
     """Bootstrap medians of a case, drawn for each case on its own, when they are asked for."""
-    ordered = runs.clean(samples).sort_values(["round", "sample"], kind="stable")
+    ordered = medians.clean(samples).sort_values(["round", "sample"], kind="stable")
     groups = ordered.groupby(["kernel", *CELL])
     kept: dict[tuple, np.ndarray] = {}
 
-    def medians(case: tuple) -> np.ndarray:
+    def of_case(case: tuple) -> np.ndarray:
         if case not in kept:
             seed = [runs.SEED, zlib.crc32(repr(tuple(map(str, case))).encode())]
-            kept[case] = runs.resampled_medians(runs.times_by_round(groups.get_group(case)), seed)
+            rounds = medians.times_by_round(groups.get_group(case))
+            kept[case] = medians.resampled_medians(rounds, seed)
         return kept[case]
 
-    return medians
+    return of_case

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import runs
+from seqbench.read import runs
 
 PLANTED = 1.05  # time of the planted kernels over the plain ones'
 NEAR = 0.02  # of a median, beside a busy loop

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator  # noqa: E402
 
-import crossover  # noqa: E402
-import runs  # noqa: E402
+from seqbench.read import hosts, runs  # noqa: E402
+from seqbench.tables import crossover  # noqa: E402
 
 # Okabe and Ito's colours, apart under every common kind of colour blindness.
 REFERENCE_COLOUR = "#000000"
@@ -167,8 +167,8 @@ def some(values: np.ndarray, most: int) -> list[int]:
 
 def caption_of(summary: pd.DataFrame, host: dict, run_dir: Path) -> str:
     """Where the numbers come from, in one line."""
-    virtual = runs.host_value(host, "machine", "virtual")
-    machine = runs.machine_name(host) + (" (virtual machine)" if virtual is True else "")
+    virtual = hosts.value(host, "machine", "virtual")
+    machine = hosts.machine_name(host) + (" (virtual machine)" if virtual is True else "")
     return f"{machine}  ·  run {run_dir.resolve().name}  ·  {summary.rounds.max()} rounds"
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-import runs
-import wording
+from seqbench.read import runs
+from seqbench.words import wording
 
 TABLE_AT = (1024, 512)  # SeqLen, HidSize of the times in the table
 ROOF_AT = (256, 512)  # HidSizes whose share of the roof is listed, at the same SeqLen
