@@ -85,12 +85,12 @@ def crossovers(machines: dict[str, pd.DataFrame]) -> str:
 
 def section(root: Path, folders: list[str]) -> str:
     """The README's part on several machines, from a run of each."""
-    hosts = {folder: hosts.load(root / folder) for folder in folders}
+    machines = {folder: hosts.load(root / folder) for folder in folders}
     names = {folder: chr(ord("A") + i) for i, folder in enumerate(folders)}
     lines = [f"- {names[folder]}: [{hosts.setup_name(host)}]({folder})"
-             for folder, host in hosts.items()]
+             for folder, host in machines.items()]
     found = {names[folder]: rates.roofs_of(runs.load_summary(root / folder), host)
-             for folder, host in hosts.items()}
+             for folder, host in machines.items()}
     crossed = {names[folder]: runs.load_derived(root / folder, "crossover.csv")
                for folder in folders}
     return "\n\n".join(["\n".join(lines), roof_table(found),
