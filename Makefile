@@ -11,6 +11,7 @@ V ?= 0
 
 GRID ?= default
 KERNELS ?= seed
+ENGINE ?= openblas,packed
 HEADS ?=
 CPU ?=
 OUT ?=
@@ -21,6 +22,8 @@ ROOFS ?=
 A ?=
 B ?=
 RUNS ?=
+# What a person or the name of a folder says reaches the shell as data, in the environment.
+export GRID ENGINE HEADS CPU OUT RUN VARIANTS ROOFS A B
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -30,9 +33,9 @@ CXX := g++
 endif
 
 # KERNELS by a word: the layers of the question (without peers), or every layer.
-globs_seed := rnn/*,rnn.*,lstm/*,lstm.*,transformer/*,transformer.*,roof/*,!*/onednn
-globs_all := *,!*/onednn
-globs = $(or $(globs_$(KERNELS)),$(KERNELS))
+globs_seed := rnn/*,rnn.*,lstm/*,lstm.*,transformer/*,transformer.*,roof/*
+globs_all := *
+export GLOBS = $(or $(globs_$(KERNELS)),$(KERNELS))
 # Every layer takes longer than the budget of the grid: at most 25 minutes in all.
 budget = $(if $(filter all,$(KERNELS)),--budget 1380 --samples 1)
 
@@ -69,7 +72,7 @@ CXXFLAGS_ALL := -std=c++17 $(CODEGEN) $(WARNINGS) $(CXXFLAGS)
 LIBS = $(BLAS_DIR)/libopenblas.so -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) \
         -lbenchmark -lhwloc -lcjson $(ONEDNN_LIBS) -lpthread -lm $(LDFLAGS)
 
-KERNEL_SOURCES := $(filter-out $(if $(ONEDNN),,%/onednn.c),$(wildcard kernels/*.c kernels/*/*.c))
+KERNEL_SOURCES := $(filter-out $(if $(ONEDNN),,kernels/peers/%),$(wildcard kernels/*.c kernels/*/*.c))
 BENCH_SOURCES := $(wildcard bench/*.c bench/*/*.c)
 C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/measure/timer.o
@@ -87,7 +90,8 @@ help: ## this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
 	@echo
-	@echo 'GRID=quick|default|peers|full|FILE  KERNELS=seed|all|GLOB,...  HEADS=LIST  CPU=n  OUT=dir   what to time'
+	@echo 'GRID=quick|default|peers|full|FILE  KERNELS=seed|all|GLOB,...  ENGINE=all|NAME,...   what to time'
+	@echo 'HEADS=LIST  CPU=n  OUT=dir           ... with so many heads, on which core, into which folder'
 	@echo 'RUN=dir      results folder for csv, plots, report and answer (the newest)'
 	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  a run whose roofs predict takes'
 	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
@@ -113,58 +117,64 @@ $(DEPS_GROUPS): deps-%:
 have-deps: $(filter deps $(DEPS_GROUPS),$(MAKECMDGOALS))
 	@$(DEPS) missing use
 
-bench: all ## check, time the grid, write CSV and figures, print the answer
-	$(Q)$(BUILD)/seqbench doctor --warnings $(if $(CPU),--cpu '$(CPU)')
-	$(Q)dir=$$($(BUILD)/seqbench run -g '$(GRID)' -k '$(globs)' $(budget) $(if $(HEADS),--heads '$(HEADS)') \
-	    $(if $(CPU),--cpu '$(CPU)') $(if $(OUT),-o '$(OUT)')) && \
-	    $(MAKE) --no-print-directory csv plots answer RUN="$$dir"
+on_core = $(if $(CPU),--cpu "$$CPU")
+with_heads = $(if $(HEADS),--heads "$$HEADS")
+what = -g "$$GRID" -k "$$GLOBS" --engine "$$ENGINE" $(with_heads) $(on_core)
 
-# The folder that csv, plots and answer work on.
-run_folder = $(patsubst %/samples.csv,%,$(RUN))
+bench: all ## check, time the grid, write CSV and figures, print the answer
+	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)
+	$(Q)dir=$$($(BUILD)/seqbench run $(what) $(budget) $(if $(OUT),-o "$$OUT")) && \
+	    RUN="$$dir" $(MAKE) --no-print-directory csv plots answer && \
+	    echo && echo "Every sample, table and figure is in $$dir." && \
+	    echo "One page of all of it: make report RUN=$$dir"
+
+# The folder that csv, plots and answer work on; RUN may name its samples.csv.
+run_folder = "$${RUN%/samples.csv}"
 
 csv: have-deps ## derive every table of RUN, or of each of RUNS, again
-	$(Q)$(PYTHON) scripts/summarise.py $(or $(RUNS),'$(run_folder)')
+	$(Q)$(PYTHON) scripts/summarise.py $(or $(RUNS),$(run_folder))
 
 plots: csv ## draw the figures of RUN again
-	$(Q)$(PYTHON) scripts/plot.py --variants '$(VARIANTS)' '$(run_folder)'
+	$(Q)$(PYTHON) scripts/plot.py --variants "$$VARIANTS" $(run_folder)
 
 predict: $(if $(ROOFS),,all) csv ## time the roofs for half a minute, or take those of ROOFS; predict the grid of RUN
-	$(Q)roofs=$(if $(ROOFS),'$(ROOFS)',$$($(BUILD)/seqbench run -k 'roof/*' --budget 30 $(if $(CPU),--cpu '$(CPU)') \
-	        -o '$(or $(OUT),results/roofs/'$$(date -u +%Y%m%dT%H%M%SZ)')')) && \
+	$(Q)roofs=$${ROOFS:-$$($(BUILD)/seqbench run -k 'roof/*' --budget 30 $(on_core) \
+	        -o "$${OUT:-results/roofs/$$(date -u +%Y%m%dT%H%M%SZ)}")} && \
 	    $(PYTHON) scripts/summarise.py "$$roofs" && \
-	    $(PYTHON) scripts/predict.py --roofs "$$roofs" $(if $(OUT),-o '$(OUT)') '$(run_folder)'
+	    $(PYTHON) scripts/predict.py --roofs "$$roofs" $(if $(OUT),-o "$$OUT") $(run_folder)
 
 report: have-deps ## write one HTML page of RUN, or of RUNS="dir dir ..." side by side (OUT=file)
-	$(Q)$(PYTHON) scripts/report.py $(if $(OUT),-o '$(OUT)') $(or $(RUNS),'$(run_folder)')
+	$(Q)$(PYTHON) scripts/report.py $(if $(OUT),-o "$$OUT") $(or $(RUNS),$(run_folder))
 
 answer: csv ## print the tables and the answer of RUN
-	$(Q)$(PYTHON) scripts/answer.py '$(run_folder)'
+	$(Q)$(PYTHON) scripts/answer.py $(run_folder)
 
 docs: have-deps ## write the sections of README.md again (DOCS="answer=run layers=run peers=dir": from others)
 	$(Q)$(PYTHON) scripts/docs.py README.md $(DOCS)
 
 compare: have-deps ## compare run B (and RUNS) with run A, case by case
 	$(Q)$(if $(and $(A),$(B)),,$(error compare needs A=run-folder B=run-folder))\
-	    $(PYTHON) scripts/compare.py '$(A)' '$(B)' $(RUNS) $(if $(OUT),-o '$(OUT)')
+	    $(PYTHON) scripts/compare.py "$$A" "$$B" $(RUNS) $(if $(OUT),-o "$$OUT")
+
+# Where two runs that take turns are written: OUT, or a new folder below results/.
+turns_folder = "$${OUT:-results/$@/$$(date -u +%Y%m%dT%H%M%SZ)}"
 
 aa: all ## time the same twice, in turns, and compare: the noise floor
-	$(Q)out='$(or $(OUT),results/aa/'$$(date -u +%Y%m%dT%H%M%SZ)')' && \
-	    scripts/turns "$$out" $(BUILD)/seqbench $(BUILD)/seqbench -g '$(GRID)' -k '$(globs)' --rounds 5 \
-	        $(if $(HEADS),--heads '$(HEADS)') $(if $(CPU),--cpu '$(CPU)') && \
+	$(Q)out=$(turns_folder) && \
+	    scripts/turns "$$out" $(BUILD)/seqbench $(BUILD)/seqbench $(what) --rounds 5 && \
 	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
 
 # Short cases of many iterations, so that every sample holds its share of the planted work.
-PLANTED_RUN := -k 'rnn/*,lstm/*,transformer/tiled' -S 16,32 -H 32,64 --rounds 40
+PLANTED_RUN := -k 'rnn/*,lstm/*,transformer/tiled' --engine openblas -S 16,32 -H 32,64 --rounds 40
 
 planted: all $(BUILD)/tests/planted ## time 5 % more work and compare: does it show?
-	$(Q)out='$(or $(OUT),results/planted/'$$(date -u +%Y%m%dT%H%M%SZ)')' && \
+	$(Q)out=$(turns_folder) && \
 	    scripts/turns "$$out" $(BUILD)/seqbench $(BUILD)/tests/planted $(PLANTED_RUN) && \
 	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
 
 # A third of all rounds of the second run share their core with a busy loop.
 hog: all ## time the same twice, once with the core kept busy for a third of the time, and compare
-	$(Q)out='$(or $(OUT),results/hog/'$$(date -u +%Y%m%dT%H%M%SZ)')' && \
-	    core='$(or $(CPU),1)' && mkdir -p "$$out" && \
+	$(Q)out=$(turns_folder) && core="$${CPU:-1}" && mkdir -p "$$out" && \
 	    HOG_CORE="$$core" HOG_CALLS="$$out/calls" SEQBENCH=$(BUILD)/seqbench \
 	        scripts/turns "$$out" $(BUILD)/seqbench tests/hogged $(PLANTED_RUN) --cpu "$$core" && \
 	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
@@ -172,12 +182,12 @@ hog: all ## time the same twice, once with the core kept busy for a third of the
 # Another make builds: deps-peers may have installed oneDNN since this one looked for it.
 peers: GRID = peers
 peers: KERNELS = rnn/*,lstm/*,gru/*,transformer/*,decode/*,roof/*,!*/literal,!*/fused,!roof/sgem*
+peers: ENGINE = openblas,packed,onednn
 peers: have-deps ## time ours, oneDNN and PyTorch in turns, and compare (GRID, KERNELS, HEADS, CPU, OUT)
 	$(Q)PYTHON='$(PYTHON)' scripts/deps missing peers
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)out='$(or $(OUT),results/peers/'$$(date -u +%Y%m%dT%H%M%SZ)')' && \
-	    SEQBENCH=$(BUILD)/seqbench scripts/turns "$$out" $(BUILD)/seqbench scripts/peer_torch.py \
-	        -g '$(GRID)' -k '$(KERNELS)' $(if $(HEADS),--heads '$(HEADS)') $(if $(CPU),--cpu '$(CPU)') && \
+	$(Q)out=$(turns_folder) && \
+	    SEQBENCH=$(BUILD)/seqbench scripts/turns "$$out" $(BUILD)/seqbench scripts/peer_torch.py $(what) && \
 	    $(PYTHON) scripts/peers.py "$$out/a" "$$out/b" -o "$$out"
 
 test: all $(C_TESTS) ## every test; the last line counts them
@@ -187,10 +197,10 @@ test: all $(C_TESTS) ## every test; the last line counts them
 check-arm: $(filter deps-arm,$(MAKECMDGOALS)) ## cross-build for aarch64, check every kernel under qemu
 	$(Q)$(MAKE) --no-print-directory BUILD=build-arm CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ \
 	    MARCH=armv8-a ONEDNN= all
-	$(Q)qemu-aarch64 -L /usr/aarch64-linux-gnu build-arm/seqbench check
+	$(Q)qemu-aarch64 -L /usr/aarch64-linux-gnu build-arm/seqbench check --engine all
 
 # Valgrind knows no AVX-512.
-INSTRUCTIONS_OF ?= rnn/hoisted rnn/packed lstm/hoisted lstm/packed transformer/tiled transformer/packed
+INSTRUCTIONS_OF ?= rnn/hoisted rnn/registers lstm/hoisted lstm/registers transformer/tiled transformer/online
 instructions: ## count instructions per multiply-add under callgrind: results/instructions.csv
 	$(Q)$(MAKE) --no-print-directory BUILD=build-v3 MARCH=x86-64-v3 all
 	$(Q)$(PYTHON) scripts/instructions.py build-v3/seqbench $(or $(OUT),results/instructions.csv) $(INSTRUCTIONS_OF)
@@ -244,22 +254,22 @@ $(BUILD)/%.o: %.cpp $(BUILD)/gen/build_flags.h
 	$(Q)$(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_ALL) -c -o $@ $<
 
 # How this was built, compiled in. Everything is built again when the flags change, host.c alone
-# when the commit does.
+# when the commit does. + runs them under make -n too, which would else list every file.
 $(BUILD)/gen/build_flags.h: FORCE
-	@mkdir -p $(@D)
-	@{ echo '#define SEQBENCH_COMPILER "$(shell $(CC) --version 2>/dev/null | head -n 1)"'; \
+	+@mkdir -p $(@D)
+	+@{ echo '#define SEQBENCH_COMPILER "$(shell $(CC) --version 2>/dev/null | head -n 1)"'; \
 	   echo '#define SEQBENCH_FLAGS "$(CFLAGS_ALL)"'; \
 	   echo '#define SEQBENCH_CXX_COMPILER "$(shell $(CXX) --version 2>/dev/null | head -n 1)"'; \
 	   echo '#define SEQBENCH_CXX_FLAGS "$(CXXFLAGS_ALL)"'; \
 	   echo '#define SEQBENCH_BLAS_DIR "$(BLAS_DIR)"'; \
 	   echo '#define SEQBENCH_BENCHMARK_VERSION "$(or $(shell sed -n 's/^Version: *//p' /usr/lib/$(MULTIARCH)/pkgconfig/benchmark.pc 2>/dev/null),unknown)"'; } > $@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	+@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(BUILD)/gen/build_commit.h: FORCE
-	@mkdir -p $(@D)
-	@{ echo '#define SEQBENCH_COMMIT "$(or $(shell git rev-parse HEAD 2>/dev/null),unknown)"'; \
+	+@mkdir -p $(@D)
+	+@{ echo '#define SEQBENCH_COMMIT "$(or $(shell git rev-parse HEAD 2>/dev/null),unknown)"'; \
 	   echo '#define SEQBENCH_DIRTY $(if $(shell git status --porcelain -- Makefile bench include kernels 2>/dev/null),1,0)'; } > $@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	+@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(BUILD)/bench/machine/host.o: $(BUILD)/gen/build_commit.h
 

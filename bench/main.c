@@ -51,7 +51,7 @@ static const char usage[] =
 /* What the command line says; NULL: not given. */
 struct arguments {
     const char *kernels, *grid, *seq_len, *hid_size, *heads, *rounds, *cpu, *seed, *folder;
-    const char *samples, *until, *budget, *cache, *timeout, *wait, *resume, *pause, *round,
+    const char *engine, *samples, *until, *budget, *cache, *timeout, *wait, *resume, *pause, *round,
         *deadline;
     bool csv, no_ftz, warnings;
     const char *operand[256];
@@ -88,6 +88,7 @@ static const struct option {
     FLAG("--no-ftz", PLAN | RUN | ROUND, no_ftz),
     FLAG("--warnings", DOCTOR, warnings),
     VALUE("-k", CHECK | DUMP | PLAN | RUN, kernels),
+    VALUE("--engine", CHECK | DUMP | PLAN | RUN, engine),
     VALUE("-g", PLAN | RUN, grid),
     VALUE("-S", DUMP | PLAN | RUN, seq_len),
     VALUE("-H", DUMP | PLAN | RUN, hid_size),
@@ -209,10 +210,12 @@ static bool parse_settings(const struct arguments *args, struct settings *out, s
 static bool parse_grid(const struct arguments *args, struct grid *out, struct err *err)
 {
     return grid_load(args->grid ? args->grid : "default", out, err) &&
-           (!args->seq_len || parse_sizes(args->seq_len, "-S", SEQ_LEN_MAX, &out->seq_len, err)) &&
+           (!args->seq_len ||
+            parse_sizes(args->seq_len, "-S", dimensions[DIM_S].max, &out->sizes[DIM_S], err)) &&
            (!args->hid_size ||
-            parse_sizes(args->hid_size, "-H", HID_SIZE_MAX, &out->hid_size, err)) &&
-           (!args->heads || parse_sizes(args->heads, "--heads", HID_SIZE_MAX, &out->heads, err)) &&
+            parse_sizes(args->hid_size, "-H", dimensions[DIM_H].max, &out->sizes[DIM_H], err)) &&
+           (!args->heads ||
+            parse_sizes(args->heads, "--heads", dimensions[DIM_A].max, &out->sizes[DIM_A], err)) &&
            (!args->rounds ||
             parse_count(args->rounds, "--rounds", ROUNDS_MAX, &out->rounds, err)) &&
            parse_seconds(args->budget, "--budget", &out->budget_s, err);
@@ -234,7 +237,8 @@ static bool parse_run_options(const struct arguments *args, struct run_options *
                               struct err *err)
 {
     *out = (struct run_options){
-        .globs = args->kernels ? args->kernels : "*",
+        .selection = {args->kernels ? args->kernels : "*",
+                      args->engine ? args->engine : ENGINES_OF_THE_SUITE},
         .folder = args->folder,
         .resume = args->resume,
         .timeout_s = 600,
@@ -254,19 +258,20 @@ static bool command_list(const struct arguments *args, struct err *err)
 {
     (void)err;
     if (args->csv)
-        kernels_write_csv("*", stdout);
-    for (int i = 0; kernels[i] && !args->csv; i++)
-        printf("%-22s %s\n%-22s   %s\n", kernels[i]->name, kernels[i]->layer->equation, "",
-               kernels[i]->method);
+        kernels_write_csv((struct selection){"*", "all"}, stdout);
+    for (int i = 0; kernel_at(i) && !args->csv; i++)
+        printf("%-26s %-8s %s\n%-26s   %s\n", kernel_at(i)->name, kernel_at(i)->engine_name,
+               kernel_at(i)->layer->equation, "", kernel_at(i)->algorithm->method);
     return true;
 }
 
 static bool command_check(const struct arguments *args, struct err *err)
 {
-    const char *globs = args->kernels ? args->kernels : "*";
-    if (!globs_check(globs, err))
+    const struct selection selection = {args->kernels ? args->kernels : "*",
+                                        args->engine ? args->engine : "all"};
+    if (!selection_check(selection, err))
         return false;
-    const int failed = check_kernels(globs, stdout, NULL, err);
+    const int failed = check_kernels(selection, stdout, NULL, err);
     if (failed > 0)
         err_passed_on(err, EXIT_CHECK_FAILED); /* each has its FAIL line */
     return failed == 0;
@@ -288,20 +293,20 @@ static bool command_verify(const struct arguments *args, struct err *err)
 
 static bool command_dump(const struct arguments *args, struct err *err)
 {
-    struct dims d;
+    struct dims d = {0};
     uint64_t seed = 1;
     if (!args->kernels || !args->seq_len || !args->hid_size || !args->folder)
         return err_set(err, "dump: needs -k, -S, -H and -o");
-    const struct kernel *kernel = kernel_find(args->kernels);
+    const struct kernel *kernel = kernel_find(args->kernels, args->engine);
     if (!kernel)
         return err_set(err, "dump: '%s' is no kernel; `seqbench list` names them", args->kernels);
-    if (!parse_count(args->seq_len, "-S", SEQ_LEN_MAX, &d.S, err) ||
-        !parse_count(args->hid_size, "-H", HID_SIZE_MAX, &d.H, err) ||
-        (args->heads && !parse_count(args->heads, "--heads", HID_SIZE_MAX, &d.A, err)) ||
+    if (!parse_count(args->seq_len, "-S", dimensions[DIM_S].max, &d.S, err) ||
+        !parse_count(args->hid_size, "-H", dimensions[DIM_H].max, &d.H, err) ||
+        (args->heads && !parse_count(args->heads, "--heads", dimensions[DIM_A].max, &d.A, err)) ||
         (args->seed && !parse_natural(args->seed, "--seed", seed_max, &seed, err)))
         return false;
     if (!args->heads)
-        d.A = kernel->layer->has_heads ? default_heads(d.H) : 1;
+        d.A = kernel->layer->uses & USES(A) ? default_heads(d.H) : 1;
     const char *reason = kernel_refuses(kernel, d);
     if (reason)
         return err_set(err, "%s S=%" PRId64 " H=%" PRId64 " heads=%" PRId64 ": %s", kernel->name,

@@ -1,24 +1,52 @@
 /*
- * seqbench.h - all that a kernel may see: sizes, tensors, cost, and the two descriptors.
+ * seqbench.h - all that a kernel's author reads: sizes, tensors, cost, and three descriptors.
  *
- * A *layer* fixes the mathematics: tensors, cost, double-precision reference. A *kernel* is one way
- * of computing it: scratch and run. All variants of a layer share its tensors, so they cannot drift
- * apart, and the harness makes, poisons, fills, loads and compares them without knowing the layer.
+ * A *layer* fixes the mathematics: tensors, cost, double-precision reference. An *algorithm* is one
+ * way of computing it: scratch and run. An *engine* supplies its products with weights
+ * (products.h). All algorithms of a layer share its tensors, so they cannot drift apart, and the
+ * harness makes, poisons, fills, loads and compares them without knowing the layer. What is timed
+ * is an algorithm with an engine and sizes.
  */
 #ifndef SEQBENCH_H
 #define SEQBENCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* S = SeqLen (steps), H = HidSize (channels), A = HeadCount (1 where the layer has no heads). */
 struct dims {
-    int64_t S, H, A;
+#define DIMENSION(field, ...) int64_t field;
+#include "dims.def"
+#undef DIMENSION
 };
 
-enum role { INPUT, PARAMETER, OUTPUT, PREPARED, SCRATCH };
+/* Places in the tables of dimensions, and bits of layer->uses. */
+enum {
+#define DIMENSION(field, ...) DIM_##field,
+#include "dims.def"
+#undef DIMENSION
+    DIMENSIONS,
+};
 
-enum { RANK_MAX = 3, TENSOR_MAX = 20, PREPARED_MAX = 8, SCRATCH_MAX = 12, OWN_CELLS_MAX = 32 };
+#define USES(field) (1u << DIM_##field)
+
+/*
+ * INITIAL: a state before the first token; zeros where a case folder has no such file. FINAL: a
+ * state behind the last token; a case folder need not have it.
+ */
+enum role { INPUT, INITIAL, PARAMETER, OUTPUT, FINAL, PREPARED, SCRATCH };
+
+enum {
+    RANK_MAX = 3,
+    TENSOR_MAX = 20,
+    MAPS_MAX = 8,
+    ENGINE_ARRAYS = 2, /* that an engine prepares of one map, at most */
+    OWN_PREPARED_MAX = 4,
+    PREPARED_MAX = OWN_PREPARED_MAX + MAPS_MAX * ENGINE_ARRAYS,
+    SCRATCH_MAX = 12,
+    OWN_CELLS_MAX = 32,
+};
 
 /*
  * One float32 array, row-major. Inputs and parameters are drawn uniformly from
@@ -43,14 +71,12 @@ struct cost {
     int64_t elementwise;   /* 1 per add, subtract, multiply, divide, max, compare */
     int64_t exps, logs, sigmoids, tanhs, rsqrts; /* a softplus is an exp and a log */
     int64_t sequential; /* of 2 multiply_adds + elementwise: those that wait for the last step */
-    int64_t streamed_bytes; /* weights that the sequential part walks through again at each step */
+    int64_t streamed_weights; /* that the sequential part walks through again at each step */
+    int64_t streamed_floats;  /* that it walks through beside weights: a cache of keys and values */
 };
 
 /* Every matrix product adds its multiply-adds here; a test compares the sum with cost(). */
 extern int64_t multiply_adds_done;
-
-/* Whose code the matrix products are. */
-enum engine { OPENBLAS, PACKED, ONEDNN, ENGINES };
 
 /* Which cells of the SeqLen x HidSize grid a layer is timed at. */
 enum cells {
@@ -63,7 +89,7 @@ struct layer {
     const char *name;     /* "lstm", or "lstm.gates" for a part that is timed alone */
     const char *equation; /* one line */
     enum cells cells;
-    bool has_heads;
+    unsigned uses;  /* sizes beside S and H, as USES(A) */
     bool one_token; /* a run makes one token, whatever S is; else S tokens */
     /* NULL: every shape whose H is divisible by A. Why a shape is not supported, or NULL. */
     const char *(*refuses)(struct dims d);
@@ -76,48 +102,86 @@ struct layer {
     void (*reference)(struct dims d, double *const t[]);
     /* Largest allowed max|y - reference| / max(1, max|reference|) of an output. */
     double tolerance;
-    /* CELLS_OWN only. last_level_bytes is the size of the last-level cache. */
+    /* CELLS_OWN only; sizes left 0 are those of a layer without them. last_level_bytes is the size
+     * of the last-level cache. */
     int (*own_cells)(int64_t last_level_bytes, struct dims out[OWN_CELLS_MAX]);
 };
 
-/* The arrays of one case, in the order in which layer->tensors and the kernel's functions list
- * them.
+/*
+ * A matrix W[out,in] of the layer that an algorithm multiplies by, and how. The engine prepares it
+ * before the clock starts and makes the products (products.h).
  */
+struct map {
+    int matrix;      /* its tensor; its last size is in, the others together are out */
+    bool is_made;    /* `matrix` counts the arrays of the algorithm's `prepared` instead */
+    int part, parts; /* the part-th of so many equal parts of the rows; 0, 0: all rows */
+    int bias;        /* its tensor, b[out]; 0: none, as tensor 0 is an input */
+    bool one_row;    /* always multiplied by one token's vector, not by many rows at once */
+    bool relu;       /* negative results become 0 */
+    /* For algorithms that work panel by panel: rows are reordered so that all gates of a few
+     * channels stand together, gate_vectors vectors of each. 0: the order stays. */
+    int gates, gate_vectors;
+};
+
+/* A map of one case, as its engine has prepared it. */
+struct weights {
+    const struct map *map;
+    int64_t out, in;
+    int64_t rows;               /* that products write: out, or more where panels are filled up */
+    bool one_row;               /* as the map says, or as SeqLen is 1 */
+    const float *matrix, *bias; /* as the layer lists them; bias may be NULL */
+    float *made[ENGINE_ARRAYS]; /* what the engine's arrays() listed */
+};
+
+/* The arrays of one case, in the order in which layer->tensors and the algorithm list them. */
 struct instance {
     struct dims dims;
     float *t[TENSOR_MAX];
-    float *prepared[PREPARED_MAX];
+    float *prepared[OWN_PREPARED_MAX];
     float *scratch[SCRATCH_MAX];
+    const struct engine *engine;
+    struct weights weights[MAPS_MAX];
     void *handle; /* what prepare made with a library, or NULL */
 };
 
-struct kernel {
-    const char *name;   /* "lstm/hoisted" or "lstm.gates" */
-    const char *method; /* what this variant does differently, one line */
+/* What an algorithm multiplies by weights. */
+enum products {
+    PRODUCTS_SEQUENCE, /* all tokens at once, where no earlier step is needed */
+    PRODUCTS_STEP,     /* one token's vector after the other */
+    PRODUCTS_NONE,
+};
+
+struct algorithm {
+    const char *name;   /* "lstm/hoisted", "lstm.step" or "lstm.gates" */
+    const char *method; /* what it does differently, one line */
     const struct layer *layer;
-    enum engine engine;
-    /* Where this variant does other work or is less exact than the layer says. NULL, 0: as it says.
-     */
+    enum products products;
+    bool is_step;      /* the layer at SeqLen 1, timed alone */
+    bool is_whole;     /* the parts of the layer are pieces of this algorithm */
+    bool needs_panels; /* takes engines only that multiply panel by panel */
+    /* The only engine it takes, and why; NULL: any. Without maps: whose code it calls. */
+    const char *engine, *because;
+    const struct map *maps;
+    int map_count;
+    /* Where it does other work or is less exact than the layer says. NULL, 0: as it says. */
     struct cost (*cost)(struct dims d);
     double tolerance;
     /* Lists the arrays that prepare makes of the parameters; run only reads them. NULL: none. */
-    int (*prepared)(struct dims d, struct tensor out[PREPARED_MAX]);
-    /* Not timed, once after the parameters are there: packs weights, sets up a library. */
+    int (*prepared)(struct dims d, struct tensor out[OWN_PREPARED_MAX]);
+    /* Not timed, once after the parameters are there and before the engine prepares the maps. */
     void (*prepare)(struct instance *in);
     /* Gives back in->handle. */
     void (*release)(struct instance *in);
     /* Lists the buffers that run may overwrite; returns how many. NULL: none. */
     int (*scratch)(struct dims d, struct tensor out[SCRATCH_MAX]);
     /*
-     * The timed region, all of it. Reads inputs, parameters and what prepare made, writes every
-     * output. It expects
-     * nothing of outputs and scratch, so running it again gives the same bits. It does not
-     * allocate, print or look at the clock.
+     * The timed region, all of it. Reads inputs, parameters and what was prepared, writes every
+     * output. It expects nothing of outputs and scratch, so running it again gives the same bits.
+     * It does not allocate, print or look at the clock.
      */
     void (*run)(const struct instance *in);
 };
 
-/* All kernels in the order of kernels.def, which is the order of every table; ends with NULL. */
-extern const struct kernel *const kernels[];
+#define MAPS(table) .maps = (table), .map_count = (int)(sizeof(table) / sizeof((table)[0]))
 
 #endif

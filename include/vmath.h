@@ -55,7 +55,31 @@ static inline void v_store_head(float *p, vfloat v, int64_t n)
     memcpy(p, &v, (size_t)n * sizeof(float));
 }
 
+/*
+ * Runs a statement for the whole vectors of a row of n floats and once more for its tail: i is the
+ * first lane's place, lanes how many there are, a constant in the loop over whole vectors.
+ */
+#define V_EACH(i, lanes, n, statement)                                                             \
+    do {                                                                                           \
+        int64_t i = 0;                                                                             \
+        for (; i + VMATH_LANES <= (n); i += VMATH_LANES) {                                         \
+            const int64_t lanes = VMATH_LANES;                                                     \
+            statement;                                                                             \
+        }                                                                                          \
+        if (i < (n)) {                                                                             \
+            const int64_t lanes = (n)-i;                                                           \
+            statement;                                                                             \
+        }                                                                                          \
+    } while (0)
+
 /* As many lanes as are left: all of them, fewer, or none. */
+static inline vfloat v_load_some(const float *p, int64_t left)
+{
+    if (left >= VMATH_LANES)
+        return v_load(p);
+    return left > 0 ? v_load_head(p, left, 0.0f) : (vfloat){0};
+}
+
 static inline void v_store_some(float *p, vfloat v, int64_t left)
 {
     if (left >= VMATH_LANES)
@@ -247,11 +271,7 @@ static inline vfloat v_gelu_tanh(vfloat x)
 static inline __attribute__((always_inline)) void vmath_map(int64_t n, const float *x, float *y,
                                                             vfloat (*f)(vfloat))
 {
-    int64_t i = 0;
-    for (; i + VMATH_LANES <= n; i += VMATH_LANES)
-        v_store(y + i, f(v_load(x + i)));
-    if (i < n)
-        v_store_head(y + i, f(v_load_head(x + i, n - i, 0.0f)), n - i);
+    V_EACH(i, lanes, n, v_store_head(y + i, f(v_load_head(x + i, lanes, 0.0f)), lanes));
 }
 
 static inline void vmath_exp(int64_t n, const float *x, float *y)
@@ -304,11 +324,7 @@ static inline float vmath_sum_lanes(vfloat v)
 static inline float vmath_sum(int64_t n, const float *x)
 {
     vfloat sum = {0};
-    int64_t i = 0;
-    for (; i + VMATH_LANES <= n; i += VMATH_LANES)
-        sum += v_load(x + i);
-    if (i < n)
-        sum += v_load_head(x + i, n - i, 0.0f);
+    V_EACH(i, lanes, n, sum += v_load_head(x + i, lanes, 0.0f));
     return vmath_sum_lanes(sum);
 }
 
@@ -316,26 +332,27 @@ static inline float vmath_sum(int64_t n, const float *x)
 static inline float vmath_dot(int64_t n, const float *a, const float *b)
 {
     vfloat sum = {0};
-    int64_t i = 0;
-    for (; i + VMATH_LANES <= n; i += VMATH_LANES)
-        sum += v_load(a + i) * v_load(b + i);
-    if (i < n)
-        sum += v_load_head(a + i, n - i, 0.0f) * v_load_head(b + i, n - i, 0.0f);
+    V_EACH(i, lanes, n, sum += v_load_head(a + i, lanes, 0.0f) * v_load_head(b + i, lanes, 0.0f));
     return vmath_sum_lanes(sum);
 }
 
 static inline float vmath_max(int64_t n, const float *x)
 {
     vfloat top = -INFINITY - (vfloat){0};
-    int64_t i = 0;
-    for (; i + VMATH_LANES <= n; i += VMATH_LANES)
-        top = v_max(v_load(x + i), top);
-    if (i < n)
-        top = v_max(v_load_head(x + i, n - i, -INFINITY), top);
+    V_EACH(i, lanes, n, top = v_max(v_load_head(x + i, lanes, -INFINITY), top));
     float max = top[0];
     for (int k = 1; k < VMATH_LANES; k++)
         max = top[k] > max ? top[k] : max;
     return max;
+}
+
+/* lanes of y = e^(x - shift) by the function exp; returns them, 0 beyond. */
+static inline __attribute__((always_inline)) vfloat
+vmath_exp_lanes(int64_t lanes, const float *x, float shift, vfloat (*exp)(vfloat), float *y)
+{
+    const vfloat e = exp(v_load_head(x, lanes, -INFINITY) - shift);
+    v_store_head(y, e, lanes);
+    return e;
 }
 
 /* y = e^(x - max x) / sum e^(x - max x), one row. y may be x. */
@@ -343,19 +360,9 @@ static inline void vmath_softmax(int64_t n, const float *x, float *y)
 {
     const float max = vmath_max(n, x);
     vfloat sum = {0};
-    int64_t i = 0;
-    for (; i + VMATH_LANES <= n; i += VMATH_LANES) {
-        const vfloat e = v_exp(v_load(x + i) - max);
-        v_store(y + i, e);
-        sum += e;
-    }
-    if (i < n) {
-        const vfloat e = v_exp(v_load_head(x + i, n - i, -INFINITY) - max);
-        v_store_head(y + i, e, n - i);
-        sum += e;
-    }
+    V_EACH(i, lanes, n, sum += vmath_exp_lanes(lanes, x + i, max, v_exp, y + i));
     const float scale = 1.0f / vmath_sum_lanes(sum);
-    for (i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++)
         y[i] *= scale;
 }
 
@@ -363,33 +370,22 @@ static inline void vmath_softmax(int64_t n, const float *x, float *y)
 static inline float vmath_exp_below(int64_t n, const float *x, float shift, float *y)
 {
     vfloat sum = {0};
-    int64_t i = 0;
-    for (; i + VMATH_LANES <= n; i += VMATH_LANES) {
-        const vfloat e = v_exp_nonpositive(v_load(x + i) - shift);
-        v_store(y + i, e);
-        sum += e;
-    }
-    if (i < n) {
-        const vfloat e = v_exp_nonpositive(v_load_head(x + i, n - i, -INFINITY) - shift);
-        v_store_head(y + i, e, n - i);
-        sum += e;
-    }
+    V_EACH(i, lanes, n, sum += vmath_exp_lanes(lanes, x + i, shift, v_exp_nonpositive, y + i));
     return vmath_sum_lanes(sum);
+}
+
+/* The squares of lanes of x - mean, 0 beyond. */
+static inline vfloat vmath_squares(int64_t lanes, const float *x, float mean)
+{
+    const vfloat d = v_load_head(x, lanes, mean) - mean;
+    return d * d;
 }
 
 /* 1 / sqrt(variance + epsilon) of a row whose mean is known. */
 static inline float vmath_inverse_deviation(int64_t n, const float *x, float mean, float epsilon)
 {
     vfloat squares = {0};
-    int64_t i = 0;
-    for (; i + VMATH_LANES <= n; i += VMATH_LANES) {
-        const vfloat d = v_load(x + i) - mean;
-        squares += d * d;
-    }
-    if (i < n) {
-        const vfloat d = v_load_head(x + i, n - i, mean) - mean;
-        squares += d * d;
-    }
+    V_EACH(i, lanes, n, squares += vmath_squares(lanes, x + i, mean));
     return 1.0f / sqrtf(vmath_sum_lanes(squares) / (float)n + epsilon);
 }
 

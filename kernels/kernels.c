@@ -1,22 +1,31 @@
-/* kernels.c - kernels.def as declarations and as a table. */
-#include "seqbench.h"
+#include "kernels.h"
 
 int64_t multiply_adds_done;
 
-/* A kernel of a library that need not be there. */
+/* An algorithm of a library that need not be there. */
 #ifdef SEQBENCH_ONEDNN
-#define PEER(symbol) KERNEL(symbol)
+#define PEER(symbol) ALGORITHM(symbol)
 #else
 #define PEER(symbol)
 #endif
 
-#define KERNEL(symbol) extern const struct kernel symbol;
+#define ALGORITHM(symbol) extern const struct algorithm symbol;
 #include "kernels.def"
-#undef KERNEL
+#undef ALGORITHM
+#define ENGINE(symbol) extern const struct engine symbol;
+#include "engines.def"
+#undef ENGINE
 
-const struct kernel *const kernels[] = {
-#define KERNEL(symbol) &symbol,
+const struct algorithm *const algorithms[] = {
+#define ALGORITHM(symbol) &symbol,
 #include "kernels.def"
-#undef KERNEL
-    0,
+#undef ALGORITHM
+    NULL,
+};
+
+const struct engine *const engines[] = {
+#define ENGINE(symbol) &symbol,
+#include "engines.def"
+#undef ENGINE
+    NULL,
 };

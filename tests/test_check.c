@@ -103,9 +103,10 @@ static void reads_old_scratch(const struct instance *in)
 
 static struct verdict verdict_of(void (*run)(const struct instance *))
 {
-    const struct kernel kernel = {
+    const struct algorithm algorithm = {
         .name = "twice/test", .layer = &layer, .scratch = scratch, .run = run};
-    const struct dims dims = {3, 5, 1};
+    const struct kernel kernel = {algorithm.name, &algorithm, &layer, NULL, "none"};
+    const struct dims dims = {.S = 3, .H = 5, .A = 1};
     struct arena arena;
     struct err err;
     struct bench_case c;

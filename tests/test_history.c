@@ -98,7 +98,7 @@ static void half_a_line_is_cut_off(void **state)
 static struct plan two_cases(void)
 {
     static struct visit visits[6];
-    const struct kernel *kernel = kernel_find("rnn/literal");
+    const struct kernel *kernel = kernel_find("rnn/literal", NULL);
     for (int i = 0; i < 6; i++) {
         const int64_t seq_len = (i == 2 || i == 3) ? 17 - i % 2 : 16 + i % 2;
         visits[i] = (struct visit){kernel, {seq_len, 8, 1}, i, i / 2};

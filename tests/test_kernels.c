@@ -8,11 +8,12 @@
 #include "cases/kernel.h"
 #include "measure/pin.h"
 
-static struct bench_case make_case(const char *name, struct dims dims, struct arena *arena)
+static struct bench_case make_case(const char *name, const char *engine, struct dims dims,
+                                   struct arena *arena)
 {
     struct err err;
     struct bench_case c;
-    const struct kernel *kernel = kernel_find(name);
+    const struct kernel *kernel = kernel_find(name, engine);
     assert_non_null(kernel);
     assert_true(arena_map(case_bytes(kernel, dims), arena, &err));
     case_place(kernel, dims, arena, &c);
@@ -28,7 +29,7 @@ static void outputs_are_normal(const struct bench_case *c)
         const struct placed *output = &c->tensor[t];
         const int64_t n = tensor_elements(&output->spec);
         double squares = 0.0;
-        if (output->spec.role != OUTPUT)
+        if (!case_is_result(output))
             continue;
         for (int64_t k = 0; k < n; k++) {
             const float y = output->data[k];
@@ -52,14 +53,15 @@ static bool carries_state(const struct kernel *kernel)
 static void long_sequences_stay_normal(void **state)
 {
     (void)state;
-    const struct dims dims = {10000, 64, 1};
+    const struct dims dims = {.S = 10000, .H = 64, .A = 1};
     int seen = 0;
-    for (int i = 0; kernels[i]; i++) {
+    for (int i = 0; kernel_at(i); i++) {
         struct arena arena;
-        if (!carries_state(kernels[i]))
+        if (!carries_state(kernel_at(i)))
             continue;
-        assert_null(kernel_refuses(kernels[i], dims));
-        struct bench_case c = make_case(kernels[i]->name, dims, &arena);
+        assert_null(kernel_refuses(kernel_at(i), dims));
+        struct bench_case c =
+            make_case(kernel_at(i)->name, kernel_at(i)->engine_name, dims, &arena);
         case_run(&c);
         outputs_are_normal(&c);
         case_release(&c);
@@ -80,26 +82,33 @@ static void assert_same_tensors(const struct bench_case *a, const struct bench_c
             largest = fmax(largest, fabs((double)one[e]));
             difference = fmax(difference, fabs((double)one[e] - (double)two[e]));
         }
-        if (difference > (a->tensor[t].spec.role == OUTPUT ? tolerance * largest : 0.0))
+        if (difference > (case_is_result(&a->tensor[t]) ? tolerance * largest : 0.0))
             fail_msg("%s and %s differ by %g in %s", a->kernel->name, b->kernel->name, difference,
                      a->tensor[t].spec.name);
     }
 }
 
 /* Every kernel of a layer gets the same inputs and parameters, and agrees on a long sequence. */
-static void variants_agree(void **state)
+static void kernels_of_a_layer_agree(void **state)
 {
     (void)state;
-    for (int i = 0; kernels[i]; i++) {
-        const struct layer *layer = kernels[i]->layer;
-        if (layer->cells == CELLS_OWN || (i > 0 && kernels[i - 1]->layer == layer))
-            continue; /* the first of a layer's kernels is compared with those that follow */
-        const struct dims dims = {layer->cells == CELLS_PER_STEP ? 1 : 2048, 96, 2};
+    const struct layer *seen = NULL;
+    for (int i = 0; kernel_at(i); i++) {
+        const struct layer *layer = kernel_at(i)->layer;
+        const int64_t S = layer->cells == CELLS_PER_STEP ? 1 : 2048;
+        const struct dims dims = {.S = S, .H = 96, .A = layer->uses & USES(A) ? 2 : 1};
         struct arena one, two;
-        struct bench_case first = make_case(kernels[i]->name, dims, &one);
+        if (layer->cells == CELLS_OWN || layer == seen || kernel_refuses(kernel_at(i), dims))
+            continue; /* the first of a layer's kernels is compared with all others */
+        seen = layer;
+        struct bench_case first =
+            make_case(kernel_at(i)->name, kernel_at(i)->engine_name, dims, &one);
         case_run(&first);
-        for (int k = i + 1; kernels[k] && kernels[k]->layer == layer; k++) {
-            struct bench_case other = make_case(kernels[k]->name, dims, &two);
+        for (int k = i + 1; kernel_at(k); k++) {
+            if (kernel_at(k)->layer != layer || kernel_refuses(kernel_at(k), dims))
+                continue;
+            struct bench_case other =
+                make_case(kernel_at(k)->name, kernel_at(k)->engine_name, dims, &two);
             case_run(&other);
             assert_same_tensors(&first, &other);
             case_release(&other);
@@ -107,6 +116,55 @@ static void variants_agree(void **state)
         }
         case_release(&first);
         arena_unmap(&one);
+    }
+    assert_non_null(seen);
+}
+
+/* The layer's output of a sequence is that of its step, token by token with the state carried. */
+static void steps_in_a_row_are_the_sequence(void **state)
+{
+    (void)state;
+    enum { S = 65, H = 33 };
+    static const struct {
+        const char *step, *sequence;
+        int x, y, from[2], to[2]; /* tensors; the state goes from `to` back to `from` */
+    } layers[] = {
+        {"rnn.step", "rnn/hoisted", 0, 5, {1, 1}, {5, 5}},
+        {"lstm.step", "lstm/hoisted", 0, 6, {1, 2}, {6, 7}},
+        {"gru.step", "gru/hoisted", 0, 6, {1, 1}, {6, 6}},
+        {"mingru.step", "mingru/hoisted", 0, 4, {1, 1}, {4, 4}},
+        {"mamba.step", "mamba/scan", 0, 12, {1, 2}, {13, 14}},
+    };
+    for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
+        struct arena one, two;
+        struct bench_case step =
+            make_case(layers[i].step, "packed", (struct dims){.S = 1, .H = H, .A = 1}, &one);
+        struct bench_case sequence =
+            make_case(layers[i].sequence, "openblas", (struct dims){.S = S, .H = H, .A = 1}, &two);
+        case_run(&sequence);
+        for (int t = 0; t < step.tensor_count; t++) /* parameters and first state of both */
+            if (t != layers[i].x && !case_is_result(&step.tensor[t]))
+                memcpy(step.tensor[t].data, sequence.tensor[t].data,
+                       (size_t)tensor_elements(&step.tensor[t].spec) * sizeof(float));
+        case_prepare(&step);
+        for (int s = 0; s < S; s++) {
+            memcpy(step.tensor[layers[i].x].data, sequence.tensor[layers[i].x].data + s * H,
+                   H * sizeof(float));
+            case_run(&step);
+            for (int k = 0; k < 2; k++)
+                memcpy(step.tensor[layers[i].from[k]].data, step.tensor[layers[i].to[k]].data,
+                       (size_t)tensor_elements(&step.tensor[layers[i].from[k]].spec) *
+                           sizeof(float));
+        }
+        for (int c = 0; c < H; c++) {
+            const float want = sequence.tensor[layers[i].y].data[(S - 1) * H + c];
+            const float got = step.tensor[layers[i].y].data[c];
+            if (fabsf(got - want) > 1e-5f)
+                fail_msg("%s: channel %d is %g, not %g", layers[i].step, c, (double)got,
+                         (double)want);
+        }
+        arena_unmap(&one);
+        arena_unmap(&two);
     }
 }
 
@@ -116,14 +174,18 @@ static void gates_far_below_zero_share_by_their_difference(void **state)
     (void)state;
     enum { S = 3, H = 19 };
     struct arena arena;
-    struct bench_case c = make_case("minlstm/hoisted", (struct dims){S, H, 1}, &arena);
-    float *W = c.tensor[1].data, *b = c.tensor[2].data, *y = c.tensor[3].data;
+    struct bench_case c =
+        make_case("minlstm/hoisted", NULL, (struct dims){.S = S, .H = H, .A = 1}, &arena);
+    float *h0 = c.tensor[1].data, *W = c.tensor[2].data, *b = c.tensor[3].data;
+    const float *y = c.tensor[4].data;
+    memset(h0, 0, H * sizeof(float));
     memset(W, 0, 3 * H * H * sizeof(float));
     for (int k = 0; k < H; k++) {
         b[k] = -200.0f;
         b[H + k] = k % 2 ? -203.0f : -400.0f;
         b[2 * H + k] = 1.0f;
     }
+    case_prepare(&c);
     case_run(&c);
     for (int s = 0; s < S; s++)
         for (int k = 0; k < H; k++) {
@@ -138,7 +200,8 @@ static void arrays_are_aligned_and_apart(void **state)
 {
     (void)state;
     struct arena arena;
-    const struct bench_case c = make_case("transformer/full", (struct dims){7, 12, 2}, &arena);
+    const struct bench_case c =
+        make_case("transformer/full", NULL, (struct dims){.S = 7, .H = 12, .A = 2}, &arena);
     for (int i = 0; i < c.tensor_count; i++) {
         assert_int_equal((uintptr_t)c.tensor[i].data % 64, 0);
         if (i > 0)
@@ -154,7 +217,8 @@ static void inputs_are_spread_over_their_range(void **state)
 {
     (void)state;
     struct arena arena;
-    const struct bench_case c = make_case("rnn/literal", (struct dims){500, 64, 1}, &arena);
+    const struct bench_case c =
+        make_case("rnn/literal", NULL, (struct dims){.S = 500, .H = 64, .A = 1}, &arena);
     const float *x = c.tensor[0].data;
     const int n = 500 * 64;
     double mean = 0.0, squares = 0.0, neighbours = 0.0;
@@ -172,11 +236,13 @@ static void seed_decides_the_inputs(void **state)
 {
     (void)state;
     struct arena arena, other;
-    struct bench_case a = make_case("lstm/fused", (struct dims){3, 16, 1}, &arena);
-    struct bench_case b = make_case("lstm/fused", (struct dims){3, 16, 1}, &other);
-    assert_memory_equal(a.tensor[1].data, b.tensor[1].data, 64 * 16 * sizeof(float));
+    struct bench_case a =
+        make_case("lstm/fused", NULL, (struct dims){.S = 3, .H = 16, .A = 1}, &arena);
+    struct bench_case b =
+        make_case("lstm/fused", NULL, (struct dims){.S = 3, .H = 16, .A = 1}, &other);
+    assert_memory_equal(a.tensor[3].data, b.tensor[3].data, 64 * 16 * sizeof(float));
     case_draw(&b, 2);
-    assert_memory_not_equal(a.tensor[1].data, b.tensor[1].data, 64 * 16 * sizeof(float));
+    assert_memory_not_equal(a.tensor[3].data, b.tensor[3].data, 64 * 16 * sizeof(float));
     arena_unmap(&arena);
     arena_unmap(&other);
 }
@@ -196,7 +262,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(long_sequences_stay_normal),
-        cmocka_unit_test(variants_agree),
+        cmocka_unit_test(kernels_of_a_layer_agree),
+        cmocka_unit_test(steps_in_a_row_are_the_sequence),
         cmocka_unit_test(gates_far_below_zero_share_by_their_difference),
         cmocka_unit_test(arrays_are_aligned_and_apart),
         cmocka_unit_test(inputs_are_spread_over_their_range),

@@ -296,7 +296,7 @@ static void evidence_of_a_case(void **state)
     struct arena arena;
     struct err err;
     struct bench_case c;
-    const struct kernel *kernel = kernel_find("lstm/literal");
+    const struct kernel *kernel = kernel_find("lstm/literal", NULL);
     const struct dims dims = {5, 12, 1};
     assert_non_null(kernel);
     assert_true(arena_map(case_bytes(kernel, dims), &arena, &err));

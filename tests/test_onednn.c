@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include <dirent.h>
+#include <string.h>
 
 #include "cases/case.h"
 #include "cases/kernel.h"
@@ -40,10 +41,10 @@ static void kernels_start_no_thread(void **state)
     (void)state;
     int seen = 0;
     omp_set_num_threads(4);
-    for (int i = 0; kernels[i]; i++) {
-        if (kernels[i]->engine != ONEDNN)
+    for (int i = 0; kernel_at(i); i++) {
+        if (strcmp(kernel_at(i)->engine_name, "onednn") != 0)
             continue;
-        run_once(kernels[i], (struct dims){256, 256, 4});
+        run_once(kernel_at(i), (struct dims){.S = 256, .H = 256, .A = 4});
         assert_int_equal(threads_of_this_process(), 1);
         seen++;
     }

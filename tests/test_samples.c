@@ -13,7 +13,7 @@
 #include "run/samples.h"
 
 static const struct sample good = {
-    .visit = {NULL, {32, 64, 2}, 17, 3},
+    .visit = {NULL, {.S = 32, .H = 64, .A = 2}, 17, 3},
     .index = 1,
     .iterations = 20,
     .wall_ns = 11000000.4,
@@ -59,7 +59,7 @@ static void rows_hold_what_was_measured(void **state)
     char path[64];
     struct err err;
     struct sample sample = good;
-    sample.visit.kernel = kernel_find("transformer/full");
+    sample.visit.kernel = kernel_find("transformer/full", "packed");
     new_path(path);
     assert_true(samples_create(path, &err));
     assert_false(samples_create(path, &err)); /* never twice */
@@ -70,21 +70,23 @@ static void rows_hold_what_was_measured(void **state)
     close(fd);
     char *text = contents(path);
     const char want[] =
-        "kernel,kind,layer,variant,seq_len,hid_size,heads,round,cache,sample,order,iterations,"
+        "kernel,kind,layer,variant,engine,seq_len,hid_size,heads,round,cache,sample,order,"
+        "iterations,"
         "wall_ns,cpu_ns,started_utc,cpu_before,cpu_after,voluntary_switches,involuntary_switches,"
         "minor_faults,major_faults,steal_ticks,clock_ghz_before,clock_ghz_after,cycles,"
         "instructions,l2_misses,last_level_misses,sentinel_ns,sentinel_ratio,subnormals,nonfinite,"
-        "checksum,flags,flops,elementwise_flops,transcendentals,bytes,streamed_bytes,"
-        "resident_bytes,status,error\n"
-        "transformer/full,layer,transformer,full,32,64,2,3,hot,1,17,20,11000000,10999000,"
+        "checksum,flags,flops,elementwise_flops,exps,logs,sigmoids,tanhs,rsqrts,parameters,bytes,"
+        "streamed_bytes,resident_bytes,status,error\n"
+        "transformer/full,layer,transformer,full,packed,32,64,2,3,hot,1,17,20,11000000,10999000,"
         "2026-01-02T03:04:05.678Z,1,1,4,5,6,7,unavailable,2.5000,2.6000,100,unavailable,102,103,"
-        "5000.5,1.0100,8,9,00000000deadbeef,switch+clock,3407872,51136,2112,216320,0,";
+        "5000.5,1.0100,8,9,00000000deadbeef,switch+clock,3407872,51136,2048,0,0,0,64,49984,216320,"
+        "0,";
     assert_memory_equal(text, want, strlen(want));
     assert_non_null(strstr(text, ",ok,\n"));
-    assert_non_null(strstr(text,
-                           "\ntransformer/full,layer,transformer,full,32,64,2,3,hot,1,17,,,,,,"
-                           ",,,,,,,,,,,,,,,,,,,,,,,"
-                           ",failed,\"went wrong\"\n"));
+    assert_non_null(
+        strstr(text, "\ntransformer/full,layer,transformer,full,packed,32,64,2,3,hot,1,17,,,,,,"
+                     ",,,,,,,,,,,,,,,,,,,,,,,,,,,,"
+                     ",failed,\"went wrong\"\n"));
     free(text);
     remove_path(path);
 }
@@ -96,7 +98,7 @@ static void row_that_does_not_fit_leaves_nothing(void **state)
     char path[64];
     struct err err;
     struct sample sample = good;
-    sample.visit.kernel = kernel_find("rnn/literal");
+    sample.visit.kernel = kernel_find("rnn/literal", NULL);
     new_path(path);
     assert_true(samples_create(path, &err));
     const int fd = samples_open(path, &err);

@@ -7,42 +7,52 @@
 
 enum { ALIGN = 64, GUARD_BYTES = 256, GUARD_BYTE = 0xA5 };
 
-int64_t tensor_elements(const struct tensor *tensor)
-{
-    int64_t elements = 1;
-    for (int i = 0; i < RANK_MAX && tensor->shape[i] > 0; i++)
-        elements *= tensor->shape[i];
-    return elements;
-}
-
 static size_t padded_bytes(const struct tensor *tensor)
 {
     const size_t bytes = (size_t)tensor_elements(tensor) * sizeof(float);
     return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-static int list_scratch(const struct kernel *kernel, struct dims dims,
-                        struct tensor out[SCRATCH_MAX])
+/* ---- what a case is made of ---- */
+
+/* Every array of a case, as its layer, algorithm and engine list it. */
+struct arrays {
+    int tensors, own, prepared, scratch; /* own: of those prepared, the algorithm's */
+    struct tensor tensor[TENSOR_MAX], made[PREPARED_MAX], buffer[SCRATCH_MAX];
+    struct weights weights[MAPS_MAX];
+    int first_made[MAPS_MAX]; /* where the engine's arrays of a map begin */
+};
+
+/* The sizes of a map: its matrix's last size is in, the others together are out. */
+static struct weights size_map(const struct map *map, const struct arrays *a, struct dims d)
 {
-    const int count = kernel->scratch ? kernel->scratch(dims, out) : 0;
-    assert(count <= SCRATCH_MAX);
-    return count;
+    const struct tensor *matrix = map->is_made ? &a->made[map->matrix] : &a->tensor[map->matrix];
+    const int64_t parts = map->parts > 0 ? map->parts : 1;
+    int last = RANK_MAX - 1;
+    while (matrix->shape[last] == 0)
+        last--;
+    const int64_t in = matrix->shape[last], out = tensor_elements(matrix) / in / parts;
+    return (struct weights){.map = map,
+                            .out = out,
+                            .in = in,
+                            .rows = map_rows(map, out),
+                            .one_row = map->one_row || d.S == 1};
 }
 
-static int list_prepared(const struct kernel *kernel, struct dims dims,
-                         struct tensor out[PREPARED_MAX])
+static void list_arrays(const struct kernel *kernel, struct dims d, struct arrays *a)
 {
-    const int count = kernel->prepared ? kernel->prepared(dims, out) : 0;
-    assert(count <= PREPARED_MAX);
-    return count;
-}
-
-static int list_tensors(const struct kernel *kernel, struct dims dims,
-                        struct tensor out[TENSOR_MAX])
-{
-    const int count = kernel->layer->tensors(dims, out);
-    assert(count <= TENSOR_MAX);
-    return count;
+    const struct algorithm *algorithm = kernel->algorithm;
+    a->tensors = kernel->layer->tensors(d, a->tensor);
+    a->own = algorithm->prepared ? algorithm->prepared(d, a->made) : 0;
+    a->scratch = algorithm->scratch ? algorithm->scratch(d, a->buffer) : 0;
+    a->prepared = a->own;
+    assert(a->tensors <= TENSOR_MAX && a->own <= OWN_PREPARED_MAX && a->scratch <= SCRATCH_MAX);
+    assert(algorithm->map_count <= MAPS_MAX);
+    for (int m = 0; m < algorithm->map_count; m++) {
+        a->weights[m] = size_map(&algorithm->maps[m], a, d);
+        a->first_made[m] = a->prepared;
+        a->prepared += kernel->engine->arrays(&a->weights[m], a->made + a->prepared);
+    }
 }
 
 static size_t total_bytes(int count, const struct tensor specs[])
@@ -55,20 +65,23 @@ static size_t total_bytes(int count, const struct tensor specs[])
 
 size_t case_bytes(const struct kernel *kernel, struct dims dims)
 {
-    struct tensor tensors[TENSOR_MAX], prepared[PREPARED_MAX], scratch[SCRATCH_MAX];
-    return GUARD_BYTES + total_bytes(list_tensors(kernel, dims, tensors), tensors) +
-           total_bytes(list_prepared(kernel, dims, prepared), prepared) +
-           total_bytes(list_scratch(kernel, dims, scratch), scratch);
+    struct arrays a;
+    list_arrays(kernel, dims, &a);
+    return GUARD_BYTES + total_bytes(a.tensors, a.tensor) + total_bytes(a.prepared, a.made) +
+           total_bytes(a.scratch, a.buffer);
 }
 
 int64_t case_compulsory_bytes(const struct kernel *kernel, struct dims dims)
 {
-    struct tensor tensors[TENSOR_MAX];
-    const int count = list_tensors(kernel, dims, tensors);
-    int64_t bytes = 0;
-    for (int i = 0; i < count; i++)
-        bytes += tensor_elements(&tensors[i]) * (int64_t)sizeof(float);
-    return bytes;
+    struct arrays a;
+    double bytes = 0.0;
+    list_arrays(kernel, dims, &a);
+    for (int i = 0; i < a.tensors; i++)
+        bytes += sizeof(float) * (double)tensor_elements(&a.tensor[i]);
+    for (int m = 0; m < kernel->algorithm->map_count; m++)
+        bytes -= (sizeof(float) - kernel->engine->bytes_per_weight) *
+                 (double)(a.weights[m].out * a.weights[m].in);
+    return (int64_t)bytes;
 }
 
 /* Puts one array at *at with a guard zone behind it, which covers the padding too. */
@@ -82,34 +95,53 @@ static struct placed place(struct tensor spec, unsigned char **at)
     return placed;
 }
 
+/* Where a map's matrix and bias lie, and what its engine prepares. */
+static void place_map(const struct arrays *a, int m, struct bench_case *out)
+{
+    struct instance *in = &out->instance;
+    struct weights *w = &in->weights[m];
+    const struct map *map = a->weights[m].map;
+    const int end = m + 1 < out->kernel->algorithm->map_count ? a->first_made[m + 1] : a->prepared;
+    *w = a->weights[m];
+    w->matrix = (map->is_made ? in->prepared : in->t)[map->matrix] + map->part * w->out * w->in;
+    w->bias = map->bias ? in->t[map->bias] : NULL;
+    for (int i = a->first_made[m]; i < end; i++)
+        w->made[i - a->first_made[m]] = out->prepared[i].data;
+}
+
 void case_place(const struct kernel *kernel, struct dims dims, const struct arena *arena,
                 struct bench_case *out)
 {
     assert(case_bytes(kernel, dims) <= arena->bytes);
-    struct tensor specs[TENSOR_MAX], prepared[PREPARED_MAX], scratch[SCRATCH_MAX];
+    struct arrays a;
+    list_arrays(kernel, dims, &a);
     *out = (struct bench_case){
         .kernel = kernel,
         .instance.dims = dims,
-        .tensor_count = list_tensors(kernel, dims, specs),
-        .prepared_count = list_prepared(kernel, dims, prepared),
-        .scratch_count = list_scratch(kernel, dims, scratch),
+        .instance.engine = kernel->engine,
+        .tensor_count = a.tensors,
+        .prepared_count = a.prepared,
+        .scratch_count = a.scratch,
     };
     unsigned char *at = arena->base + GUARD_BYTES;
     memset(arena->base, GUARD_BYTE, GUARD_BYTES);
-    for (int i = 0; i < out->tensor_count; i++) {
-        out->tensor[i] = place(specs[i], &at);
+    for (int i = 0; i < a.tensors; i++) {
+        out->tensor[i] = place(a.tensor[i], &at);
         out->instance.t[i] = out->tensor[i].data;
     }
-    for (int i = 0; i < out->prepared_count; i++) {
-        prepared[i].role = PREPARED;
-        out->prepared[i] = place(prepared[i], &at);
-        out->instance.prepared[i] = out->prepared[i].data;
+    for (int i = 0; i < a.prepared; i++) {
+        a.made[i].role = PREPARED;
+        out->prepared[i] = place(a.made[i], &at);
+        if (i < a.own)
+            out->instance.prepared[i] = out->prepared[i].data;
     }
-    for (int i = 0; i < out->scratch_count; i++) {
-        scratch[i].role = SCRATCH;
-        out->scratch[i] = place(scratch[i], &at);
+    for (int i = 0; i < a.scratch; i++) {
+        a.buffer[i].role = SCRATCH;
+        out->scratch[i] = place(a.buffer[i], &at);
         out->instance.scratch[i] = out->scratch[i].data;
     }
+    for (int m = 0; m < kernel->algorithm->map_count; m++)
+        place_map(&a, m, out);
 }
 
 /* A value in [-1, 1) from a counter: an integer hash, so that the loop over i vectorises. */
@@ -120,6 +152,11 @@ static inline float uniform(uint32_t key, uint32_t i)
     h = (h ^ (h >> 13)) * 0xC2B2AE35u;
     h ^= h >> 16;
     return (float)(int32_t)(h >> 8) * 0x1p-23f - 1.0f;
+}
+
+bool case_is_result(const struct placed *placed)
+{
+    return placed->spec.role == OUTPUT || placed->spec.role == FINAL;
 }
 
 static void draw(const struct placed *placed, uint64_t seed)
@@ -139,7 +176,7 @@ static void draw(const struct placed *placed, uint64_t seed)
 void case_draw(struct bench_case *bench_case, uint64_t seed)
 {
     for (int i = 0; i < bench_case->tensor_count; i++)
-        if (bench_case->tensor[i].spec.role != OUTPUT)
+        if (!case_is_result(&bench_case->tensor[i]))
             draw(&bench_case->tensor[i], seed * 64 + (uint64_t)i);
 }
 
@@ -154,20 +191,23 @@ void case_prepare(struct bench_case *bench_case)
 {
     for (int i = 0; i < bench_case->prepared_count; i++)
         fill_nan(&bench_case->prepared[i]);
-    if (bench_case->kernel->prepare)
-        bench_case->kernel->prepare(&bench_case->instance);
+    const struct algorithm *algorithm = bench_case->kernel->algorithm;
+    if (algorithm->prepare)
+        algorithm->prepare(&bench_case->instance);
+    for (int m = 0; m < algorithm->map_count; m++)
+        bench_case->kernel->engine->prepare(&bench_case->instance.weights[m]);
 }
 
 void case_release(struct bench_case *bench_case)
 {
-    if (bench_case->kernel->release)
-        bench_case->kernel->release(&bench_case->instance);
+    if (bench_case->kernel->algorithm->release)
+        bench_case->kernel->algorithm->release(&bench_case->instance);
 }
 
 void case_poison_outputs(struct bench_case *bench_case)
 {
     for (int i = 0; i < bench_case->tensor_count; i++)
-        if (bench_case->tensor[i].spec.role == OUTPUT)
+        if (case_is_result(&bench_case->tensor[i]))
             fill_nan(&bench_case->tensor[i]);
 }
 
@@ -210,5 +250,5 @@ const char *case_broken_guard(const struct bench_case *c)
 
 void case_run(const struct bench_case *bench_case)
 {
-    bench_case->kernel->run(&bench_case->instance);
+    bench_case->kernel->algorithm->run(&bench_case->instance);
 }

@@ -5,8 +5,8 @@
 #ifndef SEQBENCH_CASE_H
 #define SEQBENCH_CASE_H
 
+#include "cases/kernel.h"
 #include "measure/memory.h"
-#include "seqbench.h"
 
 struct placed {
     struct tensor spec;
@@ -20,17 +20,18 @@ struct bench_case {
     struct placed tensor[TENSOR_MAX], prepared[PREPARED_MAX], scratch[SCRATCH_MAX];
 };
 
-int64_t tensor_elements(const struct tensor *tensor);
-
 /* Bytes that a case takes in an arena, guard zones included. */
 size_t case_bytes(const struct kernel *kernel, struct dims dims);
 
-/* Bytes of inputs, parameters and outputs, each once. */
+/* Bytes of inputs, parameters and outputs, each once; weights as the engine stores them. */
 int64_t case_compulsory_bytes(const struct kernel *kernel, struct dims dims);
 
 /* Lays the case out from the arena's start and writes the guard zones; draws nothing. */
 void case_place(const struct kernel *kernel, struct dims dims, const struct arena *arena,
                 struct bench_case *out);
+
+/* Whether a run writes it: an output, or a state behind the last token. */
+bool case_is_result(const struct placed *placed);
 
 /* Draws inputs and parameters; the same seed gives the same values for every variant. */
 void case_draw(struct bench_case *bench_case, uint64_t seed);

@@ -122,17 +122,14 @@ static bool parse_line(char *line, struct grid *grid, struct err *err)
         return true;
     if (!value || strtok_r(NULL, " \t\r", &rest))
         return err_set(err, "'%.60s' needs exactly one value", key);
-    if (strcmp(key, "S") == 0)
-        return parse_sizes(value, "S", SEQ_LEN_MAX, &grid->seq_len, err);
-    if (strcmp(key, "H") == 0)
-        return parse_sizes(value, "H", HID_SIZE_MAX, &grid->hid_size, err);
-    if (strcmp(key, "heads") == 0)
-        return parse_sizes(value, "heads", HID_SIZE_MAX, &grid->heads, err);
+    for (int i = 0; i < DIMENSIONS; i++)
+        if (strcmp(key, dimensions[i].name) == 0)
+            return parse_sizes(value, key, dimensions[i].max, &grid->sizes[i], err);
     if (strcmp(key, "rounds") == 0)
         return parse_count(value, "rounds", ROUNDS_MAX, &grid->rounds, err);
     if (strcmp(key, "budget") == 0)
         return parse_count(value, "budget", BUDGET_MAX, &grid->budget_s, err);
-    return err_set(err, "unknown key '%.60s'; known: S, H, heads, rounds, budget", key);
+    return err_set(err, "unknown key '%.60s'; known: a dimension as S or H, rounds, budget", key);
 }
 
 bool grid_parse(const char *text, const char *name, struct grid *out, struct err *err)
@@ -158,7 +155,7 @@ bool grid_parse(const char *text, const char *name, struct grid *out, struct err
         if (!parse_line(line, out, &cause))
             return err_set(err, "%s:%d: %.700s", name, number, cause.text);
     }
-    if (out->seq_len.count == 0 || out->hid_size.count == 0)
+    if (out->sizes[DIM_S].count == 0 || out->sizes[DIM_H].count == 0)
         return err_set(err, "%s: a grid needs a line `S LIST` and a line `H LIST`", name);
     return true;
 }

@@ -2,9 +2,7 @@
 #ifndef SEQBENCH_GRID_H
 #define SEQBENCH_GRID_H
 
-#include <stdint.h>
-
-#include "err.h"
+#include "cases/dims.h"
 
 enum { SIZES_MAX = 64 };
 
@@ -15,13 +13,12 @@ struct sizes {
 
 struct grid {
     char name[256];
-    struct sizes seq_len, hid_size;
-    struct sizes heads; /* count 0: chosen by HidSize, see default_heads */
+    struct sizes sizes[DIMENSIONS]; /* count 0: as the layer has it; heads: see default_heads */
     int64_t rounds;
     int64_t budget_s; /* see struct settings */
 };
 
-enum { SEQ_LEN_MAX = 1 << 20, HID_SIZE_MAX = 1 << 15, ROUNDS_MAX = 1000, BUDGET_MAX = 10000000 };
+enum { ROUNDS_MAX = 1000, BUDGET_MAX = 10000000 };
 
 /* A whole decimal number from 1 to max. */
 bool parse_count(const char *text, const char *what, int64_t max, int64_t *out, struct err *err);
@@ -30,8 +27,8 @@ bool parse_count(const char *text, const char *what, int64_t max, int64_t *out, 
 bool parse_sizes(const char *text, const char *what, int64_t max, struct sizes *out,
                  struct err *err);
 
-/* Lines `S LIST`, `H LIST`, `heads LIST`, `rounds N`, `budget SECONDS`; # starts a comment. name is
- * for messages. */
+/* Lines `S LIST`, `H LIST`, and of any other dimension, `rounds N`, `budget SECONDS`; # starts a
+ * comment. name is for messages. */
 bool grid_parse(const char *text, const char *name, struct grid *out, struct err *err);
 
 /* A built-in grid by name (quick, default, peers, full), otherwise a file. */

@@ -2,58 +2,169 @@
 
 #include <fnmatch.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
-const struct kernel *kernel_find(const char *name)
+#include "cases/dims.h"
+#include "kernels.h"
+
+/* ---- the table ---- */
+
+static bool takes_engine(const struct algorithm *algorithm, const struct engine *engine)
 {
-    for (int i = 0; kernels[i]; i++)
-        if (strcmp(kernels[i]->name, name) == 0)
-            return kernels[i];
+    if (algorithm->engine)
+        return strcmp(algorithm->engine, engine->name) == 0;
+    return !algorithm->needs_panels || engine->walk;
+}
+
+struct table {
+    struct kernel *kernels;
+    int count;
+};
+
+static void append(struct table *table, const struct algorithm *algorithm,
+                   const struct engine *engine, const char *engine_name)
+{
+    table->kernels = realloc(table->kernels, (size_t)(table->count + 1) * sizeof(*table->kernels));
+    if (!table->kernels)
+        abort();
+    table->kernels[table->count++] =
+        (struct kernel){algorithm->name, algorithm, algorithm->layer, engine, engine_name};
+}
+
+/* One kernel where no map asks for an engine, else one for each engine that the algorithm takes. */
+static struct table make_table(void)
+{
+    struct table table = {NULL, 0};
+    for (int a = 0; algorithms[a]; a++) {
+        const struct algorithm *algorithm = algorithms[a];
+        if (algorithm->map_count == 0)
+            append(&table, algorithm, NULL, algorithm->engine ? algorithm->engine : "none");
+        for (int e = 0; algorithm->map_count > 0 && engines[e]; e++)
+            if (takes_engine(algorithm, engines[e]))
+                append(&table, algorithm, engines[e], engines[e]->name);
+    }
+    return table;
+}
+
+const struct kernel *kernel_at(int i)
+{
+    static struct table table;
+    if (!table.kernels)
+        table = make_table();
+    return i < table.count ? &table.kernels[i] : NULL;
+}
+
+const struct kernel *kernel_find(const char *name, const char *engine)
+{
+    for (int i = 0; kernel_at(i); i++)
+        if (strcmp(kernel_at(i)->name, name) == 0 &&
+            (!engine || strcmp(kernel_at(i)->engine_name, engine) == 0))
+            return kernel_at(i);
     return NULL;
 }
 
-/* Copies the glob at *at and moves *at behind it; false at the end or when it is too long. */
-static bool next_glob(const char **at, char glob[128])
+/* ---- selections ---- */
+
+enum { WORD_MAX = 128 };
+
+/* Copies the word at *at and moves *at behind it; false at the end or when it is too long. */
+static bool next_word(const char **at, char word[WORD_MAX])
 {
     const size_t length = strcspn(*at, ",");
-    if (**at == '\0' || length >= 128)
+    if (**at == '\0' || length >= WORD_MAX)
         return false;
-    memcpy(glob, *at, length);
-    glob[length] = '\0';
+    memcpy(word, *at, length);
+    word[length] = '\0';
     *at += length + ((*at)[length] == ',');
     return true;
 }
 
-bool kernel_matches(const struct kernel *kernel, const char *globs)
+static bool globs_match(const char *globs, const char *name)
 {
-    char glob[128];
+    char glob[WORD_MAX];
     bool is_in = false;
-    while (next_glob(&globs, glob)) {
+    while (next_word(&globs, glob)) {
         const bool takes_out = glob[0] == '!';
-        if (fnmatch(glob + takes_out, kernel->name, 0) == 0)
+        if (fnmatch(glob + takes_out, name, 0) == 0)
             is_in = !takes_out;
     }
     return is_in;
 }
 
-bool globs_check(const char *globs, struct err *err)
+static bool lists_word(const char *list, const char *wanted)
 {
-    char glob[128];
-    const char *at = globs;
-    if (*at == '\0')
-        return err_set(err, "kernels: the list is empty; `seqbench list` names them");
-    while (*at != '\0') {
-        if (!next_glob(&at, glob))
-            return err_set(err, "kernels: a name longer than 127 characters");
-        bool found = glob[0] == '!'; /* what is not there needs not be taken out */
-        for (int i = 0; kernels[i] && !found; i++)
-            found = fnmatch(glob, kernels[i]->name, 0) == 0;
-        if (!found)
-            return err_set(err, "kernels: '%s' matches no kernel; `seqbench list` names them",
-                           glob);
+    char word[WORD_MAX];
+    while (next_word(&list, word))
+        if (strcmp(word, wanted) == 0)
+            return true;
+    return false;
+}
+
+static bool engine_is_in(const struct kernel *kernel, const char *list)
+{
+    return strcmp(kernel->engine_name, "none") == 0 || strcmp(kernel_kind(kernel), "roof") == 0 ||
+           lists_word(list, "all") || lists_word(list, kernel->engine_name);
+}
+
+bool kernel_is_in(const struct kernel *kernel, struct selection selection)
+{
+    return globs_match(selection.globs, kernel->name) && engine_is_in(kernel, selection.engines);
+}
+
+static bool check_words(const char *what, const char *list, bool (*found)(const char *word),
+                        struct err *err)
+{
+    char word[WORD_MAX];
+    while (*list != '\0') {
+        if (!next_word(&list, word))
+            return err_set(err, "%s: a name longer than %d characters", what, WORD_MAX - 1);
+        if (!found(word))
+            return err_set(err, "%s: '%s' matches none; `seqbench list` names them", what, word);
     }
     return true;
 }
+
+/* What is not there needs not be taken out. */
+static bool finds_kernel(const char *glob)
+{
+    for (int i = 0; kernel_at(i); i++)
+        if (glob[0] == '!' || fnmatch(glob, kernel_at(i)->name, 0) == 0)
+            return true;
+    return false;
+}
+
+static bool finds_engine(const char *name)
+{
+    if (strcmp(name, "all") == 0)
+        return true;
+    for (int i = 0; kernel_at(i); i++)
+        if (strcmp(kernel_at(i)->engine_name, name) == 0)
+            return true;
+    return false;
+}
+
+bool selection_check(struct selection selection, struct err *err)
+{
+    if (*selection.globs == '\0')
+        return err_set(err, "kernels: the list is empty; `seqbench list` names them");
+    if (*selection.engines == '\0')
+        return err_set(err, "engine: the list is empty; `seqbench list` names them");
+    return check_words("kernels", selection.globs, finds_kernel, err) &&
+           check_words("engine", selection.engines, finds_engine, err);
+}
+
+const char *algorithm_left_out(const struct algorithm *algorithm, struct selection selection)
+{
+    if (!globs_match(selection.globs, algorithm->name))
+        return NULL;
+    for (int i = 0; kernel_at(i); i++)
+        if (kernel_at(i)->algorithm == algorithm && kernel_is_in(kernel_at(i), selection))
+            return NULL;
+    return algorithm->because ? algorithm->because : "it multiplies by no weights";
+}
+
+/* ---- what a kernel is ---- */
 
 int kernel_layer_length(const struct kernel *kernel)
 {
@@ -69,69 +180,124 @@ const char *kernel_kind(const struct kernel *kernel)
 {
     if (kernel->layer->cells == CELLS_OWN)
         return "roof";
-    if (!strchr(kernel->name, '.'))
-        return "layer";
-    return strcmp(kernel_variant(kernel), "step") == 0 ? "step" : "part";
+    if (kernel->algorithm->is_step)
+        return "step";
+    return strchr(kernel->name, '.') ? "part" : "layer";
+}
+
+enum cells kernel_cells(const struct kernel *kernel)
+{
+    return kernel->algorithm->is_step ? CELLS_PER_STEP : kernel->layer->cells;
 }
 
 struct cost kernel_cost(const struct kernel *kernel, struct dims d)
 {
-    return kernel->cost ? kernel->cost(d) : kernel->layer->cost(d);
+    return kernel->algorithm->cost ? kernel->algorithm->cost(d) : kernel->layer->cost(d);
 }
 
 double kernel_tolerance(const struct kernel *kernel)
 {
-    return kernel->tolerance > 0.0 ? kernel->tolerance : kernel->layer->tolerance;
+    return kernel->algorithm->tolerance > 0.0 ? kernel->algorithm->tolerance
+                                              : kernel->layer->tolerance;
 }
 
-int64_t cost_transcendentals(struct cost cost)
+static double bytes_per_weight(const struct kernel *kernel)
 {
-    return cost.exps + cost.logs + cost.sigmoids + cost.tanhs + cost.rsqrts;
+    return kernel->engine ? kernel->engine->bytes_per_weight : sizeof(float);
+}
+
+int64_t kernel_streamed_bytes(const struct kernel *kernel, struct dims d)
+{
+    const struct cost cost = kernel_cost(kernel, d);
+    return (int64_t)((double)cost.streamed_weights * bytes_per_weight(kernel)) +
+           cost.streamed_floats * (int64_t)sizeof(float);
+}
+
+int64_t tensor_elements(const struct tensor *tensor)
+{
+    int64_t elements = 1;
+    for (int i = 0; i < RANK_MAX && tensor->shape[i] > 0; i++)
+        elements *= tensor->shape[i];
+    return elements;
+}
+
+int64_t kernel_parameters(const struct kernel *kernel, struct dims d)
+{
+    struct tensor tensors[TENSOR_MAX];
+    const int count = kernel->layer->tensors(d, tensors);
+    int64_t parameters = 0;
+    for (int i = 0; i < count; i++)
+        parameters += tensors[i].role == PARAMETER ? tensor_elements(&tensors[i]) : 0;
+    return parameters;
 }
 
 const char *kernel_refuses(const struct kernel *kernel, struct dims d)
 {
     if (d.H % d.A != 0)
         return "HidSize is not divisible by the number of heads";
+    if (kernel->algorithm->is_step && d.S != 1)
+        return "a step is of one token";
     return kernel->layer->refuses ? kernel->layer->refuses(d) : NULL;
 }
 
-const char *kernel_engine(const struct kernel *kernel)
+/* ---- kernels.csv ---- */
+
+/* Where the columns that depend on sizes are worked out. */
+static struct dims example(const struct kernel *kernel)
 {
-    static const char *const names[ENGINES] = {"openblas", "packed", "onednn"};
-    return names[kernel->engine];
+    struct dims d = {.S = kernel_cells(kernel) == CELLS_PER_STEP ? 1 : 1024, .H = 512};
+    if (kernel->layer->uses & USES(A))
+        d.A = d.H / 64;
+    return dims_complete(d);
 }
 
-/* Where the columns of kernels.csv that depend on sizes are worked out. */
-static struct dims example(const struct layer *layer)
+static const char *products_word(const struct kernel *kernel)
 {
-    const struct dims d = {layer->cells == CELLS_PER_STEP ? 1 : 1024, 512,
-                           layer->has_heads ? 8 : 1};
-    return d;
+    static const char *const words[] = {"sequence", "step", "none"};
+    return words[kernel->algorithm->products];
+}
+
+static const char *packing_word(const struct kernel *kernel)
+{
+    if (kernel->engine)
+        return kernel->engine->packs_before ? "before" : "call";
+    if (!kernel->algorithm->engine)
+        return "none";
+    return strcmp(kernel->algorithm->engine, "openblas") == 0 ? "call" : "before";
 }
 
 static void write_row(const struct kernel *kernel, FILE *csv)
 {
     const struct layer *layer = kernel->layer;
-    const struct dims d = example(layer);
+    const struct dims d = example(kernel);
     const struct cost cost = kernel_cost(kernel, d);
     const int64_t tokens = layer->one_token ? 1 : d.S;
     const int64_t operations = 2 * cost.multiply_adds + cost.elementwise;
-    fprintf(csv, "%s,%s,%.*s,%s,%s,%s,%" PRId64 ",", kernel->name, kernel_kind(kernel),
-            kernel_layer_length(kernel), kernel->name, kernel_variant(kernel),
-            kernel_engine(kernel), layer->one_token ? "one" : "all", operations / tokens);
-    fprintf(csv, "%.4f,", operations ? (double)cost.sequential / (double)operations : 0.0);
+    const int64_t per_token[] = {cost.exps,  cost.logs,   cost.sigmoids,
+                                 cost.tanhs, cost.rsqrts, kernel_streamed_bytes(kernel, d)};
+    fprintf(csv, "%s,%s,%.*s,%s,%s,%s,", kernel->name, kernel_kind(kernel),
+            kernel_layer_length(kernel), kernel->name, kernel_variant(kernel), kernel->engine_name,
+            layer->one_token ? "one" : "all");
+    fprintf(csv, "%s,%s,%s,%g,%" PRId64 ",%" PRId64 ",%.4f", products_word(kernel),
+            kernel->algorithm->is_whole ? "yes" : "no", packing_word(kernel),
+            bytes_per_weight(kernel), kernel_parameters(kernel, d), operations / tokens,
+            operations ? (double)cost.sequential / (double)operations : 0.0);
+    for (size_t i = 0; i < sizeof(per_token) / sizeof(per_token[0]); i++)
+        fprintf(csv, ",%" PRId64, per_token[i] / tokens);
+    fputc(',', csv);
     if (layer->state)
         fprintf(csv, "%" PRId64, layer->state(d));
-    fprintf(csv, ",\"%s\",\"%s\"\n", layer->equation, kernel->method);
+    fprintf(csv, ",\"%s\",\"%s\"\n", layer->equation, kernel->algorithm->method);
 }
 
-void kernels_write_csv(const char *globs, FILE *csv)
+void kernels_write_csv(struct selection selection, FILE *csv)
 {
-    fputs("kernel,kind,layer,variant,engine,tokens,operations_per_token,sequential_share,"
+    fputs("kernel,kind,layer,variant,engine,tokens,products,parts,packing,bytes_per_weight,"
+          "parameters,operations_per_token,sequential_share,exps_per_token,logs_per_token,"
+          "sigmoids_per_token,tanhs_per_token,rsqrts_per_token,streamed_bytes_per_token,"
           "state_floats,equation,method\n",
           csv);
-    for (int i = 0; kernels[i]; i++)
-        if (kernel_matches(kernels[i], globs))
-            write_row(kernels[i], csv);
+    for (int i = 0; kernel_at(i); i++)
+        if (kernel_is_in(kernel_at(i), selection))
+            write_row(kernel_at(i), csv);
 }

@@ -1,46 +1,76 @@
-/* kernel.h - finding kernels: by name, by glob, by layer; and the words of a name. */
+/*
+ * kernel.h - a kernel is an algorithm with the engine that makes its products with weights. Finding
+ * kernels by name and glob, the words of a name, and what a kernel costs.
+ */
 #ifndef SEQBENCH_KERNEL_H
 #define SEQBENCH_KERNEL_H
 
 #include <stdio.h>
 
 #include "err.h"
-#include "seqbench.h"
+#include "products.h"
 
-const struct kernel *kernel_find(const char *name);
+struct kernel {
+    const char *name; /* the algorithm's */
+    const struct algorithm *algorithm;
+    const struct layer *layer;
+    const struct engine *engine; /* NULL: multiplies by no weights, or by a library of its own */
+    const char *engine_name;     /* "openblas", "packed", "onednn"; "none": calls none */
+};
+
+/* All kernels in the order of kernels.def, and of engines.def within an algorithm; NULL behind. */
+const struct kernel *kernel_at(int i);
+
+/* By the algorithm's name, with the engine of that name; NULL: the first engine it takes. */
+const struct kernel *kernel_find(const char *name, const char *engine);
 
 /*
- * Whether a kernel is in a list of globs with commas between, read from left to right: a glob takes
- * in what it matches, one that begins with ! takes out.
+ * Which kernels. globs: of names, with commas between, read from left to right: a glob takes in
+ * what it matches, one that begins with ! takes out. engines: names with commas between, or all.
+ * Roofs, and kernels that call no library, are in whatever the engines.
  */
-bool kernel_matches(const struct kernel *kernel, const char *globs);
+#define ENGINES_OF_THE_SUITE "openblas,packed"
 
-/* kernels.csv: a row per kernel that matches; see results/README.md. */
-void kernels_write_csv(const char *globs, FILE *csv);
+struct selection {
+    const char *globs, *engines;
+};
 
-/* Every glob that takes in must match a kernel. */
-bool globs_check(const char *globs, struct err *err);
+bool kernel_is_in(const struct kernel *kernel, struct selection selection);
+
+/* Every glob that takes in must match an algorithm, every engine must be known. */
+bool selection_check(struct selection selection, struct err *err);
+
+/* Why no kernel of an algorithm that the globs take in has one of the engines; NULL: one has. */
+const char *algorithm_left_out(const struct algorithm *algorithm, struct selection selection);
+
+/* kernels.csv: a row per kernel of the selection; see results/README.md. */
+void kernels_write_csv(struct selection selection, FILE *csv);
 
 /* "layer", "step" (of lstm.step), "part" (of lstm.gates) or "roof". */
 const char *kernel_kind(const struct kernel *kernel);
 
-/* What one run of this variant costs, and how far its outputs may be off. */
+/* Which cells of the grid a kernel is timed at. */
+enum cells kernel_cells(const struct kernel *kernel);
+
+/* What one run costs, and how far its outputs may be off. */
 struct cost kernel_cost(const struct kernel *kernel, struct dims d);
 double kernel_tolerance(const struct kernel *kernel);
 
-/* Evaluations of all kinds. */
-int64_t cost_transcendentals(struct cost cost);
+/* Bytes that the sequential part walks through again, as the engine stores weights. */
+int64_t kernel_streamed_bytes(const struct kernel *kernel, struct dims d);
 
-/* Why the layer does not support a shape; NULL: it does. */
+/* Elements of all parameters of the layer. */
+int64_t kernel_parameters(const struct kernel *kernel, struct dims d);
+
+/* Why a shape is not supported; NULL: it is. */
 const char *kernel_refuses(const struct kernel *kernel, struct dims d);
 
-/* "openblas", "packed" or "onednn". */
-const char *kernel_engine(const struct kernel *kernel);
-
-/* "lstm" of lstm/hoisted and of lstm.gates: its length within kernel->name. */
+/* "lstm" of lstm/hoisted and of lstm.gates: its length within the name. */
 int kernel_layer_length(const struct kernel *kernel);
 
 /* "hoisted" of lstm/hoisted, "gates" of lstm.gates. */
 const char *kernel_variant(const struct kernel *kernel);
+
+int64_t tensor_elements(const struct tensor *tensor);
 
 #endif

@@ -9,8 +9,7 @@
 #include "cases/case.h"
 #include "cases/kernel.h"
 #include "cases/random.h"
-
-static const char plan_header[] = "order,round,kernel,seq_len,hid_size,heads\n";
+#include "kernels.h"
 
 static void append(struct plan *plan, struct visit visit)
 {
@@ -29,46 +28,59 @@ static void append_own_cells(const struct kernel *kernel, int64_t last_level_byt
     struct dims cells[OWN_CELLS_MAX];
     const int count = kernel->layer->own_cells(last_level_bytes, cells);
     for (int i = 0; i < count; i++)
-        append(plan, (struct visit){.kernel = kernel, .dims = cells[i]});
+        append(plan, (struct visit){.kernel = kernel, .dims = dims_complete(cells[i])});
 }
 
-/* One HidSize and head count: every SeqLen that the kernel supports; a note on the first other. */
-static void append_supported(const struct kernel *kernel, int64_t H, int64_t A,
-                             const struct sizes *seq_len, FILE *notes, struct plan *plan)
+/* The sizes of one dimension that a kernel is timed at, with the HidSize at hand. */
+static struct sizes sizes_of(const struct kernel *kernel, const struct grid *grid, int dimension,
+                             int64_t hid_size)
 {
-    const char *noted = NULL;
-    for (int s = 0; s < seq_len->count; s++) {
-        const struct dims d = {seq_len->v[s], H, A};
-        const char *reason = kernel_refuses(kernel, d);
-        if (!reason)
-            append(plan, (struct visit){kernel, d, 0, 0});
-        else if (notes && reason != noted)
-            fprintf(notes,
-                    "seqbench: %s S=%" PRId64 " H=%" PRId64 " heads=%" PRId64 ": left out: %s\n",
-                    kernel->name, d.S, H, A, reason);
-        noted = reason;
-    }
+    const struct sizes *asked = &grid->sizes[dimension];
+    const bool is_one = dimension == DIM_S && kernel_cells(kernel) == CELLS_PER_STEP;
+    const bool is_used = dimension <= DIM_H || kernel->layer->uses & 1u << dimension;
+    if (is_used && !is_one && asked->count > 0)
+        return *asked;
+    if (is_used && dimension == DIM_A)
+        return (struct sizes){1, {default_heads(hid_size)}};
+    return (struct sizes){1, {dimensions[dimension].absent}};
 }
 
-static bool append_grid_cells(const struct kernel *kernel, const struct grid *grid, FILE *notes,
-                              struct plan *plan, struct err *err)
+/* A grid being walked through for one kernel. */
+struct walk {
+    const struct kernel *kernel;
+    const struct grid *grid;
+    FILE *notes;
+    struct plan *plan;
+    const char *noted; /* the reason of the last cell that was left out */
+};
+
+static bool append_cell(struct walk *w, struct dims d, struct err *err)
 {
-    static const struct sizes one = {1, {1}};
-    const struct layer *layer = kernel->layer;
-    const struct sizes *seq_len = layer->cells == CELLS_PER_STEP ? &one : &grid->seq_len;
-    for (int h = 0; h < grid->hid_size.count; h++) {
-        const int64_t H = grid->hid_size.v[h];
-        const struct sizes by_size = {1, {default_heads(H)}};
-        const struct sizes *heads = !layer->has_heads   ? &one
-                                    : grid->heads.count ? &grid->heads
-                                                        : &by_size;
-        for (int a = 0; a < heads->count; a++) {
-            const int64_t A = heads->v[a];
-            if (H % A != 0)
-                return err_set(err, "%s H=%" PRId64 ": not divisible by heads=%" PRId64,
-                               kernel->name, H, A);
-            append_supported(kernel, H, A, seq_len, notes, plan);
-        }
+    char text[DIMS_TEXT];
+    if (d.H % d.A != 0)
+        return err_set(err, "%s H=%" PRId64 ": not divisible by heads=%" PRId64, w->kernel->name,
+                       d.H, d.A);
+    const char *reason = kernel_refuses(w->kernel, d);
+    if (!reason)
+        append(w->plan, (struct visit){.kernel = w->kernel, .dims = d});
+    else if (w->notes && reason != w->noted)
+        fprintf(w->notes, "seqbench: %s %s: left out: %s\n", w->kernel->name, dims_text(d, text),
+                reason);
+    w->noted = reason;
+    return true;
+}
+
+/* HidSize outermost, SeqLen innermost, the others between: the order of a note's first cell. */
+static bool append_cells(struct walk *w, int depth, struct dims d, struct err *err)
+{
+    const int dimension = depth == 0 ? DIM_H : depth + 1 < DIMENSIONS ? depth + 1 : DIM_S;
+    const struct sizes sizes = sizes_of(w->kernel, w->grid, dimension, d.H);
+    for (int i = 0; i < sizes.count; i++) {
+        dims_set(&d, dimension, sizes.v[i]);
+        if (dimension == DIM_S ? !append_cell(w, d, err) : !append_cells(w, depth + 1, d, err))
+            return false;
+        if (dimension != DIM_S)
+            w->noted = NULL;
     }
     return true;
 }
@@ -85,8 +97,7 @@ static void shuffle(struct visit *visits, int64_t count, uint64_t *state)
 
 bool same_case(const struct visit *a, const struct visit *b)
 {
-    return a->kernel == b->kernel && a->dims.S == b->dims.S && a->dims.H == b->dims.H &&
-           a->dims.A == b->dims.A;
+    return a->kernel == b->kernel && dims_equal(a->dims, b->dims);
 }
 
 void plan_add_round(struct plan *plan, const struct visit *cases, int64_t count, uint64_t seed)
@@ -103,17 +114,41 @@ void plan_add_round(struct plan *plan, const struct visit *cases, int64_t count,
     }
 }
 
-bool plan_make(const struct grid *grid, const char *globs, int64_t last_level_bytes, uint64_t seed,
-               FILE *notes, struct plan *out, struct err *err)
+/* Says which algorithms take none of the engines that were asked for: a line for each reason. */
+static void note_left_out(struct selection selection, FILE *notes)
+{
+    const char *said[64] = {NULL};
+    for (int i = 0; notes && algorithms[i]; i++) {
+        const char *reason = algorithm_left_out(algorithms[i], selection);
+        int known = 0;
+        while (reason && said[known] && strcmp(said[known], reason) != 0)
+            known++;
+        if (!reason || said[known] || known + 1 == sizeof(said) / sizeof(said[0]))
+            continue;
+        said[known] = reason;
+        fprintf(notes, "seqbench: left out with engine %s:", selection.engines);
+        for (int k = i; algorithms[k]; k++) {
+            const char *same = algorithm_left_out(algorithms[k], selection);
+            if (same && strcmp(same, reason) == 0)
+                fprintf(notes, " %s", algorithms[k]->name);
+        }
+        fprintf(notes, ": %s\n", reason);
+    }
+}
+
+bool plan_make(const struct grid *grid, struct selection selection, int64_t last_level_bytes,
+               uint64_t seed, FILE *notes, struct plan *out, struct err *err)
 {
     struct plan cases = {NULL, 0};
     *out = cases;
-    for (int i = 0; kernels[i]; i++) {
-        if (!kernel_matches(kernels[i], globs))
+    note_left_out(selection, notes);
+    for (int i = 0; kernel_at(i); i++) {
+        struct walk walk = {kernel_at(i), grid, notes, &cases, NULL};
+        if (!kernel_is_in(walk.kernel, selection))
             continue;
-        if (kernels[i]->layer->cells == CELLS_OWN) {
-            append_own_cells(kernels[i], last_level_bytes, &cases);
-        } else if (!append_grid_cells(kernels[i], grid, notes, &cases, err)) {
+        if (kernel_cells(walk.kernel) == CELLS_OWN) {
+            append_own_cells(walk.kernel, last_level_bytes, &cases);
+        } else if (!append_cells(&walk, 0, (struct dims){0}, err)) {
             plan_free(&cases);
             return false;
         }
@@ -126,31 +161,55 @@ bool plan_make(const struct grid *grid, const char *globs, int64_t last_level_by
     return true;
 }
 
+static void write_header(FILE *file)
+{
+    fputs("order,round,kernel,engine,", file);
+    dims_write_header(file);
+    fputc('\n', file);
+}
+
 void plan_write(const struct plan *plan, FILE *file)
 {
-    fputs(plan_header, file);
+    write_header(file);
     for (int64_t i = 0; i < plan->count; i++) {
         const struct visit *v = &plan->visits[i];
-        fprintf(file, "%" PRId64 ",%" PRId64 ",%s,%" PRId64 ",%" PRId64 ",%" PRId64 "\n", v->order,
-                v->round, v->kernel->name, v->dims.S, v->dims.H, v->dims.A);
+        fprintf(file, "%" PRId64 ",%" PRId64 ",%s,%s,", v->order, v->round, v->kernel->name,
+                v->kernel->engine_name);
+        dims_write(v->dims, file);
+        fputc('\n', file);
     }
 }
 
 static bool read_visit(const char *line, struct visit *out)
 {
-    char name[128];
+    char name[128], engine[128];
     int used = 0;
     struct visit v = {0};
-    if (sscanf(line, "%" SCNd64 ",%" SCNd64 ",%127[^,],%" SCNd64 ",%" SCNd64 ",%" SCNd64 "\n%n",
-               &v.order, &v.round, name, &v.dims.S, &v.dims.H, &v.dims.A, &used) != 6 ||
-        line[used] != '\0')
+    if (sscanf(line, "%" SCNd64 ",%" SCNd64 ",%127[^,],%127[^,],%n", &v.order, &v.round, name,
+               engine, &used) != 4 ||
+        used == 0)
         return false;
-    v.kernel = kernel_find(name);
-    const struct dims d = v.dims;
-    if (!v.kernel || d.S < 1 || d.H < 1 || d.A < 1 || d.H % d.A != 0)
+    line += used;
+    v.kernel = kernel_find(name, engine);
+    if (!v.kernel || !dims_read(&line, '\n', &v.dims) || *line != '\0')
         return false;
     *out = v;
     return true;
+}
+
+/* Whether a line is the header that plan_write writes. */
+static bool is_header(const char *line)
+{
+    char *header = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&header, &length);
+    if (!out)
+        abort();
+    write_header(out);
+    fclose(out);
+    const bool same = strcmp(line, header) == 0;
+    free(header);
+    return same;
 }
 
 bool plan_read(const char *path, struct plan *out, struct err *err)
@@ -160,7 +219,7 @@ bool plan_read(const char *path, struct plan *out, struct err *err)
     if (!file)
         return err_set(err, "%s: %s", path, strerror(errno));
     char line[512];
-    bool ok = fgets(line, sizeof(line), file) && strcmp(line, plan_header) == 0;
+    bool ok = fgets(line, sizeof(line), file) && is_header(line);
     for (int64_t number = 2; ok && fgets(line, sizeof(line), file); number++) {
         struct visit visit;
         ok = read_visit(line, &visit) && visit.order == number - 2;

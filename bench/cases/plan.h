@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "cases/grid.h"
+#include "cases/kernel.h"
 #include "err.h"
-#include "seqbench.h"
 
 /* One case in one round. */
 struct visit {
@@ -23,13 +23,13 @@ struct plan {
 bool same_case(const struct visit *a, const struct visit *b);
 
 /*
- * Every case of the grid for the kernels that match, shuffled anew in each round. Cells that a
- * kernel does not support are left out; notes says so with the reason, a line per kernel and
- * HidSize (NULL: nowhere). Fails when a HidSize is not divisible by a head count, naming both, and
- * when no case is left.
+ * Every case of the grid for the kernels of the selection, shuffled anew in each round. Cells that
+ * a kernel does not support are left out; notes says so with the reason, a line per kernel and
+ * HidSize, and which algorithms take none of the engines (NULL: nowhere). Fails when a HidSize is
+ * not divisible by a head count, naming both, and when no case is left.
  */
-bool plan_make(const struct grid *grid, const char *globs, int64_t last_level_bytes, uint64_t seed,
-               FILE *notes, struct plan *out, struct err *err);
+bool plan_make(const struct grid *grid, struct selection selection, int64_t last_level_bytes,
+               uint64_t seed, FILE *notes, struct plan *out, struct err *err);
 
 void plan_write(const struct plan *plan, FILE *file);
 bool plan_read(const char *path, struct plan *out, struct err *err);

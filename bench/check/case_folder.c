@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cases/case.h"
+#include "cases/dims.h"
 #include "cases/grid.h"
 #include "cases/kernel.h"
 #include "check/check.h"
@@ -19,9 +20,9 @@
 /* Any kernel of the layer tells what the layer is; NULL: unknown. */
 static const struct layer *find_layer(const char *name)
 {
-    for (int i = 0; kernels[i]; i++)
-        if (strcmp(kernels[i]->layer->name, name) == 0)
-            return kernels[i]->layer;
+    for (int i = 0; kernel_at(i); i++)
+        if (strcmp(kernel_at(i)->layer->name, name) == 0)
+            return kernel_at(i)->layer;
     return NULL;
 }
 
@@ -79,11 +80,14 @@ static bool read_size(const cJSON *json, const char *key, int64_t max, const cha
 static bool read_dims(const cJSON *json, const struct layer *layer, const char *path,
                       struct dims *out, struct err *err)
 {
-    out->A = 1;
-    if (!read_size(json, "S", SEQ_LEN_MAX, path, &out->S, err) ||
-        !read_size(json, "H", HID_SIZE_MAX, path, &out->H, err) ||
-        (layer->has_heads && !read_size(json, "heads", HID_SIZE_MAX, path, &out->A, err)))
-        return false;
+    *out = dims_complete((struct dims){0});
+    for (int i = 0; i < DIMENSIONS; i++) {
+        int64_t size = dimensions[i].absent;
+        const bool is_used = i <= DIM_H || layer->uses & 1u << i;
+        if (is_used && !read_size(json, dimensions[i].name, dimensions[i].max, path, &size, err))
+            return false;
+        dims_set(out, i, size);
+    }
     return out->H % out->A == 0 ||
            err_set(err, "%s: H=%" PRId64 " is not divisible by heads=%" PRId64, path, out->H,
                    out->A);
@@ -161,19 +165,43 @@ static bool load_tensor(const char *folder, const struct tensor *spec, float *ou
     return ok;
 }
 
-/* Loads everything but the outputs, runs, and compares the outputs with their files. */
+/* Whether the folder has a tensor's file. States need not be there: see enum role. */
+static bool has_file(const char *folder, const struct tensor *spec)
+{
+    char path[PATH_MAX];
+    struct err ignored;
+    if (spec->role != INITIAL && spec->role != FINAL)
+        return true;
+    return join(folder, spec->name, ".npy", path, &ignored) && access(path, F_OK) == 0;
+}
+
+/* Everything but the outputs; a state that the folder does not have is zeros. */
+static bool load_case(const char *folder, struct bench_case *c, struct err *err)
+{
+    for (int i = 0; i < c->tensor_count; i++) {
+        const struct tensor *spec = &c->tensor[i].spec;
+        if (case_is_result(&c->tensor[i]))
+            continue;
+        if (!has_file(folder, spec))
+            memset(c->tensor[i].data, 0, (size_t)tensor_elements(spec) * sizeof(float));
+        else if (!load_tensor(folder, spec, c->tensor[i].data, err))
+            return false;
+    }
+    return true;
+}
+
+/* Loads, runs, and compares the outputs with their files. */
 static bool verify_kernel(const char *folder, struct bench_case *c, struct verdict *verdict,
                           struct err *err)
 {
-    for (int i = 0; i < c->tensor_count; i++)
-        if (!load_tensor(folder, &c->tensor[i].spec, c->tensor[i].data, err))
-            return false;
+    if (!load_case(folder, c, err))
+        return false;
     case_prepare(c);
     case_poison(c);
     case_run(c);
     for (int i = 0; i < c->tensor_count; i++) {
         const struct tensor *spec = &c->tensor[i].spec;
-        if (spec->role != OUTPUT)
+        if (!case_is_result(&c->tensor[i]) || !has_file(folder, spec))
             continue;
         const int64_t n = tensor_elements(spec);
         float *given = malloc((size_t)n * sizeof(float));
@@ -213,9 +241,9 @@ static bool verify_variant(const char *folder, const struct kernel *kernel, stru
     const bool passed = verdict_passed(&verdict);
     counts->passed += passed;
     counts->failed += !passed;
-    fprintf(text, "%s %-22s error %.2e bound %.2e  in %s of %s\n", passed ? "PASS" : "FAIL",
-            kernel->name, verdict.error, verdict.bound, verdict.tensor ? verdict.tensor : "nothing",
-            folder);
+    fprintf(text, "%s %-26s %-8s error %.2e bound %.2e  in %s of %s\n", passed ? "PASS" : "FAIL",
+            kernel->name, kernel->engine_name, verdict.error, verdict.bound,
+            verdict.tensor ? verdict.tensor : "nothing", folder);
     return true;
 }
 
@@ -229,20 +257,22 @@ bool folder_verify(const char *path, FILE *text, struct folder_counts *counts, s
         counts->skipped++;
         return true;
     }
-    for (int i = 0; kernels[i]; i++) {
-        if (strcmp(kernels[i]->layer->name, description.layer) != 0)
+    for (int i = 0; kernel_at(i); i++) {
+        if (strcmp(kernel_at(i)->layer->name, description.layer) != 0 ||
+            kernel_refuses(kernel_at(i), description.dims))
             continue;
-        if (!verify_variant(path, kernels[i], description.dims, text, counts, err))
+        if (!verify_variant(path, kernel_at(i), description.dims, text, counts, err))
             return false;
     }
     return true;
 }
 
-static void add_names(cJSON *json, const char *key, const struct bench_case *c, enum role role)
+static void add_names(cJSON *json, const char *key, const struct bench_case *c, enum role role,
+                      enum role or)
 {
     cJSON *names = cJSON_AddArrayToObject(json, key);
     for (int i = 0; i < c->tensor_count; i++)
-        if (c->tensor[i].spec.role == role)
+        if (c->tensor[i].spec.role == role || c->tensor[i].spec.role == or)
             cJSON_AddItemToArray(names, cJSON_CreateString(c->tensor[i].spec.name));
 }
 
@@ -252,6 +282,7 @@ static void add_cost(cJSON *json, const struct cost *cost)
     cJSON_AddNumberToObject(object, "multiply_adds", (double)cost->multiply_adds);
     cJSON_AddNumberToObject(object, "elementwise", (double)cost->elementwise);
     cJSON_AddNumberToObject(object, "exps", (double)cost->exps);
+    cJSON_AddNumberToObject(object, "logs", (double)cost->logs);
     cJSON_AddNumberToObject(object, "sigmoids", (double)cost->sigmoids);
     cJSON_AddNumberToObject(object, "tanhs", (double)cost->tanhs);
     cJSON_AddNumberToObject(object, "rsqrts", (double)cost->rsqrts);
@@ -261,12 +292,12 @@ static bool write_description(const struct bench_case *c, const char *path, stru
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "layer", c->kernel->layer->name);
-    cJSON_AddNumberToObject(json, "S", (double)c->instance.dims.S);
-    cJSON_AddNumberToObject(json, "H", (double)c->instance.dims.H);
-    cJSON_AddNumberToObject(json, "heads", (double)c->instance.dims.A);
-    add_names(json, "inputs", c, INPUT);
-    add_names(json, "outputs", c, OUTPUT);
+    for (int i = 0; i < DIMENSIONS; i++)
+        cJSON_AddNumberToObject(json, dimensions[i].name, (double)dims_get(c->instance.dims, i));
+    add_names(json, "inputs", c, INPUT, INITIAL);
+    add_names(json, "outputs", c, OUTPUT, FINAL);
     cJSON_AddStringToObject(json, "oracle", c->kernel->name);
+    cJSON_AddStringToObject(json, "engine", c->kernel->engine_name);
     const struct cost cost = kernel_cost(c->kernel, c->instance.dims);
     add_cost(json, &cost);
     char *text = cJSON_Print(json);

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cases/kernel.h"
 #include "err.h"
-#include "seqbench.h"
 
 /* What case.json says. */
 struct description {

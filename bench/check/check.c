@@ -1,18 +1,35 @@
 /* check.c - correctness of kernels. */
 #include "check/check.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cases/dims.h"
 #include "cases/kernel.h"
 
 /* Ones, odd primes, both sides of the SIMD widths, tiles that do not fill, three tiles of 64. */
 static const struct dims shapes[] = {
-    {1, 1, 1},   {1, 64, 1},  {2, 3, 1},    {7, 12, 2},   {13, 7, 7},   {17, 16, 4},  {5, 15, 3},
-    {3, 17, 1},  {16, 31, 1}, {33, 33, 11}, {4, 63, 7},   {31, 64, 1},  {32, 65, 5},  {19, 127, 1},
-    {9, 129, 3}, {65, 24, 3}, {130, 20, 2}, {96, 160, 4}, {64, 128, 2}, {150, 32, 2},
+    {.S = 1, .H = 1},
+    {.S = 1, .H = 64},
+    {.S = 2, .H = 3},
+    {.S = 7, .H = 12, .A = 2},
+    {.S = 13, .H = 7, .A = 7},
+    {.S = 17, .H = 16, .A = 4},
+    {.S = 5, .H = 15, .A = 3},
+    {.S = 3, .H = 17},
+    {.S = 16, .H = 31},
+    {.S = 33, .H = 33, .A = 11},
+    {.S = 4, .H = 63, .A = 7},
+    {.S = 31, .H = 64},
+    {.S = 32, .H = 65, .A = 5},
+    {.S = 19, .H = 127},
+    {.S = 9, .H = 129, .A = 3},
+    {.S = 65, .H = 24, .A = 3},
+    {.S = 130, .H = 20, .A = 2},
+    {.S = 96, .H = 160, .A = 4},
+    {.S = 64, .H = 128, .A = 2},
+    {.S = 150, .H = 32, .A = 2},
 };
 
 bool verdict_passed(const struct verdict *verdict)
@@ -56,7 +73,7 @@ static void compare_with_reference(const struct bench_case *c, double *const wid
 {
     for (int i = 0; i < c->tensor_count; i++) {
         const int64_t n = tensor_elements(&c->tensor[i].spec);
-        if (c->tensor[i].spec.role == OUTPUT) {
+        if (case_is_result(&c->tensor[i])) {
             const double error = relative_error(c->tensor[i].data, wide[i], n);
             if (error >= verdict->error) {
                 verdict->error = error;
@@ -78,7 +95,7 @@ static void compare_with_rerun(struct bench_case *c, struct verdict *verdict)
 {
     float *first[TENSOR_MAX] = {NULL};
     for (int i = 0; i < c->tensor_count; i++)
-        if (c->tensor[i].spec.role == OUTPUT) {
+        if (case_is_result(&c->tensor[i])) {
             const size_t bytes = (size_t)tensor_elements(&c->tensor[i].spec) * sizeof(float);
             first[i] = allocate(bytes);
             memcpy(first[i], c->tensor[i].data, bytes);
@@ -123,10 +140,18 @@ struct verdict check_case(struct bench_case *c)
     return verdict;
 }
 
+static void write_header(FILE *csv)
+{
+    fputs("kernel,engine,", csv);
+    dims_write_header(csv);
+    fputs(",error,bound,verdict\n", csv);
+}
+
 static void report_row(FILE *csv, const struct bench_case *c, const struct verdict *verdict)
 {
-    const struct dims d = c->instance.dims;
-    fprintf(csv, "%s,%" PRId64 ",%" PRId64 ",%" PRId64 ",", c->kernel->name, d.S, d.H, d.A);
+    fprintf(csv, "%s,%s,", c->kernel->name, c->kernel->engine_name);
+    dims_write(c->instance.dims, csv);
+    fputc(',', csv);
     if (isfinite(verdict->error))
         fprintf(csv, "%.3g", verdict->error);
     fprintf(csv, ",%.3g,%s\n", verdict->bound, verdict_passed(verdict) ? "PASS" : "FAIL");
@@ -134,25 +159,26 @@ static void report_row(FILE *csv, const struct bench_case *c, const struct verdi
 
 static void report_line(FILE *text, const struct bench_case *worst, const struct verdict *verdict)
 {
-    const struct dims d = worst->instance.dims;
-    fprintf(text, "%s %-22s error %.2e bound %.2e", verdict_passed(verdict) ? "PASS" : "FAIL",
-            worst->kernel->name, verdict->error, verdict->bound);
+    char dims[DIMS_TEXT];
+    fprintf(text, "%s %-26s %-8s error %.2e bound %.2e", verdict_passed(verdict) ? "PASS" : "FAIL",
+            worst->kernel->name, worst->kernel->engine_name, verdict->error, verdict->bound);
     if (!verdict_passed(verdict) || verdict->error > 0.0)
-        fprintf(text, "  worst at S=%" PRId64 " H=%" PRId64 " heads=%" PRId64, d.S, d.H, d.A);
+        fprintf(text, "  worst at %s", dims_text(worst->instance.dims, dims));
     if (verdict->tensor && (verdict->complaint || !verdict_passed(verdict)))
         fprintf(text, ": %s %s", verdict->complaint ? verdict->complaint : "wrong in",
                 verdict->tensor);
     fputc('\n', text);
 }
 
-/* The shape's head count for a layer with heads, one for the others. */
-static struct dims fit(const struct layer *layer, struct dims shape)
+/* The shape without the sizes that the layer does not have. */
+static struct dims fit(const struct kernel *kernel, struct dims shape)
 {
-    if (!layer->has_heads)
-        shape.A = 1;
-    if (layer->cells == CELLS_PER_STEP)
+    for (int i = DIM_H + 1; i < DIMENSIONS; i++)
+        if (!(kernel->layer->uses & 1u << i))
+            dims_set(&shape, i, 0);
+    if (kernel_cells(kernel) == CELLS_PER_STEP)
         shape.S = 1;
-    return shape;
+    return dims_complete(shape);
 }
 
 static bool worse(const struct verdict *a, const struct verdict *b)
@@ -169,7 +195,7 @@ static bool check_kernel(const struct kernel *kernel, FILE *text, FILE *csv, boo
     struct verdict worst = {.error = -1.0};
     int checked = 0;
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-        const struct dims dims = fit(kernel->layer, shapes[i]);
+        const struct dims dims = fit(kernel, shapes[i]);
         if (kernel_refuses(kernel, dims))
             continue;
         struct arena arena;
@@ -194,16 +220,16 @@ static bool check_kernel(const struct kernel *kernel, FILE *text, FILE *csv, boo
     return true;
 }
 
-int check_kernels(const char *globs, FILE *text, FILE *csv, struct err *err)
+int check_kernels(struct selection selection, FILE *text, FILE *csv, struct err *err)
 {
     int failed = 0;
     if (csv)
-        fputs("kernel,seq_len,hid_size,heads,error,bound,verdict\n", csv);
-    for (int i = 0; kernels[i]; i++) {
+        write_header(csv);
+    for (int i = 0; kernel_at(i); i++) {
         bool passed = true;
-        if (!kernel_matches(kernels[i], globs))
+        if (!kernel_is_in(kernel_at(i), selection))
             continue;
-        if (!check_kernel(kernels[i], text, csv, &passed, err))
+        if (!check_kernel(kernel_at(i), text, csv, &passed, err))
             return -1;
         failed += !passed;
     }

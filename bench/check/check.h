@@ -24,9 +24,9 @@ double relative_error(const float *got, const double *want, int64_t n);
 struct verdict check_case(struct bench_case *bench_case);
 
 /*
- * Checks every kernel that matches at every shape. A PASS or FAIL line per kernel to text, a row
- * per shape to csv (either may be NULL). Returns the number of kernels that failed, or -1.
+ * Checks every kernel of the selection at every shape. A PASS or FAIL line per kernel to text, a
+ * row per shape to csv (either may be NULL). Returns the number of kernels that failed, or -1.
  */
-int check_kernels(const char *globs, FILE *text, FILE *csv, struct err *err);
+int check_kernels(struct selection selection, FILE *text, FILE *csv, struct err *err);
 
 #endif

@@ -16,7 +16,7 @@
 #include "measure/pin.h"
 
 #ifdef SEQBENCH_ONEDNN
-#include "onednn.h"
+#include "peers/onednn.h"
 #endif
 
 extern char **environ;

@@ -13,7 +13,7 @@ static const double plain_line_s = 15.0; /* between two lines when stderr is no 
 /* A rough guess; what it misses by is the same factor before and after, and drops out. */
 static double guess_s(const struct visit *visit)
 {
-    const struct cost cost = visit->kernel->layer->cost(visit->dims);
+    const struct cost cost = kernel_cost(visit->kernel, visit->dims);
     const double run_s = 2e-9 * (double)cost.multiply_adds / 50.0 +
                          1e-9 * (double)(cost.exps + cost.sigmoids + cost.tanhs) +
                          0.3e-9 * (double)cost.elementwise;
@@ -42,13 +42,14 @@ void progress_advance(struct progress *progress, const struct visit *visit, int6
         return;
     progress->printed_s = now;
     const double elapsed = now - progress->started_s;
+    char dims[DIMS_TEXT];
     const int64_t left = (int64_t)(elapsed * (progress->total / progress->done - 1.0) + 0.5);
     fprintf(stderr,
-            "%s%" PRId64 "/%" PRId64 " round %" PRId64 "  %s S=%" PRId64 " H=%" PRId64 "  %" PRId64
-            ":%02" PRId64 " left%s",
+            "%s%" PRId64 "/%" PRId64 " round %" PRId64 "  %s %s  %s  %" PRId64 ":%02" PRId64
+            " left%s",
             progress->terminal ? "\r\033[K" : "seqbench: ", visit->order + 1, planned,
-            visit->round + 1, visit->kernel->name, visit->dims.S, visit->dims.H, left / 60,
-            left % 60, progress->terminal ? "" : "\n");
+            visit->round + 1, visit->kernel->name, visit->kernel->engine_name,
+            dims_text(visit->dims, dims), left / 60, left % 60, progress->terminal ? "" : "\n");
     fflush(stderr);
 }
 

@@ -13,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "blas.h"
 #include "cases/case.h"
 #include "cases/kernel.h"
 #include "machine/host.h"
@@ -21,6 +20,7 @@
 #include "measure/output.h"
 #include "measure/pin.h"
 #include "measure/timer.h"
+#include "products.h"
 #include "run/samples.h"
 
 static const double sample_ns = 10e6;       /* a sample lasts at least this long */
@@ -72,8 +72,8 @@ static double sentinel_ns(const struct bench *bench)
 /* A case without BLAS that stays in L1: where memory happens to lie does not change its time. */
 static bool open_sentinel(struct bench *bench, struct err *err)
 {
-    const struct kernel *kernel = kernel_find("lstm.update");
-    const struct dims dims = {1, 512, 1};
+    const struct kernel *kernel = kernel_find("lstm.update", NULL);
+    const struct dims dims = dims_complete((struct dims){.S = 1, .H = 512});
     if (!arena_map(case_bytes(kernel, dims), &bench->sentinel_arena, err))
         return false;
     case_place(kernel, dims, &bench->sentinel_arena, &bench->sentinel);

@@ -82,13 +82,13 @@ static cJSON *describe_run(const struct run_options *options)
     utc_stamp(started);
     snprintf(seed, sizeof(seed), "%" PRIu64, s->seed);
     cJSON_AddStringToObject(run, "started_utc", started);
-    cJSON_AddStringToObject(run, "kernels", options->globs);
+    cJSON_AddStringToObject(run, "kernels", options->selection.globs);
+    cJSON_AddStringToObject(run, "engines", options->selection.engines);
     cJSON_AddStringToObject(run, "grid", options->grid.name);
-    cJSON_AddItemToObject(run, "seq_len", sizes_json(&options->grid.seq_len));
-    cJSON_AddItemToObject(run, "hid_size", sizes_json(&options->grid.hid_size));
-    cJSON_AddItemToObject(run, "heads",
-                          options->grid.heads.count ? sizes_json(&options->grid.heads)
-                                                    : cJSON_CreateString("by HidSize"));
+    for (int i = 0; i < DIMENSIONS; i++)
+        cJSON_AddItemToObject(run, dimensions[i].column,
+                              options->grid.sizes[i].count ? sizes_json(&options->grid.sizes[i])
+                                                           : cJSON_CreateString("by layer"));
     cJSON_AddNumberToObject(run, "rounds", (double)options->grid.rounds);
     cJSON_AddNumberToObject(run, "samples", (double)s->samples);
     cJSON_AddNumberToObject(run, "until", s->until);
@@ -137,10 +137,10 @@ bool run_folder_write_plan(const struct plan *plan, const char *folder, struct e
 }
 
 /* Checks the kernels that will be timed; the figures go to checks.csv. */
-static bool write_checks(const char *globs, const char *path, struct err *err)
+static bool write_checks(struct selection selection, const char *path, struct err *err)
 {
     FILE *file = fopen(path, "wx");
-    const int failed = file ? check_kernels(globs, NULL, file, err) : 0;
+    const int failed = file ? check_kernels(selection, NULL, file, err) : 0;
     if (!close_file(file, path, err) || failed < 0)
         return false;
     if (failed == 0)
@@ -151,11 +151,11 @@ static bool write_checks(const char *globs, const char *path, struct err *err)
     return false;
 }
 
-static bool write_kernels(const char *globs, const char *path, struct err *err)
+static bool write_kernels(struct selection selection, const char *path, struct err *err)
 {
     FILE *file = fopen(path, "wx");
     if (file)
-        kernels_write_csv(globs, file);
+        kernels_write_csv(selection, file);
     return close_file(file, path, err);
 }
 
@@ -167,8 +167,8 @@ static bool write_files(const struct run_options *options, const struct plan *pl
         run_folder_path(folder, files[i], path[i]);
     return write_plan(plan, path[0], err) && write_host(options, topology, path[1], err) &&
            host_write_topology(topology, path[2], err) &&
-           write_kernels(options->globs, path[3], err) &&
-           write_checks(options->globs, path[4], err) && samples_create(path[5], err);
+           write_kernels(options->selection, path[3], err) &&
+           write_checks(options->selection, path[4], err) && samples_create(path[5], err);
 }
 
 static void remove_files(const char *folder)

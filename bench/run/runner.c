@@ -194,9 +194,10 @@ static bool append_failure(const struct run *run, int64_t order, const char *err
         return false;
     const bool ok = samples_append(fd, &sample, err);
     close(fd);
-    const struct dims d = sample.visit.dims;
-    fprintf(stderr, "seqbench: %s S=%" PRId64 " H=%" PRId64 ": %s; the run goes on without it\n",
-            sample.visit.kernel->name, d.S, d.H, error);
+    char dims[DIMS_TEXT];
+    fprintf(stderr, "seqbench: %s %s %s: %s; the run goes on without it\n",
+            sample.visit.kernel->name, sample.visit.kernel->engine_name,
+            dims_text(sample.visit.dims, dims), error);
     return ok;
 }
 
@@ -438,8 +439,8 @@ static bool enough_memory(const struct plan *plan, struct err *err)
         arena_unmap(&arena);
         return true;
     }
-    return err_set(err, "%s S=%" PRId64 " H=%" PRId64 " heads=%" PRId64 ": %.700s", v->kernel->name,
-                   v->dims.S, v->dims.H, v->dims.A, cause.text);
+    char dims[DIMS_TEXT];
+    return err_set(err, "%s %s: %.700s", v->kernel->name, dims_text(v->dims, dims), cause.text);
 }
 
 /* What a new run and plan share: the core and the plan for it. */
@@ -447,7 +448,7 @@ static bool make_plan(const struct run_options *options, hwloc_topology_t topolo
                       struct plan *plan, struct err *err)
 {
     return pin_choose(topology, options->settings.cpu, cpu, err) &&
-           plan_make(&options->grid, options->globs, pin_last_level_bytes(topology, *cpu),
+           plan_make(&options->grid, options->selection, pin_last_level_bytes(topology, *cpu),
                      options->settings.seed, stderr, plan, err);
 }
 
@@ -495,7 +496,7 @@ bool runner_run(const struct run_options *options, struct err *err)
 {
     hwloc_topology_t topology;
     signal(SIGXFSZ, SIG_IGN); /* a file size limit shows as EFBIG, like a full disk */
-    if (!host_blas_is_serial(err) || !globs_check(options->globs, err) ||
+    if (!host_blas_is_serial(err) || !selection_check(options->selection, err) ||
         !topology_load(&topology, err))
         return false;
     const bool ok =
@@ -509,7 +510,7 @@ bool runner_plan(const struct run_options *options, struct err *err)
     hwloc_topology_t topology;
     struct plan plan;
     int cpu;
-    if (!globs_check(options->globs, err) || !topology_load(&topology, err))
+    if (!selection_check(options->selection, err) || !topology_load(&topology, err))
         return false;
     const bool ok = make_plan(options, topology, &cpu, &plan, err);
     if (ok) {

@@ -7,7 +7,7 @@
 #include "run/round.h"
 
 struct run_options {
-    const char *globs; /* which kernels */
+    struct selection selection;
     struct grid grid;
     struct settings settings; /* settings.cpu -1: choose */
     const char *folder;       /* NULL: results/<cpu>/<UTC time> */

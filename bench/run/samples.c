@@ -1,6 +1,6 @@
 /*
- * samples.c - samples.csv. A new column is one line in one of the two lists below and one line in
- * results/README.md. The columns of the second list are empty in a row that failed.
+ * samples.c - samples.csv. A new column is one line in one of the lists below and one line in
+ * results/README.md. The columns of the last list are empty in a row that failed.
  */
 #include "run/samples.h"
 
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cases/case.h"
+#include "cases/dims.h"
 #include "cases/kernel.h"
 
 #define IDENTITY_COLUMNS(COLUMN)                                                                   \
@@ -19,9 +20,10 @@
     COLUMN(kind, "%s", kernel_kind(v->kernel))                                                     \
     COLUMN(layer, "%.*s", kernel_layer_length(v->kernel), v->kernel->name)                         \
     COLUMN(variant, "%s", kernel_variant(v->kernel))                                               \
-    COLUMN(seq_len, "%" PRId64, v->dims.S)                                                         \
-    COLUMN(hid_size, "%" PRId64, v->dims.H)                                                        \
-    COLUMN(heads, "%" PRId64, v->dims.A)                                                           \
+    COLUMN(engine, "%s", v->kernel->engine_name)
+
+/* Between them stand the dimensions. */
+#define VISIT_COLUMNS(COLUMN)                                                                      \
     COLUMN(round, "%" PRId64, v->round)                                                            \
     COLUMN(cache, "%s", s->cold ? "cold" : "hot")                                                  \
     COLUMN(sample, "%" PRId64, s->index)                                                           \
@@ -53,9 +55,14 @@
     COLUMN(flags, "%s", flags_text(s->flags, text))                                                \
     COLUMN(flops, "%" PRId64, 2 * cost.multiply_adds)                                              \
     COLUMN(elementwise_flops, "%" PRId64, cost.elementwise)                                        \
-    COLUMN(transcendentals, "%" PRId64, cost_transcendentals(cost))                                \
+    COLUMN(exps, "%" PRId64, cost.exps)                                                            \
+    COLUMN(logs, "%" PRId64, cost.logs)                                                            \
+    COLUMN(sigmoids, "%" PRId64, cost.sigmoids)                                                    \
+    COLUMN(tanhs, "%" PRId64, cost.tanhs)                                                          \
+    COLUMN(rsqrts, "%" PRId64, cost.rsqrts)                                                        \
+    COLUMN(parameters, "%" PRId64, kernel_parameters(v->kernel, v->dims))                          \
     COLUMN(bytes, "%" PRId64, case_compulsory_bytes(v->kernel, v->dims))                           \
-    COLUMN(streamed_bytes, "%" PRId64, cost.streamed_bytes)                                        \
+    COLUMN(streamed_bytes, "%" PRId64, kernel_streamed_bytes(v->kernel, v->dims))                  \
     COLUMN(resident_bytes, "%zu", case_bytes(v->kernel, v->dims))
 
 static const char *const flag_names[] = {"migration", "switch",   "steal",
@@ -79,6 +86,9 @@ static void write_header(FILE *out)
 {
 #define COLUMN(name, ...) fputs(#name ",", out);
     IDENTITY_COLUMNS(COLUMN)
+    dims_write_header(out);
+    fputc(',', out);
+    VISIT_COLUMNS(COLUMN)
     MEASURED_COLUMNS(COLUMN)
 #undef COLUMN
     fputs("status,error\n", out);
@@ -91,6 +101,9 @@ static void write_row(FILE *out, const struct sample *s)
     char text[TEXT_MAX];
 #define COLUMN(name, ...) (fprintf(out, __VA_ARGS__), fputc(',', out));
     IDENTITY_COLUMNS(COLUMN)
+    dims_write(v->dims, out);
+    fputc(',', out);
+    VISIT_COLUMNS(COLUMN)
 #undef COLUMN
 #define COLUMN(name, ...) ((s->error ? 0 : fprintf(out, __VA_ARGS__)), fputc(',', out));
     MEASURED_COLUMNS(COLUMN)

@@ -17,7 +17,7 @@
 #include <math.h>
 
 #include "aaren.h"
-#include "reference.h"
+#include "common/reference.h"
 
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
@@ -83,7 +83,7 @@ const struct layer aaren_layer = {
     .name = "aaren",
     .equation = "o_t = softmax(q K^T / sqrt(H/A)) V over tokens 0..t, q learned; y = Wo o",
     .cells = CELLS_GRID,
-    .has_heads = true,
+    .uses = USES(A),
     .tensors = tensors,
     .cost = cost,
     .state = state,

@@ -1,6 +1,6 @@
 /*
  * aaren/scan: token after token. The maxima come first, so that all exponentials of a block of
- * tokens are taken at once; then u and w of one head after the other. Labels: layer.c.
+ * tokens are taken at once; then u and w of one head after the other.
  */
 #include <string.h>
 
@@ -75,10 +75,12 @@ static void run(const struct instance *in)
     aaren_finish(in, kv);
 }
 
-const struct kernel aaren_scan = {
+const struct algorithm aaren_scan = {
     .name = "aaren/scan",
-    .method = "keys and values by sgemm, then m, u and w token after token",
+    .method = "keys and values, then m, u and w token after token",
     .layer = &aaren_layer,
+    .maps = aaren_maps,
+    .map_count = AAREN_MAPS,
     .scratch = scratch,
     .run = run,
 };

@@ -1,7 +1,7 @@
 /*
  * aaren/tree: the parallel prefix scan of Brent and Kung (the inclusive form of Blelloch's), in
  * place and for any S: up, token i takes in token i - n for every 2n-th i; down, those in between.
- * About 2 S joins, in 2 log2 S dependent levels instead of S steps. Labels: layer.c.
+ * About 2 S joins, in 2 log2 S dependent levels instead of S steps.
  * Flops       elementwise A S for the scale of the scores, (6A + 3H) per join, A S + S H for w / u;
  *             2 A exp per join
  * Sequential  nothing: the levels are as many as log2 S
@@ -101,11 +101,13 @@ static void run(const struct instance *in)
     aaren_finish(in, kv);
 }
 
-const struct kernel aaren_tree = {
+const struct algorithm aaren_tree = {
     .name = "aaren/tree",
     .method =
         "the same joins as a parallel prefix scan (Brent-Kung): twice the joins, log2 S levels",
     .layer = &aaren_layer,
+    .maps = aaren_maps,
+    .map_count = AAREN_MAPS,
     .cost = cost,
     .scratch = scratch,
     .run = run,

@@ -1,4 +1,4 @@
-/* attend.c - the attention of one token, which the variants share. Labels: layer.c. */
+/* attend.c - the attention of one token. */
 #include "decode.h"
 #include "vmath.h"
 

@@ -1,8 +1,11 @@
-/* decode/cached: sgemv for the maps, one pass over a head's keys, one over its values. */
+/* decode/cached: one pass over a head's keys, one over its values. */
 #include <math.h>
 #include <string.h>
 
 #include "decode.h"
+
+static const struct map maps[BLOCK_MAPS] =
+    BLOCK_MAP_TABLE(DECODE_PARAMETERS, .relu = false, .one_row = true);
 
 enum { NORMED, QKV, PROBS, CONTEXT, HIDDEN };
 
@@ -24,7 +27,7 @@ static void run(const struct instance *in)
     const float scale = 1.0f / sqrtf((float)(d.H / d.A));
 
     block_norm(1, d.H, in->t[DECODE_X], p[BLOCK_LN1_G], p[BLOCK_LN1_B], in->scratch[NORMED]);
-    blas_linear(1, d.H, 3 * d.H, in->scratch[NORMED], p[BLOCK_WQKV], p[BLOCK_BQKV], qkv);
+    product_row(in, MAP_QKV, in->scratch[NORMED], NULL, qkv);
     memcpy(in->t[DECODE_K_NEW], qkv + d.H, (size_t)d.H * sizeof(float));
     memcpy(in->t[DECODE_V_NEW], qkv + 2 * d.H, (size_t)d.H * sizeof(float));
     for (int64_t c = 0; c < d.H; c++)
@@ -32,14 +35,16 @@ static void run(const struct instance *in)
     for (int64_t head = 0; head < d.A; head++)
         decode_attend(d, head, qkv, in->t[DECODE_K_CACHE], in->t[DECODE_V_CACHE],
                       in->scratch[PROBS], context);
-    block_gelu_finish(1, d.H, p, in->t[DECODE_X], context, in->scratch[NORMED], in->scratch[HIDDEN],
+    block_gelu_finish(in, 1, p, in->t[DECODE_X], context, in->scratch[NORMED], in->scratch[HIDDEN],
                       in->t[DECODE_Y]);
 }
 
-const struct kernel decode_cached = {
+const struct algorithm decode_cached = {
     .name = "decode/cached",
-    .method = "one token: sgemv for the maps; keys, then values of a head streamed once",
+    .method = "one token: keys, then values of a head streamed once",
     .layer = &decode_layer,
+    .products = PRODUCTS_STEP,
+    MAPS(maps),
     .scratch = scratch,
     .run = run,
 };

@@ -2,8 +2,7 @@
 #ifndef SEQBENCH_DECODE_H
 #define SEQBENCH_DECODE_H
 
-#include "block.h"
-#include "seqbench.h"
+#include "common/block.h"
 
 enum {
     DECODE_X,

@@ -1,4 +1,4 @@
-/* gpt/full: the scores of all heads are stored, A S^2 floats, and masked. Labels: layer.c. */
+/* gpt/full: the scores of all heads are stored, A S^2 floats, and masked. */
 #include "gpt.h"
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
@@ -16,19 +16,21 @@ static void run(const struct instance *in)
 
     gpt_begin(in);
     for (int64_t head = 0; head < d.A; head++)
-        block_head_scores(d, head, 0, d.S, d.S, qkv, probs + head * d.S * d.S);
+        attention_scores(d, head, 0, d.S, d.S, qkv, probs + head * d.S * d.S);
     for (int64_t head = 0; head < d.A; head++)
-        gpt_causal_softmax(0, d.S, d.S, probs + head * d.S * d.S);
+        attention_causal_softmax(0, d.S, d.S, probs + head * d.S * d.S);
     for (int64_t head = 0; head < d.A; head++)
-        block_head_weighted(d, head, 0, d.S, d.S, probs + head * d.S * d.S, qkv,
-                            in->scratch[GPT_CONTEXT]);
+        attention_weighted(d, head, 0, d.S, d.S, probs + head * d.S * d.S, qkv,
+                           in->scratch[GPT_CONTEXT]);
     gpt_finish(in);
 }
 
-const struct kernel gpt_full = {
+const struct algorithm gpt_full = {
     .name = "gpt/full",
     .method = "per head the whole S x S square of Q K^T, softmax of the lower triangle, P V",
     .layer = &gpt_layer,
+    .maps = gpt_maps,
+    .map_count = BLOCK_MAPS,
     .scratch = scratch,
     .run = run,
 };

@@ -14,8 +14,8 @@
  * Sequential  nothing
  * Source      GPT-2 (Radford et al. 2019): the block without the final norm; W[out][in] here
  */
+#include "common/reference.h"
 #include "gpt.h"
-#include "reference.h"
 
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
@@ -25,16 +25,21 @@ static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
     return GPT_Y + 1;
 }
 
-static struct cost cost(struct dims d)
+struct cost gpt_cost(struct dims d, int64_t pairs)
 {
     const int64_t S = d.S, H = d.H, F = BLOCK_FFN_FACTOR * d.H;
     return (struct cost){
-        .multiply_adds = 4 * S * H * H + 2 * S * H * F + 2 * S * S * H,
+        .multiply_adds = 4 * S * H * H + 2 * S * H * F + 2 * pairs * H,
         .elementwise = S * (17 * H + 2) + 2 * d.A * S * S + 8 * S * F,
         .exps = d.A * S * (S + 1) / 2,
         .tanhs = S * F,
         .rsqrts = 2 * S,
     };
+}
+
+static struct cost cost(struct dims d)
+{
+    return gpt_cost(d, d.S * d.S);
 }
 
 static int64_t state(struct dims d)
@@ -97,7 +102,7 @@ const struct layer gpt_layer = {
     .name = "gpt",
     .equation = "x1 = x + Wo causal softmax(Q K^T / sqrt(H/A)) V; y = x1 + W2 gelu(W1 LN(x1))",
     .cells = CELLS_GRID,
-    .has_heads = true,
+    .uses = USES(A),
     .tensors = tensors,
     .cost = cost,
     .state = state,

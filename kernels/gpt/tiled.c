@@ -1,6 +1,6 @@
 /*
  * gpt/tiled: a tile of queries against the keys up to its last query; the scores above the
- * diagonal are not computed but for the tile on it. Memory O(S H). Labels: layer.c.
+ * diagonal are not computed but for the tile on it. Memory O(S H).
  * Flops       24 S H^2 + 4 H sum over tiles of rows (first + rows), about 2 S (S + 64) H
  */
 #include "gpt.h"
@@ -9,13 +9,7 @@ enum { TILE_ROWS = 64 };
 
 static struct cost cost(struct dims d)
 {
-    struct cost cost = gpt_layer.cost(d);
-    cost.multiply_adds -= 2 * d.S * d.S * d.H;
-    for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
-        const int64_t rows = at_most(d.S - first, TILE_ROWS);
-        cost.multiply_adds += 2 * rows * (first + rows) * d.H;
-    }
-    return cost;
+    return gpt_cost(d, attention_causal_pairs(d.S, TILE_ROWS));
 }
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
@@ -35,17 +29,19 @@ static void run(const struct instance *in)
     for (int64_t head = 0; head < d.A; head++)
         for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
             const int64_t rows = at_most(d.S - first, TILE_ROWS), keys = first + rows;
-            block_head_scores(d, head, first, rows, keys, qkv, tile);
-            gpt_causal_softmax(first, rows, keys, tile);
-            block_head_weighted(d, head, first, rows, keys, tile, qkv, in->scratch[GPT_CONTEXT]);
+            attention_scores(d, head, first, rows, keys, qkv, tile);
+            attention_causal_softmax(first, rows, keys, tile);
+            attention_weighted(d, head, first, rows, keys, tile, qkv, in->scratch[GPT_CONTEXT]);
         }
     gpt_finish(in);
 }
 
-const struct kernel gpt_tiled = {
+const struct algorithm gpt_tiled = {
     .name = "gpt/tiled",
     .method = "the same block, 64 queries at a time; keys behind the tile are skipped",
     .layer = &gpt_layer,
+    .maps = gpt_maps,
+    .map_count = BLOCK_MAPS,
     .cost = cost,
     .scratch = scratch,
     .run = run,

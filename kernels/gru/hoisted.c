@@ -1,12 +1,16 @@
 /*
- * gru/hoisted: X W^T leaves the loop as one sgemm, one 3H x H sgemv per step, then gates and update
- * in one pass. Labels: layer.c.
+ * gru/hoisted, gru.step: W x leaves the loop as one product, one 3H x H matrix-vector product per
+ * step, then gates and update in one pass.
  */
 #include <string.h>
 
-#include "blas.h"
 #include "gru.h"
-#include "vmath.h"
+
+enum { OF_INPUT, OF_STATE };
+static const struct map maps[] = {
+    [OF_INPUT] = {.matrix = GRU_W, .bias = GRU_B},
+    [OF_STATE] = {.matrix = GRU_U, .one_row = true},
+};
 
 /* Channels k .. k + n of a step, n <= VMATH_LANES; uh already holds the biases bn. */
 static inline __attribute__((always_inline)) void update(int64_t H, int64_t k, int64_t n,
@@ -20,47 +24,49 @@ static inline __attribute__((always_inline)) void update(int64_t H, int64_t k, i
     v_store_head(h_next + k, candidate + z * (v_load_head(h + k, n, 0.0f) - candidate), n);
 }
 
-void gru_finish_step(int64_t H, const float *wx, const float *h, const float *U, const float *bn,
-                     float *uh, float *h_next)
-{
-    memset(uh, 0, (size_t)(2 * H) * sizeof(float));
-    memcpy(uh + 2 * H, bn, (size_t)H * sizeof(float));
-    blas_sgemv(3 * H, H, U, H, h, 1.0f, uh);
-    int64_t k = 0;
-    for (; k + VMATH_LANES <= H; k += VMATH_LANES)
-        update(H, k, VMATH_LANES, wx, uh, h, h_next);
-    if (k < H)
-        update(H, k, H - k, wx, uh, h, h_next);
-}
+enum { WX, UH };
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[0] = (struct tensor){.name = "wx", .shape = {d.S, 3 * d.H}};
-    out[1] = (struct tensor){.name = "uh", .shape = {3 * d.H}};
-    out[2] = (struct tensor){.name = "h0", .shape = {d.H}};
-    return 3;
+    out[WX] = (struct tensor){.name = "wx", .shape = {d.S, 3 * d.H}};
+    out[UH] = (struct tensor){.name = "uh", .shape = {3 * d.H}};
+    return UH + 1;
 }
 
 static void run(const struct instance *in)
 {
     const int64_t S = in->dims.S, H = in->dims.H;
-    const float *h = in->scratch[2];
-    float *wx = in->scratch[0], *y = in->t[GRU_Y];
+    const float *h = in->t[GRU_H0];
+    float *wx = in->scratch[WX], *uh = in->scratch[UH], *y = in->t[GRU_Y];
 
-    memset(in->scratch[2], 0, (size_t)H * sizeof(float));
-    blas_linear(S, H, 3 * H, in->t[GRU_X], in->t[GRU_W], in->t[GRU_B], wx);
-    for (int64_t s = 0; s < S; s++) {
-        gru_finish_step(H, wx + s * 3 * H, h, in->t[GRU_U], in->t[GRU_BN], in->scratch[1],
-                        y + s * H);
-        h = y + s * H;
+    product_rows(in, OF_INPUT, S, in->t[GRU_X], wx);
+    for (int64_t s = 0; s < S; s++, wx += 3 * H, y += H) {
+        memset(uh, 0, (size_t)(2 * H) * sizeof(float));
+        memcpy(uh + 2 * H, in->t[GRU_BN], (size_t)H * sizeof(float));
+        product_row(in, OF_STATE, h, uh, uh);
+        V_EACH(k, lanes, H, update(H, k, lanes, wx, uh, h, y));
+        h = y;
     }
 }
 
-const struct kernel gru_hoisted = {
+const struct algorithm gru_hoisted = {
     .name = "gru/hoisted",
-    .method = "X W^T for the whole sequence by one sgemm, then per step one 3H x H sgemv and one "
+    .method = "W x of the whole sequence by one product, then per step one 3H x H product and one "
               "pass",
     .layer = &gru_layer,
+    MAPS(maps),
+    .scratch = scratch,
+    .run = run,
+};
+
+const struct algorithm gru_step = {
+    .name = "gru.step",
+    .method = "one step of gru/hoisted",
+    .layer = &gru_layer,
+    .products = PRODUCTS_STEP,
+    .is_step = true,
+    .tolerance = 2e-6,
+    MAPS(maps),
     .scratch = scratch,
     .run = run,
 };

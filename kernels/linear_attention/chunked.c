@@ -1,6 +1,6 @@
 /*
  * linear_attention/chunked: C = 64 tokens of a head at a time by small sgemm. Within a chunk all
- * pairs Q K^T, the upper triangle set to 0; what came before through M. Labels: layer.c.
+ * pairs Q K^T, the upper triangle set to 0; what came before through M.
  * Equation    W = tril(Q K^T); N = W V + Q M; n = rowsum W + Q z + 1e-6; context = N / n;
  *             then M += K^T V, z += sum of the rows of K, with Q = f(q), K = f(k)
  * Flops       in matrix products 8 S H^2 + 4 S H H/A + 2 S H + 4 H sum of C^2, less what the first
@@ -9,8 +9,8 @@
  */
 #include <string.h>
 
-#include "blas.h"
 #include "linear_attention.h"
+#include "products.h"
 #include "vmath.h"
 
 enum { QKV, CONTEXT, MATRIX, SUM, WEIGHTS };
@@ -88,14 +88,14 @@ static void attend(const struct chunk *c, float *M, float *z, float *weights)
 {
     const int64_t rows = c->rows, size = c->size, row = c->row;
     apply_features(c);
-    blas_sgemm_nt(rows, rows, size, 1.0f, c->q, row, c->k, row, 0.0f, weights, rows);
+    sgemm_nt(rows, rows, size, 1.0f, c->q, row, c->k, row, 0.0f, weights, rows);
     for (int64_t r = 0; r < rows; r++)
         memset(weights + r * rows + r + 1, 0, (size_t)(rows - r - 1) * sizeof(float));
-    blas_sgemm_nn(rows, size, rows, weights, rows, c->v, row, c->context, c->context_row);
+    sgemm_nn(rows, size, rows, weights, rows, c->v, row, 0.0f, c->context, c->context_row);
     if (!c->is_first)
-        blas_sgemm_nn_beta(rows, size, size, c->q, row, M, size, 1.0f, c->context, c->context_row);
+        sgemm_nn(rows, size, size, c->q, row, M, size, 1.0f, c->context, c->context_row);
     normalise(c, weights, z);
-    blas_sgemm_tn(size, size, rows, c->k, row, c->v, row, c->is_first ? 0.0f : 1.0f, M, size);
+    sgemm_tn(size, size, rows, c->k, row, c->v, row, c->is_first ? 0.0f : 1.0f, M, size);
     add_keys(c, z);
 }
 
@@ -122,10 +122,12 @@ static void run(const struct instance *in)
     linear_attention_output(in, context);
 }
 
-const struct kernel linear_attention_chunked = {
+const struct algorithm linear_attention_chunked = {
     .name = "linear_attention/chunked",
     .method = "64 tokens of a head at a time by sgemm, M and z carried from chunk to chunk",
     .layer = &linear_attention_layer,
+    .maps = linear_attention_maps,
+    .map_count = LINEAR_ATTENTION_MAPS,
     .cost = cost,
     .scratch = scratch,
     .run = run,

@@ -16,8 +16,8 @@
  */
 #include <math.h>
 
+#include "common/reference.h"
 #include "linear_attention.h"
-#include "reference.h"
 
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
@@ -91,7 +91,7 @@ const struct layer linear_attention_layer = {
     .name = "linear_attention",
     .equation = "f = elu + 1; M = M + f(k) v^T; z = z + f(k); y = Wo (M^T f(q) / (f(q) z))",
     .cells = CELLS_GRID,
-    .has_heads = true,
+    .uses = USES(A),
     .tensors = tensors,
     .cost = cost,
     .state = state,

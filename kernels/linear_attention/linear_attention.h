@@ -1,8 +1,8 @@
-/* linear_attention.h - the tensors of linear attention and what its variants share. */
+/* linear_attention.h - the tensors of linear attention and what its algorithms share. */
 #ifndef SEQBENCH_LINEAR_ATTENTION_H
 #define SEQBENCH_LINEAR_ATTENTION_H
 
-#include "seqbench.h"
+#include "products.h"
 
 enum {
     LINEAR_ATTENTION_X,
@@ -14,6 +14,10 @@ enum {
 };
 
 extern const struct layer linear_attention_layer;
+
+/* The linear maps of both algorithms. */
+enum { LINEAR_ATTENTION_OF_QKV, LINEAR_ATTENTION_OF_OUTPUT, LINEAR_ATTENTION_MAPS };
+extern const struct map linear_attention_maps[LINEAR_ATTENTION_MAPS];
 
 /* Added to the denominator. */
 extern const float linear_attention_epsilon;

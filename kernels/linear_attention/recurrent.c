@@ -1,12 +1,12 @@
 /*
  * linear_attention/recurrent: token after token, one head through the whole sequence at a time, so
- * that its state stays in L1. Labels: layer.c.
+ * that its state stays in L1.
  */
 #include <string.h>
 
-#include "blas.h"
+#include "common/state.h"
 #include "linear_attention.h"
-#include "state.h"
+#include "products.h"
 
 enum { QKV, CONTEXT, MATRIX, SUM };
 
@@ -53,10 +53,12 @@ static void run(const struct instance *in)
     linear_attention_output(in, context);
 }
 
-const struct kernel linear_attention_recurrent = {
+const struct algorithm linear_attention_recurrent = {
     .name = "linear_attention/recurrent",
-    .method = "projections by sgemm, then per head and token a rank-1 update and M^T q",
+    .method = "projections, then per head and token a rank-1 update and M^T q",
     .layer = &linear_attention_layer,
+    .maps = linear_attention_maps,
+    .map_count = LINEAR_ATTENTION_MAPS,
     .scratch = scratch,
     .run = run,
 };

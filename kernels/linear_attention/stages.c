@@ -1,15 +1,16 @@
-/* stages.c - what the variants of linear attention share. Labels: layer.c. */
-#include "blas.h"
+/* stages.c - what the algorithms of linear attention share. */
 #include "linear_attention.h"
-#include "vmath.h"
+
+const struct map linear_attention_maps[LINEAR_ATTENTION_MAPS] = {
+    [LINEAR_ATTENTION_OF_QKV] = {LINEAR_ATTENTION_WQKV, .bias = LINEAR_ATTENTION_BQKV},
+    [LINEAR_ATTENTION_OF_OUTPUT] = {LINEAR_ATTENTION_WO, .bias = LINEAR_ATTENTION_BO},
+};
 
 const float linear_attention_epsilon = 1e-6f;
 
 void linear_attention_project(const struct instance *in, float *qkv)
 {
-    const int64_t S = in->dims.S, H = in->dims.H;
-    blas_linear(S, H, 3 * H, in->t[LINEAR_ATTENTION_X], in->t[LINEAR_ATTENTION_WQKV],
-                in->t[LINEAR_ATTENTION_BQKV], qkv);
+    product_rows(in, LINEAR_ATTENTION_OF_QKV, in->dims.S, in->t[LINEAR_ATTENTION_X], qkv);
 }
 
 static inline vfloat feature(vfloat x)
@@ -24,7 +25,5 @@ void linear_attention_features(int64_t n, float *x)
 
 void linear_attention_output(const struct instance *in, const float *context)
 {
-    const int64_t S = in->dims.S, H = in->dims.H;
-    blas_linear(S, H, H, context, in->t[LINEAR_ATTENTION_WO], in->t[LINEAR_ATTENTION_BO],
-                in->t[LINEAR_ATTENTION_Y]);
+    product_rows(in, LINEAR_ATTENTION_OF_OUTPUT, in->dims.S, context, in->t[LINEAR_ATTENTION_Y]);
 }

@@ -1,6 +1,18 @@
-/* cell.c - the pieces of an LSTM step that variants and parts share. Labels: layer.c. */
+/* cell.c - the pieces of an LSTM step that algorithms and parts share. */
 #include "lstm.h"
-#include "vmath.h"
+
+void lstm_literal_gates(const struct instance *in, const float *x, const float *h, const float *b,
+                        float *wx, float *uh, float *gates)
+{
+    const int64_t H = in->dims.H;
+    for (int gate = 0; gate < LSTM_GATES; gate++) {
+        product_row(in, gate, x, NULL, wx);
+        product_row(in, LSTM_GATES + gate, h, NULL, uh);
+        for (int64_t k = 0; k < H; k++)
+            gates[gate * H + k] = wx[k] + uh[k] + b[gate * H + k];
+    }
+    lstm_activate(H, gates);
+}
 
 void lstm_activate(int64_t H, float *gates)
 {

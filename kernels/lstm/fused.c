@@ -1,45 +1,52 @@
-/* lstm/fused: the gates stacked to 4H x H, two sgemv per step. Labels: layer.c. */
-#include <string.h>
-
-#include "blas.h"
+/* lstm/fused, lstm.step: the gates stacked to 4H x H, two matrix-vector products per step. */
 #include "lstm.h"
 
-void lstm_fused_step(int64_t H, const float *x, const float *h, const float *c, const float *W,
-                     const float *U, const float *b, float *gates, float *c_next, float *h_next)
-{
-    memcpy(gates, b, (size_t)(4 * H) * sizeof(float));
-    blas_sgemv(4 * H, H, W, H, x, 1.0f, gates);
-    blas_sgemv(4 * H, H, U, H, h, 1.0f, gates);
-    lstm_activate(H, gates);
-    lstm_cell_update(H, gates, c, c_next, h_next);
-}
+enum { OF_INPUT, OF_STATE };
+static const struct map maps[] = {
+    [OF_INPUT] = {.matrix = LSTM_W, .bias = LSTM_B, .one_row = true},
+    [OF_STATE] = {.matrix = LSTM_U, .one_row = true},
+};
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
     out[0] = (struct tensor){.name = "gates", .shape = {4 * d.H}};
-    out[1] = (struct tensor){.name = "h0", .shape = {d.H}};
-    return 2;
+    return 1;
 }
 
 static void run(const struct instance *in)
 {
     const int64_t S = in->dims.S, H = in->dims.H;
-    const float *x = in->t[LSTM_X], *h = in->scratch[1];
-    float *y = in->t[LSTM_Y], *c = in->t[LSTM_C_LAST], *gates = in->scratch[0];
-
-    memset(in->scratch[1], 0, (size_t)H * sizeof(float));
-    memset(c, 0, (size_t)H * sizeof(float));
+    const float *h = in->t[LSTM_H0], *c = in->t[LSTM_C0];
+    float *gates = in->scratch[0];
     for (int64_t s = 0; s < S; s++) {
-        lstm_fused_step(H, x + s * H, h, c, in->t[LSTM_W], in->t[LSTM_U], in->t[LSTM_B], gates, c,
-                        y + s * H);
-        h = y + s * H;
+        float *y = in->t[LSTM_Y] + s * H;
+        product_row(in, OF_INPUT, in->t[LSTM_X] + s * H, NULL, gates);
+        product_row(in, OF_STATE, h, gates, gates);
+        lstm_activate(H, gates);
+        lstm_cell_update(H, gates, c, in->t[LSTM_C_LAST], y);
+        c = in->t[LSTM_C_LAST];
+        h = y;
     }
 }
 
-const struct kernel lstm_fused = {
+const struct algorithm lstm_fused = {
     .name = "lstm/fused",
-    .method = "per step two sgemv with the gates stacked to 4H x H",
+    .method = "per step two products with the gates stacked to 4H x H",
     .layer = &lstm_layer,
+    .products = PRODUCTS_STEP,
+    MAPS(maps),
+    .scratch = scratch,
+    .run = run,
+};
+
+const struct algorithm lstm_step = {
+    .name = "lstm.step",
+    .method = "one step of lstm/fused",
+    .layer = &lstm_layer,
+    .products = PRODUCTS_STEP,
+    .is_step = true,
+    .tolerance = 2e-6,
+    MAPS(maps),
     .scratch = scratch,
     .run = run,
 };

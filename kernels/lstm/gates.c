@@ -12,9 +12,12 @@
  */
 #include <math.h>
 
+#include "common/reference.h"
 #include "lstm.h"
 
 enum { X, STATE, W, U, B, GATES };
+
+static const struct map maps[] = LSTM_GATE_MAPS(W, U);
 
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
@@ -34,16 +37,15 @@ static struct cost cost(struct dims d)
                          .sigmoids = 3 * d.H,
                          .tanhs = d.H,
                          .sequential = 8 * d.H * d.H,
-                         .streamed_bytes = 4 * d.H * d.H * 4};
+                         .streamed_weights = 4 * d.H * d.H};
 }
 
 static void reference(struct dims d, double *const t[])
 {
     for (int64_t row = 0; row < 4 * d.H; row++) {
-        double sum = t[B][row];
-        for (int64_t j = 0; j < d.H; j++)
-            sum += t[W][row * d.H + j] * t[X][j] + t[U][row * d.H + j] * t[STATE][j];
-        t[GATES][row] = row / d.H == 2 ? tanh(sum) : 1.0 / (1.0 + exp(-sum));
+        const double sum = t[B][row] + reference_dot(d.H, t[W] + row * d.H, t[X]) +
+                           reference_dot(d.H, t[U] + row * d.H, t[STATE]);
+        t[GATES][row] = row / d.H == 2 ? tanh(sum) : reference_sigmoid(sum);
     }
 }
 
@@ -56,8 +58,8 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 
 static void run(const struct instance *in)
 {
-    lstm_literal_gates(in->dims.H, in->t[X], in->t[STATE], in->t[W], in->t[U], in->t[B],
-                       in->scratch[0], in->scratch[1], in->t[GATES]);
+    lstm_literal_gates(in, in->t[X], in->t[STATE], in->t[B], in->scratch[0], in->scratch[1],
+                       in->t[GATES]);
 }
 
 static const struct layer layer = {
@@ -70,10 +72,12 @@ static const struct layer layer = {
     .tolerance = 2e-6,
 };
 
-const struct kernel lstm_gates = {
+const struct algorithm lstm_gates = {
     .name = "lstm.gates",
     .method = "the gates of lstm/literal",
     .layer = &layer,
+    .products = PRODUCTS_STEP,
+    MAPS(maps),
     .scratch = scratch,
     .run = run,
 };

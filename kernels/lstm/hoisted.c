@@ -1,38 +1,66 @@
-/* lstm/hoisted: X W^T leaves the loop as one sgemm, one 4H x H sgemv per step. Labels: layer.c. */
-#include <string.h>
-
-#include "blas.h"
+/*
+ * lstm/hoisted: W x leaves the loop as one product, one 4H x H matrix-vector product per step.
+ * lstm/panels: the same, with U in panels of rows.
+ */
+#include "common/recurrence.h"
 #include "lstm.h"
+
+enum { OF_INPUT, OF_STATE };
+static const struct map maps[] = {
+    [OF_INPUT] = {.matrix = LSTM_W, .bias = LSTM_B},
+    [OF_STATE] = {.matrix = LSTM_U, .one_row = true},
+};
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
     out[0] = (struct tensor){.name = "gates", .shape = {d.S, 4 * d.H}};
-    out[1] = (struct tensor){.name = "h0", .shape = {d.H}};
-    return 2;
+    return 1;
 }
 
-static void run(const struct instance *in)
+static inline void run(const struct instance *in, bool in_panels)
 {
     const int64_t S = in->dims.S, H = in->dims.H;
-    const float *h = in->scratch[1];
-    float *y = in->t[LSTM_Y], *c = in->t[LSTM_C_LAST];
-
-    memset(in->scratch[1], 0, (size_t)H * sizeof(float));
-    memset(c, 0, (size_t)H * sizeof(float));
-    blas_linear(S, H, 4 * H, in->t[LSTM_X], in->t[LSTM_W], in->t[LSTM_B], in->scratch[0]);
-    for (int64_t s = 0; s < S; s++) {
-        float *gates = in->scratch[0] + s * 4 * H;
-        blas_sgemv(4 * H, H, in->t[LSTM_U], H, h, 1.0f, gates);
+    const float *h = in->t[LSTM_H0], *c = in->t[LSTM_C0];
+    float *gates = in->scratch[0], *y = in->t[LSTM_Y];
+    product_rows(in, OF_INPUT, S, in->t[LSTM_X], gates);
+    for (int64_t s = 0; s < S; s++, gates += 4 * H, y += H) {
+        if (in_panels)
+            sgemv_panels(&in->weights[OF_STATE], h, s % 2, gates);
+        else
+            product_row(in, OF_STATE, h, gates, gates);
         lstm_activate(H, gates);
-        lstm_cell_update(H, gates, c, c, y + s * H);
-        h = y + s * H;
+        lstm_cell_update(H, gates, c, in->t[LSTM_C_LAST], y);
+        c = in->t[LSTM_C_LAST];
+        h = y;
     }
 }
 
-const struct kernel lstm_hoisted = {
+static void run_hoisted(const struct instance *in)
+{
+    run(in, false);
+}
+
+static void run_panels(const struct instance *in)
+{
+    run(in, true);
+}
+
+const struct algorithm lstm_hoisted = {
     .name = "lstm/hoisted",
-    .method = "X W^T for the whole sequence by one sgemm, then one 4H x H sgemv per step",
+    .method = "W x of the whole sequence by one product, then one 4H x H product per step",
     .layer = &lstm_layer,
+    MAPS(maps),
     .scratch = scratch,
-    .run = run,
+    .run = run_hoisted,
+};
+
+const struct algorithm lstm_panels = {
+    .name = "lstm/panels",
+    .method = "hoisted, with U h by one sgemv per panel, forward and backward in turn",
+    .layer = &lstm_layer,
+    .engine = "openblas",
+    .because = "its panels are rows of the matrix as sgemv takes them",
+    MAPS(maps),
+    .scratch = scratch,
+    .run = run_panels,
 };

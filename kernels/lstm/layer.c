@@ -1,31 +1,35 @@
 /*
  * LSTM without peepholes.
  * Equation    i, f, o = sigmoid(W_. x_t + U_. h + b_.), C_hat = tanh(W_g x_t + U_g h + b_g)
- *             c = f c + i C_hat, h = o tanh(c); c, h start at 0
- * Shapes      x[S,H] W[4H,H] U[4H,H] b[4H] -> y[S,H], c_last[H]; gate order i, f, C_hat, o
+ *             c = f c + i C_hat, h = o tanh(c)
+ * Shapes      x[S,H] h0[H] c0[H] W[4H,H] U[4H,H] b[4H] -> y[S,H], c_last[H];
+ *             gate order i, f, C_hat, o
  * Flops       16 S H^2 in matrix products, half of them sequential; 4 S H elementwise;
  *             3 S H sigmoid, 2 S H tanh
  * Bytes       weights, input and output once; U (16 H^2 bytes) is walked through at each step
  * State       c[H], h[H]
- * Inputs      x in [-1,1]; W, U, b in [-1/sqrt H, 1/sqrt H] as torch.nn.LSTM draws them: gates stay
- *             near 1/2, so c stays of order 1
+ * Inputs      x in [-1,1]; h0 in [-0.5,0.5], c0 in [-1,1]; W, U, b in [-1/sqrt H, 1/sqrt H] as
+ *             torch.nn.LSTM draws them: gates stay near 1/2, so c stays of order 1
  * Timed       everything from x to y and c_last. Not timed: drawing the inputs
  * Sequential  U h, S dependent products, and the cell update
  * Source      torch.nn.LSTM (its two biases added up, its gate order)
  */
 #include <math.h>
 
+#include "common/reference.h"
 #include "lstm.h"
 
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
     const float w = 1.0f / sqrtf((float)d.H);
     out[LSTM_X] = (struct tensor){"x", INPUT, {d.S, d.H}, 0.0f, 1.0f};
+    out[LSTM_H0] = (struct tensor){"h0", INITIAL, {d.H}, 0.0f, 0.5f};
+    out[LSTM_C0] = (struct tensor){"c0", INITIAL, {d.H}, 0.0f, 1.0f};
     out[LSTM_W] = (struct tensor){"W", PARAMETER, {4 * d.H, d.H}, 0.0f, w};
     out[LSTM_U] = (struct tensor){"U", PARAMETER, {4 * d.H, d.H}, 0.0f, w};
     out[LSTM_B] = (struct tensor){"b", PARAMETER, {4 * d.H}, 0.0f, w};
     out[LSTM_Y] = (struct tensor){"y", OUTPUT, {d.S, d.H}, 0.0f, 0.0f};
-    out[LSTM_C_LAST] = (struct tensor){"c_last", OUTPUT, {d.H}, 0.0f, 0.0f};
+    out[LSTM_C_LAST] = (struct tensor){"c_last", FINAL, {d.H}, 0.0f, 0.0f};
     return LSTM_C_LAST + 1;
 }
 
@@ -38,7 +42,7 @@ static struct cost cost(struct dims d)
         .sigmoids = 3 * SH,
         .tanhs = 2 * SH,
         .sequential = 8 * SH * d.H + 4 * SH,
-        .streamed_bytes = 4 * SH * d.H * 4,
+        .streamed_weights = 4 * SH * d.H,
     };
 }
 
@@ -47,33 +51,28 @@ static int64_t state(struct dims d)
     return 2 * d.H;
 }
 
-static double logistic(double x)
-{
-    return 1.0 / (1.0 + exp(-x));
-}
-
 static void reference(struct dims d, double *const t[])
 {
     const int64_t H = d.H;
-    const double *x = t[LSTM_X], *W = t[LSTM_W], *U = t[LSTM_U], *b = t[LSTM_B];
-    double *y = t[LSTM_Y], *c = t[LSTM_C_LAST];
+    const double *W = t[LSTM_W], *U = t[LSTM_U], *h = t[LSTM_H0];
+    double *c = t[LSTM_C_LAST];
     for (int64_t k = 0; k < H; k++)
-        c[k] = 0.0;
-    for (int64_t s = 0; s < d.S; s++)
+        c[k] = t[LSTM_C0][k];
+    for (int64_t s = 0; s < d.S; s++) {
+        const double *x = t[LSTM_X] + s * H;
+        double *y = t[LSTM_Y] + s * H;
         for (int64_t k = 0; k < H; k++) {
-            double z[4]; /* i, f, C_hat, o of channel k */
-            for (int64_t gate = 0; gate < 4; gate++) {
+            double z[LSTM_GATES]; /* i, f, C_hat, o of channel k */
+            for (int64_t gate = 0; gate < LSTM_GATES; gate++) {
                 const int64_t row = gate * H + k;
-                z[gate] = b[row];
-                for (int64_t j = 0; j < H; j++) {
-                    z[gate] += W[row * H + j] * x[s * H + j];
-                    if (s > 0)
-                        z[gate] += U[row * H + j] * y[(s - 1) * H + j];
-                }
+                z[gate] = t[LSTM_B][row] + reference_dot(H, W + row * H, x) +
+                          reference_dot(H, U + row * H, h);
             }
-            c[k] = logistic(z[1]) * c[k] + logistic(z[0]) * tanh(z[2]);
-            y[s * H + k] = logistic(z[3]) * tanh(c[k]);
+            c[k] = reference_sigmoid(z[1]) * c[k] + reference_sigmoid(z[0]) * tanh(z[2]);
+            y[k] = reference_sigmoid(z[3]) * tanh(c[k]);
         }
+        h = y;
+    }
 }
 
 const struct layer lstm_layer = {

@@ -1,20 +1,29 @@
-/* lstm.h - the tensors of the LSTM layer and the pieces of a step that its variants share. */
+/* lstm.h - the tensors of the LSTM layer and the pieces of a step that its algorithms share. */
 #ifndef SEQBENCH_LSTM_H
 #define SEQBENCH_LSTM_H
 
-#include "seqbench.h"
+#include "products.h"
 
-enum { LSTM_X, LSTM_W, LSTM_U, LSTM_B, LSTM_Y, LSTM_C_LAST };
+enum { LSTM_X, LSTM_H0, LSTM_C0, LSTM_W, LSTM_U, LSTM_B, LSTM_Y, LSTM_C_LAST };
+
+enum { LSTM_GATES = 4 };
 
 extern const struct layer lstm_layer;
 
-/* The four gates of one step, each from two products of its own. gates[4H], wx and uh: H floats. */
-void lstm_literal_gates(int64_t H, const float *x, const float *h, const float *W, const float *U,
-                        const float *b, float *wx, float *uh, float *gates);
+/* Maps of one product per gate: those of W, then those of U. */
+#define LSTM_GATE_MAP(tensor, gate)                                                                \
+    {                                                                                              \
+        .matrix = (tensor), .part = (gate), .parts = LSTM_GATES, .one_row = true                   \
+    }
+#define LSTM_GATE_MAPS(W, U)                                                                       \
+    {                                                                                              \
+        LSTM_GATE_MAP(W, 0), LSTM_GATE_MAP(W, 1), LSTM_GATE_MAP(W, 2), LSTM_GATE_MAP(W, 3),        \
+            LSTM_GATE_MAP(U, 0), LSTM_GATE_MAP(U, 1), LSTM_GATE_MAP(U, 2), LSTM_GATE_MAP(U, 3)     \
+    }
 
-/* One token from two products. gates[4H] is scratch; c_next may be c. */
-void lstm_fused_step(int64_t H, const float *x, const float *h, const float *c, const float *W,
-                     const float *U, const float *b, float *gates, float *c_next, float *h_next);
+/* The four gates of one step by these eight maps. gates[4H]; wx and uh: H floats of scratch. */
+void lstm_literal_gates(const struct instance *in, const float *x, const float *h, const float *b,
+                        float *wx, float *uh, float *gates);
 
 /* sigmoid of i and f, tanh of C_hat, sigmoid of o, in place. gates[4H] */
 void lstm_activate(int64_t H, float *gates);

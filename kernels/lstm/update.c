@@ -54,9 +54,10 @@ static const struct layer layer = {
     .tolerance = 1e-6,
 };
 
-const struct kernel lstm_update = {
+const struct algorithm lstm_update = {
     .name = "lstm.update",
-    .method = "the cell update that every lstm variant shares",
+    .method = "the cell update that all LSTMs share",
     .layer = &layer,
+    .products = PRODUCTS_NONE,
     .run = run,
 };

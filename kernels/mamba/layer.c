@@ -2,24 +2,26 @@
  * Mamba block (S6): D = 2H channels, N = 16 states each, K = 4 taps, R = ceil(H/16).
  * Equation    [u; z] = Win x; u = silu(conv_b + conv(u)); [r; B; C] = Wx u
  *             dt = softplus(Wdt r + bdt); h = exp(-dt exp(A_log)) h + dt u B
- *             y = Wout ((C h + Dskip u) silu(z)); h and the convolution's past start at 0
- * Shapes      x[S,H] Win[2D,H] conv_w[D,K] conv_b[D] Wx[R+2N,D] Wdt[D,R] bdt[D] A_log[D,N] Dskip[D]
- *             Wout[H,D] -> y[S,H]; the last tap of conv_w meets the current token
+ *             y = Wout ((C h + Dskip u) silu(z))
+ * Shapes      x[S,H] window[K-1,D] (from old to new) h0[N,D] Win[2D,H] conv_w[D,K] conv_b[D]
+ *             Wx[R+2N,D] Wdt[D,R] bdt[D] A_log[D,N] Dskip[D] Wout[H,D]
+ *             -> y[S,H] window_last[K-1,D] h_last[N,D]; the last tap of conv_w meets the
+ *             current token
  * Flops       S (6 H D + 4 D (R + N) + 2 D K) in products; S D (6N + 6) elementwise;
  *             S D (N + 1) exp (softplus counts as one), 2 S D sigmoid
  * Bytes       weights (about 24 H^2 bytes), input and output once
  * State       h[D,N] and the last K - 1 inputs of the convolution
- * Inputs      x in [-1,1]; Win in +-3/sqrt H, so that u and z have variance 1; conv_w, Wx and Wout
- *             in +-sqrt(3 / inputs), which keeps it; Wdt in +-1/sqrt R; softplus(bdt) in
- *             [0.001,0.1]; exp(A_log) in [1,16]; Dskip in [0.5,1.5]
+ * Inputs      x, window in [-1,1]; h0 in [-0.5,0.5]; Win in +-3/sqrt H, so that u and z have
+ *             variance 1; conv_w, Wx and Wout in +-sqrt(3 / inputs), which keeps it; Wdt in
+ *             +-1/sqrt R; softplus(bdt) in [0.001,0.1]; exp(A_log) in [1,16]; Dskip in [0.5,1.5]
  * Timed       everything from x to y. Not timed: drawing the inputs, -exp(A_log), the taps' order
  * Sequential  the update of h and its product with C, 4 S D N; A_log is not streamed: decays do not
  *             wait
  * Source      Gu and Dao 2023; mamba_ssm's Mamba (A by zero-order hold, B by Euler)
  */
-#include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
+#include "common/reference.h"
 #include "mamba.h"
 
 enum { N = MAMBA_STATES, K = CONV_TAPS };
@@ -29,7 +31,7 @@ static float keeps_variance(int64_t inputs)
     return sqrtf(3.0f / (float)inputs);
 }
 
-void mamba_list_parameters(int64_t H, struct tensor out[TENSOR_MAX])
+static void list_parameters(int64_t H, struct tensor out[TENSOR_MAX])
 {
     const int64_t D = MAMBA_EXPAND * H, R = mamba_rank(H);
     const float small_dt = -6.9073f, large_dt = -2.2522f; /* softplus: 0.001 and 0.1 */
@@ -49,13 +51,18 @@ void mamba_list_parameters(int64_t H, struct tensor out[TENSOR_MAX])
 
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
+    const int64_t D = MAMBA_EXPAND * d.H;
     out[MAMBA_X] = (struct tensor){"x", INPUT, {d.S, d.H}, 0.0f, 1.0f};
-    mamba_list_parameters(d.H, out);
+    out[MAMBA_WINDOW] = (struct tensor){"window", INITIAL, {K - 1, D}, 0.0f, 1.0f};
+    out[MAMBA_H0] = (struct tensor){"h0", INITIAL, {N, D}, 0.0f, 0.5f};
+    list_parameters(d.H, out);
     out[MAMBA_Y] = (struct tensor){"y", OUTPUT, {d.S, d.H}, 0.0f, 0.0f};
-    return MAMBA_Y + 1;
+    out[MAMBA_WINDOW_LAST] = (struct tensor){"window_last", FINAL, {K - 1, D}, 0.0f, 0.0f};
+    out[MAMBA_H_LAST] = (struct tensor){"h_last", FINAL, {N, D}, 0.0f, 0.0f};
+    return MAMBA_H_LAST + 1;
 }
 
-struct cost mamba_cost(struct dims d)
+static struct cost cost(struct dims d)
 {
     const int64_t H = d.H, D = MAMBA_EXPAND * H, SD = d.S * D;
     return (struct cost){
@@ -72,19 +79,6 @@ static int64_t state(struct dims d)
     return MAMBA_EXPAND * d.H * (N + K - 1);
 }
 
-static double logistic(double x)
-{
-    return 1.0 / (1.0 + exp(-x));
-}
-
-static double dot(int64_t n, const double *a, const double *b)
-{
-    double sum = 0.0;
-    for (int64_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
 /* u[c] after convolution and silu; the window moves on by one token. */
 static double convolved(int64_t D, int64_t c, double *const t[], double *window, double newest)
 {
@@ -93,46 +87,44 @@ static double convolved(int64_t D, int64_t c, double *const t[], double *window,
         sum += t[MAMBA_CONV_W][c * K + tap] * window[tap * D + c];
         window[tap * D + c] = tap == K - 2 ? newest : window[(tap + 1) * D + c];
     }
-    return sum * logistic(sum);
+    return sum * reference_sigmoid(sum);
 }
 
-void mamba_reference_token(int64_t H, double *const t[], const double *x, double *window, double *h,
-                           double *y)
+/* One token: y[H] from x[H]. window[K-1,D], from old to new, and h[N,D] move on. */
+static void reference_token(int64_t H, double *const t[], const double *x, double *window,
+                            double *h, double *y)
 {
     const int64_t D = MAMBA_EXPAND * H, R = mamba_rank(H), M = mamba_selectors(H);
-    double *u = malloc((size_t)(2 * D + M) * sizeof(double));
-    if (!u)
-        abort();
+    double *u = reference_room(2 * D + M);
     double *gated = u + D, *r = gated + D, *B = r + R, *C = B + N;
     for (int64_t c = 0; c < D; c++)
-        u[c] = convolved(D, c, t, window, dot(H, t[MAMBA_WIN] + c * H, x));
+        u[c] = convolved(D, c, t, window, reference_dot(H, t[MAMBA_WIN] + c * H, x));
     for (int64_t m = 0; m < M; m++)
-        r[m] = dot(D, t[MAMBA_WX] + m * D, u);
+        r[m] = reference_dot(D, t[MAMBA_WX] + m * D, u);
     for (int64_t c = 0; c < D; c++) {
-        const double z = dot(H, t[MAMBA_WIN] + (D + c) * H, x);
-        const double dt = log1p(exp(dot(R, t[MAMBA_WDT] + c * R, r) + t[MAMBA_BDT][c]));
+        const double z = reference_dot(H, t[MAMBA_WIN] + (D + c) * H, x);
+        const double dt = log1p(exp(reference_dot(R, t[MAMBA_WDT] + c * R, r) + t[MAMBA_BDT][c]));
         double sum = t[MAMBA_DSKIP][c] * u[c];
         for (int64_t n = 0; n < N; n++) {
             const double A = -exp(t[MAMBA_A_LOG][c * N + n]);
             h[n * D + c] = exp(dt * A) * h[n * D + c] + dt * u[c] * B[n];
             sum += h[n * D + c] * C[n];
         }
-        gated[c] = sum * z * logistic(z);
+        gated[c] = sum * z * reference_sigmoid(z);
     }
     for (int64_t i = 0; i < H; i++)
-        y[i] = dot(D, t[MAMBA_WOUT] + i * D, gated);
+        y[i] = reference_dot(D, t[MAMBA_WOUT] + i * D, gated);
     free(u);
 }
 
 static void reference(struct dims d, double *const t[])
 {
     const int64_t D = MAMBA_EXPAND * d.H;
-    double *h = calloc((size_t)(D * (N + K - 1)), sizeof(double));
-    if (!h)
-        abort();
+    memcpy(t[MAMBA_WINDOW_LAST], t[MAMBA_WINDOW], (size_t)((K - 1) * D) * sizeof(double));
+    memcpy(t[MAMBA_H_LAST], t[MAMBA_H0], (size_t)(N * D) * sizeof(double));
     for (int64_t s = 0; s < d.S; s++)
-        mamba_reference_token(d.H, t, t[MAMBA_X] + s * d.H, h + N * D, h, t[MAMBA_Y] + s * d.H);
-    free(h);
+        reference_token(d.H, t, t[MAMBA_X] + s * d.H, t[MAMBA_WINDOW_LAST], t[MAMBA_H_LAST],
+                        t[MAMBA_Y] + s * d.H);
 }
 
 const struct layer mamba_layer = {
@@ -141,7 +133,7 @@ const struct layer mamba_layer = {
                 "h = exp(dt A) h + dt u B; y = Wout ((C h + Dskip u) silu(z))",
     .cells = CELLS_GRID,
     .tensors = tensors,
-    .cost = mamba_cost,
+    .cost = cost,
     .state = state,
     .reference = reference,
     .tolerance = 1e-5,

@@ -5,11 +5,13 @@
 #ifndef SEQBENCH_MAMBA_H
 #define SEQBENCH_MAMBA_H
 
-#include "conv.h"
-#include "seqbench.h"
+#include "common/convolution.h"
+#include "products.h"
 
 enum {
     MAMBA_X,
+    MAMBA_WINDOW,
+    MAMBA_H0,
     MAMBA_WIN,
     MAMBA_CONV_W,
     MAMBA_CONV_B,
@@ -20,6 +22,8 @@ enum {
     MAMBA_DSKIP,
     MAMBA_WOUT,
     MAMBA_Y,
+    MAMBA_WINDOW_LAST,
+    MAMBA_H_LAST,
 };
 
 enum { MAMBA_EXPAND = 2, MAMBA_STATES = 16 };
@@ -37,22 +41,12 @@ static inline int64_t mamba_selectors(int64_t H)
 
 extern const struct layer mamba_layer;
 
-/* MAMBA_WIN .. MAMBA_WOUT */
-void mamba_list_parameters(int64_t H, struct tensor out[TENSOR_MAX]);
-
-/* Of S tokens; those of one token are those of a step. */
-struct cost mamba_cost(struct dims d);
-
-/*
- * One token in double: y[H] from x[H]. window[K-1,D] holds the last inputs of the convolution, from
- * old to new, h[N,D] the state; both move on.
- */
-void mamba_reference_token(int64_t H, double *const t[], const double *x, double *window, double *h,
-                           double *y);
+/* The linear maps: in_proj, x_proj, dt_proj, out_proj. */
+enum { MAMBA_OF_INPUT, MAMBA_OF_SELECTORS, MAMBA_OF_DT, MAMBA_OF_OUTPUT, MAMBA_MAPS };
 
 /* What prepare makes: the decays' rates by state, A2[N,D] = -exp(A_log) log2(e), and taps[K,D]. */
 enum { MAMBA_RATES, MAMBA_TAPS };
-int mamba_prepared(struct dims d, struct tensor out[PREPARED_MAX]);
+int mamba_prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX]);
 void mamba_prepare(struct instance *in);
 
 /*

@@ -1,16 +1,13 @@
 /*
- * select.c - from the convolved input to the state space's output, for scan and step. Labels:
- * layer.c.
+ * select.c - from the convolved input to the state space's output, for scan and step.
  */
 #include <math.h>
 
-#include "blas.h"
 #include "mamba.h"
-#include "vmath.h"
 
 enum { N = MAMBA_STATES };
 
-int mamba_prepared(struct dims d, struct tensor out[PREPARED_MAX])
+int mamba_prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX])
 {
     const int64_t D = MAMBA_EXPAND * d.H;
     out[MAMBA_RATES] = (struct tensor){.name = "rates", .shape = {N, D}};
@@ -29,17 +26,11 @@ void mamba_prepare(struct instance *in)
     conv_pack_taps(D, in->t[MAMBA_CONV_W], in->prepared[MAMBA_TAPS]);
 }
 
-/* dt = softplus(dt + bias), D channels of one token */
-static void step_sizes(int64_t D, const float *bias, float *dt)
+/* lanes of dt = softplus(dt + bias) */
+static inline void step_sizes(int64_t lanes, const float *bias, float *dt)
 {
-    int64_t c = 0;
-    for (; c + VMATH_LANES <= D; c += VMATH_LANES)
-        v_store(dt + c, v_softplus(v_load(dt + c) + v_load(bias + c)));
-    if (c < D)
-        v_store_head(
-            dt + c,
-            v_softplus(v_load_head(dt + c, D - c, 0.0f) + v_load_head(bias + c, D - c, 0.0f)),
-            D - c);
+    v_store_head(dt, v_softplus(v_load_head(dt, lanes, 0.0f) + v_load_head(bias, lanes, 0.0f)),
+                 lanes);
 }
 
 struct scan {
@@ -82,10 +73,10 @@ void mamba_select(const struct instance *in, int64_t tokens, const float *before
                   float *dt, float *selectors, float *u)
 {
     const int64_t H = in->dims.H, D = MAMBA_EXPAND * H, R = mamba_rank(H), M = mamba_selectors(H);
-    blas_sgemm_nt(tokens, M, D, 1.0f, u, D, in->t[MAMBA_WX], D, 0.0f, selectors, M);
-    blas_sgemm_nt(tokens, D, R, 1.0f, selectors, M, in->t[MAMBA_WDT], R, 0.0f, dt, D);
+    product_rows(in, MAMBA_OF_SELECTORS, tokens, u, selectors);
+    product(in, MAMBA_OF_DT, tokens, selectors, M, NULL, dt, D);
     for (int64_t t = 0; t < tokens; t++)
-        step_sizes(D, in->t[MAMBA_BDT], dt + t * D);
+        V_EACH(c, lanes, D, step_sizes(lanes, in->t[MAMBA_BDT] + c, dt + t * D + c));
 
     const struct scan scan = {
         .tokens = tokens,
@@ -100,20 +91,16 @@ void mamba_select(const struct instance *in, int64_t tokens, const float *before
         .after = after,
         .u = u,
     };
-    int64_t c = 0;
-    for (; c + VMATH_LANES <= D; c += VMATH_LANES)
-        scan_lanes(&scan, c, VMATH_LANES);
-    if (c < D)
-        scan_lanes(&scan, c, D - c);
+    V_EACH(c, lanes, D, scan_lanes(&scan, c, lanes));
+}
+
+/* lanes of z = y silu(z) */
+static inline void gate(int64_t lanes, const float *y, float *z)
+{
+    v_store_head(z, v_load_head(y, lanes, 0.0f) * v_silu(v_load_head(z, lanes, 0.0f)), lanes);
 }
 
 void mamba_gate(int64_t D, const float *y, float *z)
 {
-    int64_t c = 0;
-    for (; c + VMATH_LANES <= D; c += VMATH_LANES)
-        v_store(z + c, v_load(y + c) * v_silu(v_load(z + c)));
-    if (c < D)
-        v_store_head(z + c,
-                     v_load_head(y + c, D - c, 0.0f) * v_silu(v_load_head(z + c, D - c, 0.0f)),
-                     D - c);
+    V_EACH(c, lanes, D, gate(lanes, y + c, z + c));
 }

@@ -3,14 +3,14 @@
  * from token j to token i, and h the state before the chunk:
  *     y_i = w(i,-1) C_i h + sum over j <= i of w(i,j) (C_i B_j) dt_j x_j
  *     h' = w(last,-1) h + sum over j of w(last,j) B_j^T dt_j x_j
- * w is a running product down each column: it never grows and takes no exp. Labels: layer.c.
+ * w is a running product down each column: it never grows and takes no exp.
  * Flops       per chunk of q tokens 2 q q N and per head 2 q P (q + N) + 2 q N P in products,
- *             q (q + 1) + q (N + P) + N P elementwise on top of what both variants do
+ *             q (q + 1) + q (N + P) + N P elementwise on top of what both algorithms do
  */
 #include <string.h>
 
-#include "blas.h"
 #include "mamba2.h"
+#include "products.h"
 #include "vmath.h"
 
 enum { LEFT = MAMBA2_OWN_SCRATCH, RIGHT, CB, DECAY, WEIGHT };
@@ -85,14 +85,14 @@ static void core(const struct instance *in, const struct mamba2_tile *tile)
     float *weight = in->scratch[WEIGHT];
 
     vmath_exp(q * s.heads, tile->log_decay, decay);
-    blas_sgemm_nt(q, q, N, 1.0f, C, E, B, E, 0.0f, cb, q);
+    sgemm_nt(q, q, N, 1.0f, C, E, B, E, 0.0f, cb, q);
     for (int64_t head = 0; head < s.heads; head++) {
         float *h = in->scratch[RIGHT] + head * INNER * P, *dt_x = h + N * P;
         const float start = weigh(q, C, E, cb, decay + head, s.heads, weight, left);
         scale_rows(q, tile->dt + head, s.heads, x + head * P, E, dt_x);
-        blas_sgemm_nn(q, P, N + q, left, INNER, h, P, tile->y + head * P, s.D);
+        sgemm_nn(q, P, N + q, left, INNER, h, P, 0.0f, tile->y + head * P, s.D);
         scale_rows(q, weight, 1, dt_x, P, dt_x);
-        blas_sgemm_tn(N, P, q, B, E, dt_x, P, start, h, P);
+        sgemm_tn(N, P, q, B, E, dt_x, P, start, h, P);
     }
 }
 
@@ -104,10 +104,12 @@ static void run(const struct instance *in)
     mamba2_run(in, core);
 }
 
-const struct kernel mamba2_chunked = {
+const struct algorithm mamba2_chunked = {
     .name = "mamba2/chunked",
     .method = "chunks of 64 tokens by sgemm: decayed C B^T and the state in one product per head",
     .layer = &mamba2_layer,
+    .maps = mamba2_maps,
+    .map_count = MAMBA2_MAPS,
     .cost = cost,
     .prepared = mamba2_prepared,
     .prepare = mamba2_prepare,

@@ -21,6 +21,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "common/reference.h"
 #include "mamba2.h"
 
 enum { P = MAMBA2_HEAD_SIZE, N = MAMBA2_STATES, K = CONV_TAPS };
@@ -88,21 +89,6 @@ static int64_t state(struct dims d)
     return s.D * N + (K - 1) * s.convolved;
 }
 
-static double logistic(double x)
-{
-    return 1.0 / (1.0 + exp(-x));
-}
-
-/* out[rows] = W[rows,n] in */
-static void map(int64_t rows, int64_t n, const double *W, const double *in, double *out)
-{
-    for (int64_t r = 0; r < rows; r++) {
-        out[r] = 0.0;
-        for (int64_t i = 0; i < n; i++)
-            out[r] += W[r * n + i] * in[i];
-    }
-}
-
 /* u[E] after convolution and silu from the projected rows up to token s */
 static void convolve(struct dims d, double *const t[], const double *projected, int64_t s,
                      double *u)
@@ -113,7 +99,7 @@ static void convolve(struct dims d, double *const t[], const double *projected, 
         for (int64_t back = 0; back < K && back <= s; back++)
             sum += t[MAMBA2_CONV_W][c * K + K - 1 - back] *
                    projected[(s - back) * z.projected + z.D + c];
-        u[c] = sum * logistic(sum);
+        u[c] = sum * reference_sigmoid(sum);
     }
 }
 
@@ -133,7 +119,7 @@ static void recur(struct dims d, double *const t[], const double *projected, con
             h[c * N + n] = a * h[c * N + n] + dt * u[c] * B[n];
             sum += h[c * N + n] * C[n];
         }
-        y[c] = sum * projected[c] * logistic(projected[c]);
+        y[c] = sum * projected[c] * reference_sigmoid(projected[c]);
         squares += y[c] * y[c];
     }
     for (int64_t c = 0; c < s.D; c++)
@@ -150,10 +136,10 @@ static void reference(struct dims d, double *const t[])
     double *u = projected + d.S * s.projected, *y = u + s.convolved;
     for (int64_t token = 0; token < d.S; token++) {
         double *row = projected + token * s.projected;
-        map(s.projected, d.H, t[MAMBA2_WIN], t[MAMBA2_X] + token * d.H, row);
+        reference_linear(1, d.H, s.projected, t[MAMBA2_X] + token * d.H, t[MAMBA2_WIN], NULL, row);
         convolve(d, t, projected, token, u);
         recur(d, t, row, u, h, y);
-        map(d.H, s.D, t[MAMBA2_WOUT], y, t[MAMBA2_Y] + token * d.H);
+        reference_linear(1, s.D, d.H, y, t[MAMBA2_WOUT], NULL, t[MAMBA2_Y] + token * d.H);
     }
     free(projected);
     free(h);

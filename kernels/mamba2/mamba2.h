@@ -1,13 +1,13 @@
 /*
- * mamba2.h - the tensors of the Mamba-2 layer and the pieces that its variants share.
+ * mamba2.h - the tensors of the Mamba-2 layer and the pieces that its algorithms share.
  * D = 2H channels in heads of P, N states per channel, K taps. Rows of in_proj are z[D], x[D],
  * B[N], C[N], dt[heads]; x, B and C are convolved, E = D + 2N channels.
  */
 #ifndef SEQBENCH_MAMBA2_H
 #define SEQBENCH_MAMBA2_H
 
-#include "conv.h"
-#include "seqbench.h"
+#include "common/convolution.h"
+#include "products.h"
 
 enum {
     MAMBA2_X,
@@ -37,12 +37,16 @@ static inline struct mamba2_sizes mamba2_sizes(struct dims d)
 
 extern const struct layer mamba2_layer;
 
-/* What every variant does; the recurrence and what hangs on it come on top. */
+/* The linear maps of both algorithms. */
+enum { MAMBA2_OF_INPUT, MAMBA2_OF_OUTPUT, MAMBA2_MAPS };
+extern const struct map mamba2_maps[MAMBA2_MAPS];
+
+/* What every algorithm does; the recurrence and what hangs on it come on top. */
 struct cost mamba2_common_cost(struct dims d);
 
 /* What prepare makes: taps[K,E] and the decays' rates, -exp(A_log), one per head. */
 enum { MAMBA2_TAPS, MAMBA2_RATES };
-int mamba2_prepared(struct dims d, struct tensor out[PREPARED_MAX]);
+int mamba2_prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX]);
 void mamba2_prepare(struct instance *in);
 
 /*
@@ -56,7 +60,7 @@ struct mamba2_tile {
     float *y;
 };
 
-/* Buffers that all variants need; their own come behind. */
+/* Buffers that all algorithms need; their own come behind. */
 enum {
     MAMBA2_ZXBCDT,
     MAMBA2_XBC,

@@ -1,6 +1,6 @@
 /*
  * mamba2/recurrent: h = a h + dt x B^T token by token, head after head, so that the state of a head
- * (16 KiB) stays in L1 through a tile of tokens. Labels: layer.c.
+ * (16 KiB) stays in L1 through a tile of tokens.
  */
 #include <string.h>
 
@@ -61,10 +61,12 @@ static void run(const struct instance *in)
     mamba2_run(in, core);
 }
 
-const struct kernel mamba2_recurrent = {
+const struct algorithm mamba2_recurrent = {
     .name = "mamba2/recurrent",
-    .method = "projections by sgemm; token by token, head by head, the state of a head in L1",
+    .method = "projections; token by token, head by head, the state of a head in L1",
     .layer = &mamba2_layer,
+    .maps = mamba2_maps,
+    .map_count = MAMBA2_MAPS,
     .prepared = mamba2_prepared,
     .prepare = mamba2_prepare,
     .scratch = scratch,

@@ -1,17 +1,19 @@
 /*
- * tiles.c - what is before and behind the recurrence of Mamba-2, tile after tile of tokens. Labels:
- * layer.c.
+ * tiles.c - what is before and behind the recurrence of Mamba-2, tile after tile of tokens.
  */
 #include <math.h>
 #include <string.h>
 
-#include "blas.h"
 #include "mamba2.h"
-#include "vmath.h"
+
+const struct map mamba2_maps[MAMBA2_MAPS] = {
+    [MAMBA2_OF_INPUT] = {.matrix = MAMBA2_WIN},
+    [MAMBA2_OF_OUTPUT] = {.matrix = MAMBA2_WOUT},
+};
 
 static const float norm_epsilon = 1e-5f;
 
-int mamba2_prepared(struct dims d, struct tensor out[PREPARED_MAX])
+int mamba2_prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX])
 {
     const struct mamba2_sizes s = mamba2_sizes(d);
     out[MAMBA2_TAPS] = (struct tensor){.name = "taps", .shape = {CONV_TAPS, s.convolved}};
@@ -86,13 +88,13 @@ void mamba2_run(const struct instance *in,
     float *y = in->scratch[MAMBA2_CORE], *zeros = in->scratch[MAMBA2_ZEROS];
 
     memset(zeros, 0, (size_t)s.convolved * sizeof(float));
-    blas_sgemm_nt(S, row, H, 1.0f, in->t[MAMBA2_X], H, in->t[MAMBA2_WIN], H, 0.0f, zxbcdt, row);
+    product_rows(in, MAMBA2_OF_INPUT, S, in->t[MAMBA2_X], zxbcdt);
     for (int64_t first = 0; first < S; first += MAMBA2_TILE) {
         const int64_t tokens = at_most(S - first, MAMBA2_TILE);
         float *z = zxbcdt + first * row;
         for (int64_t t = 0; t < tokens; t++) {
             const float *rows[CONV_TAPS];
-            conv_window(zxbcdt + s.D, row, first + t, zeros, rows);
+            conv_window(zxbcdt + s.D, row, first + t, zeros, 0, rows);
             conv_silu(s.convolved, rows, in->prepared[MAMBA2_TAPS], in->t[MAMBA2_CONV_B],
                       xbc + t * s.convolved);
             step_sizes(s.heads, z + t * row + s.D + s.convolved, in->t[MAMBA2_DT_BIAS],
@@ -102,5 +104,5 @@ void mamba2_run(const struct instance *in,
         for (int64_t t = 0; t < tokens; t++)
             gate_and_norm(in, y + t * s.D, xbc + t * s.convolved, z + t * row);
     }
-    blas_sgemm_nt(S, H, s.D, 1.0f, zxbcdt, row, in->t[MAMBA2_WOUT], s.D, 0.0f, in->t[MAMBA2_Y], H);
+    product(in, MAMBA2_OF_OUTPUT, S, zxbcdt, row, NULL, in->t[MAMBA2_Y], H);
 }

@@ -1,12 +1,10 @@
 /*
- * mingru/hoisted: all products as one sgemm, then sigmoid and update in one pass over the channels
- * of each token. Labels: layer.c.
+ * mingru/hoisted, mingru.step: all products as one, then sigmoid and update in one pass over the
+ * channels of each token.
  */
-#include <string.h>
-
-#include "blas.h"
 #include "mingru.h"
-#include "vmath.h"
+
+static const struct map maps[] = {{.matrix = MINGRU_W, .bias = MINGRU_B}};
 
 /* Channels k .. k + n, n <= VMATH_LANES. */
 static inline __attribute__((always_inline)) void
@@ -18,41 +16,42 @@ update(int64_t H, int64_t k, int64_t n, const float *gates, const float *h, floa
     v_store_head(h_next + k, last + z * (candidate - last), n);
 }
 
-void mingru_update(int64_t H, const float *gates, const float *h, float *h_next)
-{
-    int64_t k = 0;
-    for (; k + VMATH_LANES <= H; k += VMATH_LANES)
-        update(H, k, VMATH_LANES, gates, h, h_next);
-    if (k < H)
-        update(H, k, H - k, gates, h, h_next);
-}
-
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
     out[0] = (struct tensor){.name = "gates", .shape = {d.S, 2 * d.H}};
-    out[1] = (struct tensor){.name = "h0", .shape = {d.H}};
-    return 2;
+    return 1;
 }
 
 static void run(const struct instance *in)
 {
     const int64_t S = in->dims.S, H = in->dims.H;
-    const float *h = in->scratch[1];
+    const float *h = in->t[MINGRU_H0];
     float *gates = in->scratch[0], *y = in->t[MINGRU_Y];
-
-    memset(in->scratch[1], 0, (size_t)H * sizeof(float));
-    blas_linear(S, H, 2 * H, in->t[MINGRU_X], in->t[MINGRU_W], in->t[MINGRU_B], gates);
-    for (int64_t s = 0; s < S; s++) {
-        mingru_update(H, gates + s * 2 * H, h, y + s * H);
-        h = y + s * H;
+    product_rows(in, 0, S, in->t[MINGRU_X], gates);
+    for (int64_t s = 0; s < S; s++, gates += 2 * H, y += H) {
+        V_EACH(k, lanes, H, update(H, k, lanes, gates, h, y));
+        h = y;
     }
 }
 
-const struct kernel mingru_hoisted = {
+const struct algorithm mingru_hoisted = {
     .name = "mingru/hoisted",
-    .method = "X W^T for the whole sequence by one sgemm, then the recurrence over tokens, vectors "
+    .method = "W x of the whole sequence by one product, then the recurrence over tokens, vectors "
               "over channels",
     .layer = &mingru_layer,
+    MAPS(maps),
+    .scratch = scratch,
+    .run = run,
+};
+
+const struct algorithm mingru_step = {
+    .name = "mingru.step",
+    .method = "one step of mingru/hoisted",
+    .layer = &mingru_layer,
+    .products = PRODUCTS_STEP,
+    .is_step = true,
+    .tolerance = 2e-6,
+    MAPS(maps),
     .scratch = scratch,
     .run = run,
 };

@@ -1,13 +1,13 @@
 /*
  * minGRU: no weights on the state, so all matrix products are known before the recurrence.
- * Equation    z = sigmoid(W_z x_t + b_z), h~ = W_h x_t + b_h, h = (1 - z) h + z h~; h starts at 0
- * Shapes      x[S,H] W[2H,H] b[2H] -> y[S,H], y_t = h; rows z, h~. z takes the candidate (in a GRU
- *             it keeps the state)
+ * Equation    z = sigmoid(W_z x_t + b_z), h~ = W_h x_t + b_h, h = (1 - z) h + z h~
+ * Shapes      x[S,H] h0[H] W[2H,H] b[2H] -> y[S,H], y_t = h; rows z, h~.
+ *             z takes the candidate (in a GRU it keeps the state)
  * Flops       4 S H^2 in matrix products; 3 S H elementwise; S H sigmoid
  * Bytes       weights, input and output once
  * State       h[H]
- * Inputs      x in [-1,1]; W, b in [-1/sqrt H, 1/sqrt H] as torch.nn.Linear draws them: h is a
- *             mean of candidates of order 1
+ * Inputs      x in [-1,1]; h0 in [-0.5,0.5]; W, b in [-1/sqrt H, 1/sqrt H] as torch.nn.Linear draws
+ *             them: h is a mean of candidates of order 1
  * Timed       everything from x to y. Not timed: drawing the inputs
  * Sequential  the elementwise update; no product
  * Source      Feng et al. 2024, arXiv:2410.01201, the form without log space: the candidate is
@@ -15,12 +15,14 @@
  */
 #include <math.h>
 
+#include "common/reference.h"
 #include "mingru.h"
 
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
     const float w = 1.0f / sqrtf((float)d.H);
     out[MINGRU_X] = (struct tensor){"x", INPUT, {d.S, d.H}, 0.0f, 1.0f};
+    out[MINGRU_H0] = (struct tensor){"h0", INITIAL, {d.H}, 0.0f, 0.5f};
     out[MINGRU_W] = (struct tensor){"W", PARAMETER, {2 * d.H, d.H}, 0.0f, w};
     out[MINGRU_B] = (struct tensor){"b", PARAMETER, {2 * d.H}, 0.0f, w};
     out[MINGRU_Y] = (struct tensor){"y", OUTPUT, {d.S, d.H}, 0.0f, 0.0f};
@@ -48,14 +50,11 @@ static void reference(struct dims d, double *const t[])
     const int64_t H = d.H;
     const double *x = t[MINGRU_X], *W = t[MINGRU_W], *b = t[MINGRU_B];
     for (int64_t k = 0; k < H; k++) {
-        double h = 0.0;
+        double h = t[MINGRU_H0][k];
         for (int64_t s = 0; s < d.S; s++) {
-            double gate = b[k], candidate = b[H + k];
-            for (int64_t j = 0; j < H; j++) {
-                gate += W[k * H + j] * x[s * H + j];
-                candidate += W[(H + k) * H + j] * x[s * H + j];
-            }
-            const double z = 1.0 / (1.0 + exp(-gate));
+            const double gate = b[k] + reference_dot(H, W + k * H, x + s * H);
+            const double candidate = b[H + k] + reference_dot(H, W + (H + k) * H, x + s * H);
+            const double z = reference_sigmoid(gate);
             h = (1.0 - z) * h + z * candidate;
             t[MINGRU_Y][s * H + k] = h;
         }

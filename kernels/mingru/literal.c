@@ -1,30 +1,31 @@
-/* mingru/literal: the equations token by token, two sgemv per step. Labels: layer.c. */
-#include <string.h>
-
-#include "blas.h"
+/* mingru/literal: the equations token by token, two matrix-vector products per step. */
 #include "mingru.h"
-#include "vmath.h"
+
+enum { OF_GATE, OF_CANDIDATE };
+static const struct map maps[] = {
+    [OF_GATE] = {.matrix = MINGRU_W, .part = 0, .parts = 2, .one_row = true},
+    [OF_CANDIDATE] = {.matrix = MINGRU_W, .part = 1, .parts = 2, .one_row = true},
+};
+
+enum { Z, CANDIDATE };
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[0] = (struct tensor){.name = "z", .shape = {d.H}};
-    out[1] = (struct tensor){.name = "candidate", .shape = {d.H}};
-    out[2] = (struct tensor){.name = "h0", .shape = {d.H}};
-    return 3;
+    out[Z] = (struct tensor){.name = "z", .shape = {d.H}};
+    out[CANDIDATE] = (struct tensor){.name = "candidate", .shape = {d.H}};
+    return CANDIDATE + 1;
 }
 
 static void run(const struct instance *in)
 {
     const int64_t S = in->dims.S, H = in->dims.H;
-    const float *W = in->t[MINGRU_W], *b = in->t[MINGRU_B], *h = in->scratch[2];
-    float *z = in->scratch[0], *candidate = in->scratch[1];
-
-    memset(in->scratch[2], 0, (size_t)H * sizeof(float));
+    const float *b = in->t[MINGRU_B], *h = in->t[MINGRU_H0];
+    float *z = in->scratch[Z], *candidate = in->scratch[CANDIDATE];
     for (int64_t s = 0; s < S; s++) {
         const float *x = in->t[MINGRU_X] + s * H;
         float *y = in->t[MINGRU_Y] + s * H;
-        blas_sgemv(H, H, W, H, x, 0.0f, z);
-        blas_sgemv(H, H, W + H * H, H, x, 0.0f, candidate);
+        product_row(in, OF_GATE, x, NULL, z);
+        product_row(in, OF_CANDIDATE, x, NULL, candidate);
         for (int64_t k = 0; k < H; k++)
             z[k] += b[k];
         vmath_sigmoid(H, z, z);
@@ -34,10 +35,14 @@ static void run(const struct instance *in)
     }
 }
 
-const struct kernel mingru_literal = {
+const struct algorithm mingru_literal = {
     .name = "mingru/literal",
-    .method = "per step two sgemv, for z and the candidate, then sigmoid and update",
+    .method = "per step two products, for z and the candidate, then sigmoid and update",
     .layer = &mingru_layer,
+    .products = PRODUCTS_STEP,
+    .engine = "openblas",
+    .because = "it is the textbook's form over a BLAS",
+    MAPS(maps),
     .scratch = scratch,
     .run = run,
 };

@@ -1,5 +1,5 @@
 /*
- * mingru/scan: the recurrence in log space, as the paper trains it. Labels: layer.c.
+ * mingru/scan: the recurrence in log space, as the paper trains it.
  *
  * With a = log(1 - z) and v = log z + log h~ the pairs (a, v) compose associatively:
  * (a1, v1) then (a2, v2) is (a1 + a2, logaddexp(a2 + v1, v2)), and h = e^v. One thread folds them
@@ -9,9 +9,11 @@
  * so h = P - N, where P is driven by max(h~, 0) and N by max(-h~, 0). One of the two is 0 at each
  * token and its logaddexp is the bare sum a + l: one logaddexp serves both.
  */
-#include "blas.h"
+#include <math.h>
+
 #include "mingru.h"
-#include "vmath.h"
+
+static const struct map maps[] = {{.matrix = MINGRU_W, .bias = MINGRU_B}};
 
 /* e^nothing is 0, and nothing + a is nothing: the logarithm of a state that is still 0. */
 static const float nothing = -1e30f;
@@ -50,18 +52,17 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 static void run(const struct instance *in)
 {
     const int64_t S = in->dims.S, H = in->dims.H;
+    const float *h0 = in->t[MINGRU_H0];
     float *gates = in->scratch[0], *positive = in->scratch[1], *negative = in->scratch[2];
 
-    for (int64_t k = 0; k < H; k++)
-        positive[k] = negative[k] = nothing;
-    blas_linear(S, H, 2 * H, in->t[MINGRU_X], in->t[MINGRU_W], in->t[MINGRU_B], gates);
+    for (int64_t k = 0; k < H; k++) {
+        positive[k] = h0[k] > 0.0f ? logf(h0[k]) : nothing;
+        negative[k] = h0[k] < 0.0f ? logf(-h0[k]) : nothing;
+    }
+    product_rows(in, 0, S, in->t[MINGRU_X], gates);
     for (int64_t s = 0; s < S; s++, gates += 2 * H) {
         float *y = in->t[MINGRU_Y] + s * H;
-        int64_t k = 0;
-        for (; k + VMATH_LANES <= H; k += VMATH_LANES)
-            fold(H, k, VMATH_LANES, gates, positive, negative, y);
-        if (k < H)
-            fold(H, k, H - k, gates, positive, negative, y);
+        V_EACH(k, lanes, H, fold(H, k, lanes, gates, positive, negative, y));
     }
 }
 
@@ -78,11 +79,13 @@ static struct cost cost(struct dims d)
     };
 }
 
-const struct kernel mingru_scan = {
+const struct algorithm mingru_scan = {
     .name = "mingru/scan",
-    .method = "one sgemm, then a running logaddexp of the positive and of the negative part, h = P "
-              "- N",
+    .method =
+        "one product, then a running logaddexp of the positive and of the negative part, h = P "
+        "- N",
     .layer = &mingru_layer,
+    MAPS(maps),
     .cost = cost,
     .scratch = scratch,
     .run = run,

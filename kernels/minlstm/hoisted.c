@@ -1,12 +1,10 @@
 /*
- * minlstm/hoisted: all products as one sgemm, then gates and update in one pass over the channels
- * of each token. Labels: layer.c.
+ * minlstm/hoisted: all products as one, then gates and update in one pass over the channels
+ * of each token.
  */
-#include <string.h>
-
-#include "blas.h"
 #include "minlstm.h"
-#include "vmath.h"
+
+static const struct map maps[] = {{.matrix = MINLSTM_W, .bias = MINLSTM_B}};
 
 /*
  * f/(f+i) of two sigmoids: (1 + e^-i) / (2 + e^-i + e^-f), one division instead of three. Nothing
@@ -34,25 +32,17 @@ update(int64_t H, int64_t k, int64_t n, const float *gates, const float *h, floa
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
     out[0] = (struct tensor){.name = "gates", .shape = {d.S, 3 * d.H}};
-    out[1] = (struct tensor){.name = "h0", .shape = {d.H}};
-    return 2;
+    return 1;
 }
 
 static void run(const struct instance *in)
 {
     const int64_t S = in->dims.S, H = in->dims.H;
-    const float *h = in->scratch[1];
-    float *gates = in->scratch[0];
-
-    memset(in->scratch[1], 0, (size_t)H * sizeof(float));
-    blas_linear(S, H, 3 * H, in->t[MINLSTM_X], in->t[MINLSTM_W], in->t[MINLSTM_B], gates);
-    for (int64_t s = 0; s < S; s++, gates += 3 * H) {
-        float *y = in->t[MINLSTM_Y] + s * H;
-        int64_t k = 0;
-        for (; k + VMATH_LANES <= H; k += VMATH_LANES)
-            update(H, k, VMATH_LANES, gates, h, y);
-        if (k < H)
-            update(H, k, H - k, gates, h, y);
+    const float *h = in->t[MINLSTM_H0];
+    float *gates = in->scratch[0], *y = in->t[MINLSTM_Y];
+    product_rows(in, 0, S, in->t[MINLSTM_X], gates);
+    for (int64_t s = 0; s < S; s++, gates += 3 * H, y += H) {
+        V_EACH(k, lanes, H, update(H, k, lanes, gates, h, y));
         h = y;
     }
 }
@@ -69,11 +59,12 @@ static struct cost cost(struct dims d)
     };
 }
 
-const struct kernel minlstm_hoisted = {
+const struct algorithm minlstm_hoisted = {
     .name = "minlstm/hoisted",
-    .method = "X W^T for the whole sequence by one sgemm, then the recurrence over tokens, vectors "
+    .method = "W x of the whole sequence by one product, then the recurrence over tokens, vectors "
               "over channels",
     .layer = &minlstm_layer,
+    MAPS(maps),
     .cost = cost,
     .scratch = scratch,
     .run = run,

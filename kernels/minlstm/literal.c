@@ -1,32 +1,32 @@
 /*
- * minlstm/literal: the equations token by token, three sgemv per step. f + i is 0 where both gates
- * lie below -87: 0/0. Labels: layer.c.
+ * minlstm/literal: the equations token by token, three matrix-vector products per step. f + i is 0
+ * where both gates lie below -87: 0/0.
  */
-#include <string.h>
-
-#include "blas.h"
 #include "minlstm.h"
-#include "vmath.h"
+
+enum { ROWS = 3 }; /* f, i, candidate */
+static const struct map maps[ROWS] = {
+    {.matrix = MINLSTM_W, .part = 0, .parts = ROWS, .one_row = true},
+    {.matrix = MINLSTM_W, .part = 1, .parts = ROWS, .one_row = true},
+    {.matrix = MINLSTM_W, .part = 2, .parts = ROWS, .one_row = true},
+};
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[0] = (struct tensor){.name = "gates", .shape = {3 * d.H}};
-    out[1] = (struct tensor){.name = "h0", .shape = {d.H}};
-    return 2;
+    out[0] = (struct tensor){.name = "gates", .shape = {ROWS * d.H}};
+    return 1;
 }
 
 static void run(const struct instance *in)
 {
     const int64_t S = in->dims.S, H = in->dims.H;
-    const float *W = in->t[MINLSTM_W], *b = in->t[MINLSTM_B], *h = in->scratch[1];
+    const float *b = in->t[MINLSTM_B], *h = in->t[MINLSTM_H0];
     float *f = in->scratch[0], *i = f + H, *candidate = i + H;
-
-    memset(in->scratch[1], 0, (size_t)H * sizeof(float));
     for (int64_t s = 0; s < S; s++) {
         float *y = in->t[MINLSTM_Y] + s * H;
-        for (int64_t gate = 0; gate < 3; gate++)
-            blas_sgemv(H, H, W + gate * H * H, H, in->t[MINLSTM_X] + s * H, 0.0f, f + gate * H);
-        for (int64_t k = 0; k < 3 * H; k++)
+        for (int row = 0; row < ROWS; row++)
+            product_row(in, row, in->t[MINLSTM_X] + s * H, NULL, f + row * H);
+        for (int64_t k = 0; k < ROWS * H; k++)
             f[k] += b[k];
         vmath_sigmoid(2 * H, f, f);
         for (int64_t k = 0; k < H; k++)
@@ -35,10 +35,14 @@ static void run(const struct instance *in)
     }
 }
 
-const struct kernel minlstm_literal = {
+const struct algorithm minlstm_literal = {
     .name = "minlstm/literal",
-    .method = "per step three sgemv, for f, i and the candidate, then sigmoids, f/(f+i) and update",
+    .method = "per step three products, for f, i and the candidate, then sigmoids, f/(f+i), update",
     .layer = &minlstm_layer,
+    .products = PRODUCTS_STEP,
+    .engine = "openblas",
+    .because = "it is the textbook's form over a BLAS",
+    MAPS(maps),
     .scratch = scratch,
     .run = run,
 };

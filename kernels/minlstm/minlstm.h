@@ -2,9 +2,9 @@
 #ifndef SEQBENCH_MINLSTM_H
 #define SEQBENCH_MINLSTM_H
 
-#include "seqbench.h"
+#include "products.h"
 
-enum { MINLSTM_X, MINLSTM_W, MINLSTM_B, MINLSTM_Y };
+enum { MINLSTM_X, MINLSTM_H0, MINLSTM_W, MINLSTM_B, MINLSTM_Y };
 
 extern const struct layer minlstm_layer;
 

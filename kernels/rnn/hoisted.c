@@ -1,35 +1,56 @@
-/* rnn/hoisted: X W^T leaves the loop as one sgemm; only U h stays sequential. Labels: layer.c. */
-#include <string.h>
-
-#include "blas.h"
+/*
+ * rnn/hoisted: W x leaves the loop as one product; only U h stays sequential. rnn/panels: the same,
+ * with U in panels of rows.
+ */
+#include "common/recurrence.h"
 #include "rnn.h"
-#include "vmath.h"
 
-static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
-{
-    out[0] = (struct tensor){.name = "h0", .shape = {d.H}};
-    return 1;
-}
+enum { OF_INPUT, OF_STATE };
+static const struct map maps[] = {
+    [OF_INPUT] = {.matrix = RNN_W, .bias = RNN_B},
+    [OF_STATE] = {.matrix = RNN_U, .one_row = true},
+};
 
-static void run(const struct instance *in)
+static inline void run(const struct instance *in, bool in_panels)
 {
     const int64_t S = in->dims.S, H = in->dims.H;
-    const float *U = in->t[RNN_U], *h = in->scratch[0];
+    const float *h = in->t[RNN_H0];
     float *y = in->t[RNN_Y];
-
-    memset(in->scratch[0], 0, (size_t)H * sizeof(float));
-    blas_linear(S, H, H, in->t[RNN_X], in->t[RNN_W], in->t[RNN_B], y);
-    for (int64_t s = 0; s < S; s++) {
-        blas_sgemv(H, H, U, H, h, 1.0f, y + s * H);
-        vmath_tanh(H, y + s * H, y + s * H);
-        h = y + s * H;
+    product_rows(in, OF_INPUT, S, in->t[RNN_X], y);
+    for (int64_t s = 0; s < S; s++, y += H) {
+        if (in_panels)
+            sgemv_panels(&in->weights[OF_STATE], h, s % 2, y);
+        else
+            product_row(in, OF_STATE, h, y, y);
+        vmath_tanh(H, y, y);
+        h = y;
     }
 }
 
-const struct kernel rnn_hoisted = {
+static void run_hoisted(const struct instance *in)
+{
+    run(in, false);
+}
+
+static void run_panels(const struct instance *in)
+{
+    run(in, true);
+}
+
+const struct algorithm rnn_hoisted = {
     .name = "rnn/hoisted",
-    .method = "X W^T for the whole sequence by one sgemm, then one sgemv per step",
+    .method = "W x of the whole sequence by one product, then one matrix-vector product per step",
     .layer = &rnn_layer,
-    .scratch = scratch,
-    .run = run,
+    MAPS(maps),
+    .run = run_hoisted,
+};
+
+const struct algorithm rnn_panels = {
+    .name = "rnn/panels",
+    .method = "hoisted, with U h by one sgemv per panel, forward and backward in turn",
+    .layer = &rnn_layer,
+    .engine = "openblas",
+    .because = "its panels are rows of the matrix as sgemv takes them",
+    MAPS(maps),
+    .run = run_panels,
 };

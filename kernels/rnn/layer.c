@@ -1,13 +1,15 @@
 /*
  * Elman RNN.
- * Equation    h_t = tanh(W x_t + U h_(t-1) + b), h_(-1) = 0
- * Shapes      x[S,H] W[H,H] U[H,H] b[H] -> y[S,H], y_t = h_t
+ * Equation    h_t = tanh(W x_t + U h_(t-1) + b)
+ * Shapes      x[S,H] h0[H] W[H,H] U[H,H] b[H] -> y[S,H], y_t = h_t
  * Flops       4 S H^2 in matrix products, half of them sequential; S H tanh
  * Bytes       weights, input and output once; U (4 H^2 bytes) is walked through at each step
  * State       h[H]
- * Inputs      x in [-1,1]; W, U, b in [-1/sqrt H, 1/sqrt H] as torch.nn.RNN draws them: the
- * spectral radius of U stays near 0.6, so the state neither saturates nor amplifies rounding Timed
- * everything from x to y. Not timed: drawing the inputs Sequential  U h_(t-1), S dependent products
+ * Inputs      x in [-1,1]; h0 in [-0.5,0.5]; W, U, b in [-1/sqrt H, 1/sqrt H] as torch.nn.RNN
+ *             draws them: the spectral radius of U stays near 0.6, so the state neither saturates
+ *             nor amplifies rounding
+ * Timed       everything from x to y. Not timed: drawing the inputs
+ * Sequential  U h_(t-1), S dependent products
  * Source      torch.nn.RNN (its two biases added up)
  */
 #include <math.h>
@@ -18,6 +20,7 @@ static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
     const float w = 1.0f / sqrtf((float)d.H);
     out[RNN_X] = (struct tensor){"x", INPUT, {d.S, d.H}, 0.0f, 1.0f};
+    out[RNN_H0] = (struct tensor){"h0", INITIAL, {d.H}, 0.0f, 0.5f};
     out[RNN_W] = (struct tensor){"W", PARAMETER, {d.H, d.H}, 0.0f, w};
     out[RNN_U] = (struct tensor){"U", PARAMETER, {d.H, d.H}, 0.0f, w};
     out[RNN_B] = (struct tensor){"b", PARAMETER, {d.H}, 0.0f, w};
@@ -31,7 +34,7 @@ static struct cost cost(struct dims d)
         .multiply_adds = 2 * d.S * d.H * d.H,
         .tanhs = d.S * d.H,
         .sequential = 2 * d.S * d.H * d.H,
-        .streamed_bytes = d.S * d.H * d.H * 4,
+        .streamed_weights = d.S * d.H * d.H,
     };
 }
 
@@ -42,18 +45,17 @@ static int64_t state(struct dims d)
 
 static void reference(struct dims d, double *const t[])
 {
-    const double *x = t[RNN_X], *W = t[RNN_W], *U = t[RNN_U], *b = t[RNN_B];
-    double *y = t[RNN_Y];
-    for (int64_t s = 0; s < d.S; s++)
+    const double *x = t[RNN_X], *W = t[RNN_W], *U = t[RNN_U], *b = t[RNN_B], *h = t[RNN_H0];
+    for (int64_t s = 0; s < d.S; s++) {
+        double *y = t[RNN_Y] + s * d.H;
         for (int64_t i = 0; i < d.H; i++) {
             double sum = b[i];
-            for (int64_t j = 0; j < d.H; j++) {
-                sum += W[i * d.H + j] * x[s * d.H + j];
-                if (s > 0)
-                    sum += U[i * d.H + j] * y[(s - 1) * d.H + j];
-            }
-            y[s * d.H + i] = tanh(sum);
+            for (int64_t j = 0; j < d.H; j++)
+                sum += W[i * d.H + j] * x[s * d.H + j] + U[i * d.H + j] * h[j];
+            y[i] = tanh(sum);
         }
+        h = y;
+    }
 }
 
 const struct layer rnn_layer = {

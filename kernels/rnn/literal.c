@@ -1,46 +1,58 @@
-/* rnn/literal: the operations as the textbook writes them, one by one. Labels: layer.c. */
-#include <string.h>
-
-#include "blas.h"
+/* rnn/literal, rnn.step: the operations as the textbook writes them, one by one. */
 #include "rnn.h"
-#include "vmath.h"
 
-void rnn_literal_step(int64_t H, const float *x, const float *h, const float *W, const float *U,
-                      const float *b, float *wx, float *uh, float *h_next)
-{
-    blas_sgemv(H, H, W, H, x, 0.0f, wx);
-    blas_sgemv(H, H, U, H, h, 0.0f, uh);
-    for (int64_t i = 0; i < H; i++)
-        wx[i] += uh[i] + b[i];
-    vmath_tanh(H, wx, h_next);
-}
+enum { OF_INPUT, OF_STATE };
+static const struct map maps[] = {
+    [OF_INPUT] = {.matrix = RNN_W, .one_row = true},
+    [OF_STATE] = {.matrix = RNN_U, .one_row = true},
+};
+
+enum { WX, UH };
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[0] = (struct tensor){.name = "wx", .shape = {d.H}};
-    out[1] = (struct tensor){.name = "uh", .shape = {d.H}};
-    out[2] = (struct tensor){.name = "h0", .shape = {d.H}};
-    return 3;
+    out[WX] = (struct tensor){.name = "wx", .shape = {d.H}};
+    out[UH] = (struct tensor){.name = "uh", .shape = {d.H}};
+    return UH + 1;
 }
 
 static void run(const struct instance *in)
 {
     const int64_t S = in->dims.S, H = in->dims.H;
-    const float *x = in->t[RNN_X], *h = in->scratch[2];
-    float *y = in->t[RNN_Y];
-
-    memset(in->scratch[2], 0, (size_t)H * sizeof(float));
+    const float *b = in->t[RNN_B], *h = in->t[RNN_H0];
+    float *wx = in->scratch[WX], *uh = in->scratch[UH];
     for (int64_t s = 0; s < S; s++) {
-        rnn_literal_step(H, x + s * H, h, in->t[RNN_W], in->t[RNN_U], in->t[RNN_B], in->scratch[0],
-                         in->scratch[1], y + s * H);
-        h = y + s * H;
+        float *y = in->t[RNN_Y] + s * H;
+        product_row(in, OF_INPUT, in->t[RNN_X] + s * H, NULL, wx);
+        product_row(in, OF_STATE, h, NULL, uh);
+        for (int64_t i = 0; i < H; i++)
+            wx[i] += uh[i] + b[i];
+        vmath_tanh(H, wx, y);
+        h = y;
     }
 }
 
-const struct kernel rnn_literal = {
+const struct algorithm rnn_literal = {
     .name = "rnn/literal",
-    .method = "per step: W x by sgemv, U h by sgemv, add, tanh",
+    .method = "per step: W x, U h, add, tanh",
     .layer = &rnn_layer,
+    .products = PRODUCTS_STEP,
+    .is_whole = true,
+    .engine = "openblas",
+    .because = "it is the textbook's form over a BLAS",
+    MAPS(maps),
+    .scratch = scratch,
+    .run = run,
+};
+
+const struct algorithm rnn_step = {
+    .name = "rnn.step",
+    .method = "one step of rnn/literal",
+    .layer = &rnn_layer,
+    .products = PRODUCTS_STEP,
+    .is_step = true,
+    .tolerance = 2e-6,
+    MAPS(maps),
     .scratch = scratch,
     .run = run,
 };

@@ -33,7 +33,7 @@ static void run(const struct instance *in)
 static int own_cells(int64_t last_level_bytes, struct dims out[OWN_CELLS_MAX])
 {
     (void)last_level_bytes;
-    out[0] = (struct dims){1, 1, 1};
+    out[0] = (struct dims){.S = 1, .H = 1};
     return 1;
 }
 
@@ -47,9 +47,10 @@ static const struct layer layer = {
     .own_cells = own_cells,
 };
 
-const struct kernel roof_empty = {
+const struct algorithm roof_empty = {
     .name = "roof/empty",
     .method = "an empty function: the overhead of a call",
     .layer = &layer,
+    .products = PRODUCTS_NONE,
     .run = run,
 };

@@ -9,8 +9,7 @@
  * Timed       the loop. Sequential: nothing across registers
  * Source      this suite
  */
-#include "seqbench.h"
-#include "vmath.h"
+#include "products.h"
 
 enum { A, B, START, ACC };
 enum { REGISTERS = 12, LANES = REGISTERS * VMATH_LANES };
@@ -56,7 +55,7 @@ static void run(const struct instance *in)
 static int own_cells(int64_t last_level_bytes, struct dims out[OWN_CELLS_MAX])
 {
     (void)last_level_bytes;
-    out[0] = (struct dims){4096, 1, 1};
+    out[0] = (struct dims){.S = 4096, .H = 1};
     return 1;
 }
 
@@ -71,9 +70,10 @@ static const struct layer layer = {
     .own_cells = own_cells,
 };
 
-const struct kernel roof_fma = {
+const struct algorithm roof_fma = {
     .name = "roof/fma",
     .method = "12 independent vector accumulators: peak multiply-adds",
     .layer = &layer,
+    .products = PRODUCTS_NONE,
     .run = run,
 };

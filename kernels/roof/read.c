@@ -9,8 +9,7 @@
  * Timed       one pass over x with eight vector accumulators. Sequential: nothing
  * Source      this suite
  */
-#include "seqbench.h"
-#include "vmath.h"
+#include "products.h"
 
 enum { X, MEAN };
 enum { STREAMS = 8, BLOCK = STREAMS * VMATH_LANES };
@@ -57,8 +56,8 @@ static int own_cells(int64_t last_level_bytes, struct dims out[OWN_CELLS_MAX])
     last = last < first ? first : last > limit ? limit : last;
     int count = 0;
     for (int64_t bytes = first; bytes < last; bytes *= 2)
-        out[count++] = (struct dims){bytes / 4 / H, H, 1};
-    out[count++] = (struct dims){last / 4 / H, H, 1};
+        out[count++] = (struct dims){.S = bytes / 4 / H, .H = H};
+    out[count++] = (struct dims){.S = last / 4 / H, .H = H};
     return count;
 }
 
@@ -69,13 +68,14 @@ static const struct layer layer = {
     .tensors = tensors,
     .cost = cost,
     .reference = reference,
-    .tolerance = 1e-6,
+    .tolerance = 2e-7,
     .own_cells = own_cells,
 };
 
-const struct kernel roof_read = {
+const struct algorithm roof_read = {
     .name = "roof/read",
     .method = "reads S x H floats: bandwidth over the working set",
     .layer = &layer,
+    .products = PRODUCTS_NONE,
     .run = run,
 };

@@ -12,8 +12,8 @@
  */
 #include <math.h>
 
-#include "blas.h"
-#include "seqbench.h"
+#include "common/reference.h"
+#include "products.h"
 
 enum { X, W, Y };
 
@@ -32,19 +32,13 @@ static struct cost cost(struct dims d)
 
 static void reference(struct dims d, double *const t[])
 {
-    for (int64_t s = 0; s < d.S; s++)
-        for (int64_t o = 0; o < d.H; o++) {
-            double sum = 0.0;
-            for (int64_t i = 0; i < d.H; i++)
-                sum += t[X][s * d.H + i] * t[W][o * d.H + i];
-            t[Y][s * d.H + o] = sum;
-        }
+    reference_linear(d.S, d.H, d.H, t[X], t[W], NULL, t[Y]);
 }
 
 static void run(const struct instance *in)
 {
     const struct dims d = in->dims;
-    blas_sgemm_nt(d.S, d.H, d.H, 1.0f, in->t[X], d.H, in->t[W], d.H, 0.0f, in->t[Y], d.H);
+    sgemm_nt(d.S, d.H, d.H, 1.0f, in->t[X], d.H, in->t[W], d.H, 0.0f, in->t[Y], d.H);
 }
 
 static int own_cells(int64_t last_level_bytes, struct dims out[OWN_CELLS_MAX])
@@ -52,9 +46,9 @@ static int own_cells(int64_t last_level_bytes, struct dims out[OWN_CELLS_MAX])
     (void)last_level_bytes;
     int count = 0;
     for (int64_t n = 256; n <= 2048; n *= 2)
-        out[count++] = (struct dims){n, n, 1};
+        out[count++] = (struct dims){.S = n, .H = n};
     for (int64_t n = 64; n <= 4096; n *= 2)
-        out[count++] = (struct dims){16, n, 1};
+        out[count++] = (struct dims){.S = 16, .H = n};
     return count;
 }
 
@@ -69,9 +63,10 @@ static const struct layer layer = {
     .own_cells = own_cells,
 };
 
-const struct kernel roof_sgemm = {
+const struct algorithm roof_sgemm = {
     .name = "roof/sgemm",
     .method = "one sgemm, square or of 16 rows",
     .layer = &layer,
+    .engine = "openblas",
     .run = run,
 };

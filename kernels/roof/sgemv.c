@@ -11,8 +11,8 @@
  */
 #include <math.h>
 
-#include "blas.h"
-#include "seqbench.h"
+#include "common/reference.h"
+#include "products.h"
 
 enum { X, W, Y };
 
@@ -31,17 +31,13 @@ static struct cost cost(struct dims d)
 
 static void reference(struct dims d, double *const t[])
 {
-    for (int64_t o = 0; o < d.H; o++) {
-        t[Y][o] = 0.0;
-        for (int64_t i = 0; i < d.H; i++)
-            t[Y][o] += t[W][o * d.H + i] * t[X][i];
-    }
+    reference_linear(1, d.H, d.H, t[X], t[W], NULL, t[Y]);
 }
 
 static void run(const struct instance *in)
 {
     const int64_t H = in->dims.H;
-    blas_sgemv(H, H, in->t[W], H, in->t[X], 0.0f, in->t[Y]);
+    sgemm_nt(1, H, H, 1.0f, in->t[X], H, in->t[W], H, 0.0f, in->t[Y], H);
 }
 
 static int own_cells(int64_t last_level_bytes, struct dims out[OWN_CELLS_MAX])
@@ -49,7 +45,7 @@ static int own_cells(int64_t last_level_bytes, struct dims out[OWN_CELLS_MAX])
     (void)last_level_bytes;
     int count = 0;
     for (int64_t n = 64; n <= 4096; n *= 2)
-        out[count++] = (struct dims){1, n, 1};
+        out[count++] = (struct dims){.S = 1, .H = n};
     return count;
 }
 
@@ -64,9 +60,10 @@ static const struct layer layer = {
     .own_cells = own_cells,
 };
 
-const struct kernel roof_sgemv = {
+const struct algorithm roof_sgemv = {
     .name = "roof/sgemv",
     .method = "one sgemv of an H x H matrix",
     .layer = &layer,
+    .engine = "openblas",
     .run = run,
 };

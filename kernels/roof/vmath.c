@@ -11,8 +11,7 @@
  */
 #include <math.h>
 
-#include "seqbench.h"
-#include "vmath.h"
+#include "products.h"
 
 enum { X, Y };
 
@@ -74,7 +73,7 @@ static void run_tanh(const struct instance *in)
 static int own_cells(int64_t last_level_bytes, struct dims out[OWN_CELLS_MAX])
 {
     (void)last_level_bytes;
-    out[0] = (struct dims){1, 1024, 1};
+    out[0] = (struct dims){.S = 1, .H = 1024};
     return 1;
 }
 
@@ -111,23 +110,26 @@ static const struct layer tanh_layer = {
     .own_cells = own_cells,
 };
 
-const struct kernel roof_exp = {
+const struct algorithm roof_exp = {
     .name = "roof/exp",
     .method = "a vector of 1024 in L1",
     .layer = &exp_layer,
+    .products = PRODUCTS_NONE,
     .run = run_exp,
 };
 
-const struct kernel roof_sigmoid = {
+const struct algorithm roof_sigmoid = {
     .name = "roof/sigmoid",
     .method = "a vector of 1024 in L1",
     .layer = &sigmoid_layer,
+    .products = PRODUCTS_NONE,
     .run = run_sigmoid,
 };
 
-const struct kernel roof_tanh = {
+const struct algorithm roof_tanh = {
     .name = "roof/tanh",
     .method = "a vector of 1024 in L1",
     .layer = &tanh_layer,
+    .products = PRODUCTS_NONE,
     .run = run_tanh,
 };

@@ -1,6 +1,6 @@
 /*
  * supra/chunked: C = 64 tokens of a head at a time by small sgemm. Within a chunk all pairs Q K^T
- * times g^(i-j), 0 above the diagonal; what came before through M. Labels: layer.c.
+ * times g^(i-j), 0 above the diagonal; what came before through M.
  * Equation    W_ij = g^(i-j) q_i k_j for j <= i; context_i = sum_j W_ij v_j + g^(i+1) q_i M;
  *             then M = g^C M + sum_i g^(C-1-i) k_i v_i^T
  * Flops       in matrix products 12 S H^2 + 4 S H H/A + 4 H sum of C^2, less what the first chunk
@@ -10,7 +10,7 @@
  */
 #include <string.h>
 
-#include "blas.h"
+#include "products.h"
 #include "supra.h"
 
 enum { CONTEXT = SUPRA_SCRATCH, WEIGHTS, DECAYED };
@@ -73,16 +73,16 @@ static void decay_rows(const struct chunk *c, const float *x, int64_t first, int
 static void attend(const struct chunk *c, float *M, float *weights, float *decayed)
 {
     const int64_t rows = c->rows, size = c->size, H = c->H;
-    blas_sgemm_nt(rows, rows, size, 1.0f, c->q, H, c->k, H, 0.0f, weights, rows);
+    sgemm_nt(rows, rows, size, 1.0f, c->q, H, c->k, H, 0.0f, weights, rows);
     decay_weights(c, weights);
-    blas_sgemm_nn(rows, size, rows, weights, rows, c->v, H, c->context, H);
+    sgemm_nn(rows, size, rows, weights, rows, c->v, H, 0.0f, c->context, H);
     if (!c->is_first) {
         decay_rows(c, c->q, 1, 1, decayed);
-        blas_sgemm_nn_beta(rows, size, size, decayed, size, M, size, 1.0f, c->context, H);
+        sgemm_nn(rows, size, size, decayed, size, M, size, 1.0f, c->context, H);
     }
     decay_rows(c, c->k, rows - 1, -1, decayed);
-    blas_sgemm_tn(size, size, rows, decayed, size, c->v, H, c->is_first ? 0.0f : c->powers[rows], M,
-                  size);
+    sgemm_tn(size, size, rows, decayed, size, c->v, H, c->is_first ? 0.0f : c->powers[rows], M,
+             size);
 }
 
 static void run(const struct instance *in)
@@ -108,10 +108,12 @@ static void run(const struct instance *in)
     supra_finish(in, in->scratch[CONTEXT]);
 }
 
-const struct kernel supra_chunked = {
+const struct algorithm supra_chunked = {
     .name = "supra/chunked",
     .method = "64 tokens of a head at a time by sgemm, M carried from chunk to chunk",
     .layer = &supra_layer,
+    .maps = supra_maps,
+    .map_count = SUPRA_MAPS,
     .cost = cost,
     .prepared = supra_prepared,
     .prepare = supra_prepare,

@@ -9,15 +9,17 @@
  *             S (14 H + A) + S H H/A elementwise; A S rsqrt. Angles and decays are prepared
  * Bytes       weights (20 H^2 bytes and little more), input and output once
  * State       M[A,H/A,H/A]
- * Inputs      x in [-1,1]; matrices and be in [-1/sqrt H, 1/sqrt H]. M is bounded, as g < 1, and
- * the norm takes its size out of y Timed       everything from x to y. Not timed: drawing the
- * inputs, the tables of cos, sin and powers of g Sequential  the update of M and the product with
- * it; not the maps Source      Mercat et al. 2024 and its code (linear_open_lm): the attention
- * without its block, with the default decay and no norm of q and k
+ * Inputs      x in [-1,1]; matrices and be in [-1/sqrt H, 1/sqrt H]. M is bounded, as
+ *             g < 1, and the norm takes its size out of y
+ * Timed       everything from x to y. Not timed: drawing the inputs, the tables of cos, sin and
+ *             powers of g
+ * Sequential  the update of M and the product with it; not the maps
+ * Source      Mercat et al. 2024 and its code (linear_open_lm): the attention without its block,
+ *             with the default decay and no norm of q and k
  */
 #include <math.h>
 
-#include "reference.h"
+#include "common/reference.h"
 #include "supra.h"
 
 static const char *refuses(struct dims d)
@@ -124,7 +126,7 @@ const struct layer supra_layer = {
     .name = "supra",
     .equation = "q,k = rope(relu(We Wqk x + be)); M = g M + k v^T; y = Wo norm(M^T q)",
     .cells = CELLS_GRID,
-    .has_heads = true,
+    .uses = USES(A),
     .refuses = refuses,
     .tensors = tensors,
     .cost = cost,

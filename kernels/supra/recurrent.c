@@ -1,10 +1,10 @@
 /*
  * supra/recurrent: token after token, one head through the whole sequence at a time, so that its
- * state stays in L1. Labels: layer.c.
+ * state stays in L1.
  */
 #include <string.h>
 
-#include "state.h"
+#include "common/state.h"
 #include "supra.h"
 
 enum { CONTEXT = SUPRA_SCRATCH };
@@ -34,10 +34,12 @@ static void run(const struct instance *in)
     supra_finish(in, context);
 }
 
-const struct kernel supra_recurrent = {
+const struct algorithm supra_recurrent = {
     .name = "supra/recurrent",
-    .method = "maps by sgemm, then per head and token M = g M + k v^T and M^T q",
+    .method = "maps, then per head and token M = g M + k v^T and M^T q",
     .layer = &supra_layer,
+    .maps = supra_maps,
+    .map_count = SUPRA_MAPS,
     .prepared = supra_prepared,
     .prepare = supra_prepare,
     .scratch = scratch,

@@ -1,13 +1,19 @@
-/* stages.c - what the variants of SUPRA share. Labels: layer.c. */
+/* stages.c - what the algorithms of SUPRA share. */
 #include <math.h>
 
-#include "blas.h"
 #include "supra.h"
-#include "vmath.h"
+
+const struct map supra_maps[SUPRA_MAPS] = {
+    [SUPRA_OF_Q] = {SUPRA_WQKV, .part = 0, .parts = 3},
+    [SUPRA_OF_K] = {SUPRA_WQKV, .part = 1, .parts = 3},
+    [SUPRA_OF_V] = {SUPRA_WQKV, .part = 2, .parts = 3},
+    [SUPRA_OF_FEATURES] = {SUPRA_WE, .bias = SUPRA_BE},
+    [SUPRA_OF_OUTPUT] = {SUPRA_WO},
+};
 
 static const float group_norm_epsilon = 1e-5f;
 
-int supra_prepared(struct dims d, struct tensor out[PREPARED_MAX])
+int supra_prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX])
 {
     const int64_t half = d.H / d.A / 2;
     out[SUPRA_COS] = (struct tensor){.name = "cos", .shape = {d.S, half}};
@@ -74,10 +80,9 @@ void supra_begin(const struct instance *in)
 {
     const int64_t S = in->dims.S, H = in->dims.H;
     float *qkv = in->scratch[SUPRA_QKV], *features = in->scratch[SUPRA_FEATURES];
-    for (int64_t part = 0; part < 3; part++)
-        blas_sgemm_nt(S, H, H, 1.0f, in->t[SUPRA_X], H, in->t[SUPRA_WQKV] + part * H * H, H, 0.0f,
-                      qkv + part * S * H, H);
-    blas_linear(2 * S, H, H, qkv, in->t[SUPRA_WE], in->t[SUPRA_BE], features);
+    for (int part = 0; part < 3; part++)
+        product_rows(in, SUPRA_OF_Q + part, S, in->t[SUPRA_X], qkv + part * S * H);
+    product_rows(in, SUPRA_OF_FEATURES, 2 * S, qkv, features);
     rotate_rows(in, 1.0f, features);
     rotate_rows(in, 1.0f / sqrtf((float)(H / in->dims.A)), features + S * H);
 }
@@ -87,5 +92,5 @@ void supra_finish(const struct instance *in, float *context)
     const int64_t S = in->dims.S, H = in->dims.H, size = H / in->dims.A;
     for (int64_t at = 0; at < S * H; at += size)
         vmath_plain_norm(size, context + at, group_norm_epsilon, context + at);
-    blas_sgemm_nt(S, H, H, 1.0f, context, H, in->t[SUPRA_WO], H, 0.0f, in->t[SUPRA_Y], H);
+    product_rows(in, SUPRA_OF_OUTPUT, S, context, in->t[SUPRA_Y]);
 }

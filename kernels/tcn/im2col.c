@@ -1,16 +1,20 @@
 /*
- * tcn/im2col: the tokens that a convolution sees side by side, S x K H floats, then one sgemm. The
- * weights are laid out [out][K H] beforehand. Labels: layer.c.
+ * tcn/im2col: the tokens that a convolution sees side by side, S x K H floats, then one product.
+ * The weights are laid out [out][K H] beforehand.
  */
 #include <string.h>
 
-#include "blas.h"
 #include "tcn.h"
 
 enum { WIDE1, WIDE2 };
+enum { FIRST, SECOND };
+static const struct map maps[] = {
+    [FIRST] = {.is_made = true, .matrix = WIDE1, .bias = TCN_B1, .relu = true},
+    [SECOND] = {.is_made = true, .matrix = WIDE2, .bias = TCN_B2},
+};
 enum { COLUMNS, HIDDEN };
 
-static int prepared(struct dims d, struct tensor out[PREPARED_MAX])
+static int prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX])
 {
     out[WIDE1] = (struct tensor){.name = "wide1", .shape = {d.H, TCN_TAPS * d.H}};
     out[WIDE2] = (struct tensor){.name = "wide2", .shape = {d.H, TCN_TAPS * d.H}};
@@ -65,19 +69,18 @@ static void run(const struct instance *in)
     clear_before_start(d, columns);
     for (int64_t s = 0; s < d.S; s++)
         place_token(d, s, in->t[TCN_X] + s * H, columns);
-    blas_linear(d.S, TCN_TAPS * H, H, columns, in->prepared[WIDE1], in->t[TCN_B1], hidden);
-    for (int64_t s = 0; s < d.S; s++) {
-        tcn_rectify(H, hidden + s * H);
+    product_rows(in, FIRST, d.S, columns, hidden);
+    for (int64_t s = 0; s < d.S; s++)
         place_token(d, s, hidden + s * H, columns);
-    }
-    blas_linear(d.S, TCN_TAPS * H, H, columns, in->prepared[WIDE2], in->t[TCN_B2], in->t[TCN_Y]);
+    product_rows(in, SECOND, d.S, columns, in->t[TCN_Y]);
     tcn_add_residual(d.S * H, in->t[TCN_Y], in->t[TCN_X], in->t[TCN_Y]);
 }
 
-const struct kernel tcn_im2col = {
+const struct algorithm tcn_im2col = {
     .name = "tcn/im2col",
-    .method = "per convolution the K tokens of each output copied side by side, then one sgemm",
+    .method = "per convolution the K tokens of each output copied side by side, then one product",
     .layer = &tcn_layer,
+    MAPS(maps),
     .prepared = prepared,
     .prepare = prepare,
     .scratch = scratch,

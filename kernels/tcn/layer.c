@@ -14,9 +14,7 @@
  * Source      Bai, Kolter, Koltun 2018, arXiv:1803.01271: TemporalBlock with dropout 0, weight norm
  *             folded into W, as many channels out as in
  */
-#include <math.h>
-#include <stdlib.h>
-
+#include "common/reference.h"
 #include "tcn.h"
 
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
@@ -60,9 +58,7 @@ static void convolve(struct dims d, const double *v, const double *W, const doub
 
 static void reference(struct dims d, double *const t[])
 {
-    double *hidden = malloc((size_t)(d.S * d.H) * sizeof(double));
-    if (!hidden)
-        abort();
+    double *hidden = reference_room(d.S * d.H);
     convolve(d, t[TCN_X], t[TCN_W1], t[TCN_B1], hidden);
     convolve(d, hidden, t[TCN_W2], t[TCN_B2], t[TCN_Y]);
     for (int64_t i = 0; i < d.S * d.H; i++)

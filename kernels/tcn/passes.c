@@ -1,4 +1,4 @@
-/* passes.c - the elementwise passes that the variants share. Labels: layer.c. */
+/* passes.c - the elementwise passes that the algorithms share. */
 #include "tcn.h"
 
 void tcn_rectify(int64_t n, float *v)

@@ -1,9 +1,16 @@
 /*
- * tcn/shifted: one sgemm per tap on the input shifted by whole rows: no copy, no product with the
- * zeros before the start, the output read K times. Labels: layer.c.
+ * tcn/shifted: one product per tap on the input shifted by whole rows: no copy, no product with the
+ * zeros before the start, the output read K times.
  */
-#include "blas.h"
 #include "tcn.h"
+
+/* A map per tap of each convolution; the current token's, which is the last tap, has the bias. */
+#define TAPS(W, b)                                                                                 \
+    {.matrix = (W), .part = 0, .parts = TCN_TAPS}, {.matrix = (W), .part = 1, .parts = TCN_TAPS},  \
+    {                                                                                              \
+        .matrix = (W), .part = 2, .parts = TCN_TAPS, .bias = (b)                                   \
+    }
+static const struct map maps[2 * TCN_TAPS] = {TAPS(TCN_W1, TCN_B1), TAPS(TCN_W2, TCN_B2)};
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
@@ -11,27 +18,27 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
     return 1;
 }
 
-/* out[S,H] = the convolution of v[S,H] */
-static void convolve(struct dims d, const float *v, const float *W, const float *b, float *out)
+/* out[S,H] = the convolution of v[S,H] whose taps are the maps from `first` on */
+static void convolve(const struct instance *in, int first, const float *v, float *out)
 {
-    const int64_t H = d.H, HH = H * H;
-    blas_linear(d.S, H, H, v, W + (TCN_TAPS - 1) * HH, b, out);
-    for (int64_t tap = 0; tap < TCN_TAPS - 1; tap++) {
+    const int64_t S = in->dims.S, H = in->dims.H;
+    product_rows(in, first + TCN_TAPS - 1, S, v, out);
+    for (int tap = 0; tap < TCN_TAPS - 1; tap++) {
         const int64_t delay = tcn_delay(tap);
-        if (delay < d.S)
-            blas_sgemm_nt(d.S - delay, H, H, 1.0f, v, H, W + tap * HH, H, 1.0f, out + delay * H, H);
+        float *later = out + delay * H;
+        if (delay < S)
+            product(in, first + tap, S - delay, v, H, later, later, H);
     }
 }
 
 static void run(const struct instance *in)
 {
-    const struct dims d = in->dims;
+    const int64_t SH = in->dims.S * in->dims.H;
     float *hidden = in->scratch[0], *y = in->t[TCN_Y];
-
-    convolve(d, in->t[TCN_X], in->t[TCN_W1], in->t[TCN_B1], hidden);
-    tcn_rectify(d.S * d.H, hidden);
-    convolve(d, hidden, in->t[TCN_W2], in->t[TCN_B2], y);
-    tcn_add_residual(d.S * d.H, y, in->t[TCN_X], y);
+    convolve(in, 0, in->t[TCN_X], hidden);
+    tcn_rectify(SH, hidden);
+    convolve(in, TCN_TAPS, hidden, y);
+    tcn_add_residual(SH, y, in->t[TCN_X], y);
 }
 
 static struct cost cost(struct dims d)
@@ -45,10 +52,11 @@ static struct cost cost(struct dims d)
     };
 }
 
-const struct kernel tcn_shifted = {
+const struct algorithm tcn_shifted = {
     .name = "tcn/shifted",
-    .method = "per convolution one sgemm for each of the K taps, on shifted rows of the input",
+    .method = "per convolution one product for each of the K taps, on shifted rows of the input",
     .layer = &tcn_layer,
+    MAPS(maps),
     .cost = cost,
     .scratch = scratch,
     .run = run,

@@ -1,8 +1,8 @@
-/* tcn.h - the tensors of the causal convolution block and the passes that its variants share. */
+/* tcn.h - the tensors of the causal convolution block and the passes that its algorithms share. */
 #ifndef SEQBENCH_TCN_H
 #define SEQBENCH_TCN_H
 
-#include "seqbench.h"
+#include "products.h"
 
 enum { TCN_X, TCN_W1, TCN_B1, TCN_W2, TCN_B2, TCN_Y };
 

@@ -3,11 +3,14 @@
  * Equation    scores = Q K^T / sqrt(H/A); probs = softmax(scores); context = probs V
  * Shapes      qkv[S,3H] -> scores[A,S,S]; scores[A,S,S] -> probs[A,S,S];
  *             probs[A,S,S] qkv[S,3H] -> context[S,H]
- * Flops       2 S^2 H in each of the two products, S H elementwise for the scale; softmax A S (4S -
- * 2) elementwise, A S^2 exp Bytes       input and output once; scores and weighted use a part of
- * qkv only, all is counted State       none Inputs      qkv in [-1,1]; scores in [-4,4]; probs in
- * [0,2/S] Timed       all heads. softmax reads one array and writes another, so that it can be
- * repeated; transformer/full works in place and moves a third fewer bytes. Sequential: nothing
+ * Flops       2 S^2 H in each of the two products, S H elementwise for the scale;
+ *             softmax A S (4S - 2) elementwise, A S^2 exp
+ * Bytes       input and output once; scores and weighted use a part of qkv only, all is counted
+ * State       none
+ * Inputs      qkv in [-1,1]; scores in [-4,4]; probs in [0,2/S]
+ * Timed       all heads. softmax reads one array and writes another, so that it can be repeated;
+ *             transformer/full works in place and moves a third fewer bytes
+ * Sequential  nothing
  * Source      the article's "scores", "softmax" and "weighted sum" of transformer/full
  */
 #include <math.h>
@@ -48,25 +51,27 @@ static void scores_run(const struct instance *in)
 {
     const struct dims d = in->dims;
     for (int64_t head = 0; head < d.A; head++)
-        transformer_head_scores(d, head, 0, d.S, in->t[SCORES_QKV],
-                                in->t[SCORES_OUT] + head * d.S * d.S);
+        attention_scores(d, head, 0, d.S, d.S, in->t[SCORES_QKV],
+                         in->t[SCORES_OUT] + head * d.S * d.S);
 }
 
 static const struct layer scores_layer = {
     .name = "transformer.scores",
     .equation = "scores = Q K^T / sqrt(H/A), all heads",
     .cells = CELLS_GRID,
-    .has_heads = true,
+    .uses = USES(A),
     .tensors = scores_tensors,
     .cost = scores_cost,
     .reference = scores_reference,
     .tolerance = 2e-6,
 };
 
-const struct kernel transformer_scores = {
+const struct algorithm transformer_scores = {
     .name = "transformer.scores",
     .method = "one sgemm per head, S x H/A by H/A x S",
     .layer = &scores_layer,
+    .engine = "openblas",
+    .because = "its products are of activations, by sgemm",
     .run = scores_run,
 };
 
@@ -100,24 +105,25 @@ static void softmax_reference(struct dims d, double *const t[])
 static void softmax_run(const struct instance *in)
 {
     const struct dims d = in->dims;
-    transformer_softmax_rows(d.A * d.S, d.S, in->t[SOFTMAX_SCORES], in->t[SOFTMAX_PROBS]);
+    attention_softmax(d.A * d.S, d.S, in->t[SOFTMAX_SCORES], in->t[SOFTMAX_PROBS]);
 }
 
 static const struct layer softmax_layer = {
     .name = "transformer.softmax",
     .equation = "probs = softmax(scores), A S rows",
     .cells = CELLS_GRID,
-    .has_heads = true,
+    .uses = USES(A),
     .tensors = softmax_tensors,
     .cost = softmax_cost,
     .reference = softmax_reference,
     .tolerance = 1e-6,
 };
 
-const struct kernel transformer_softmax = {
+const struct algorithm transformer_softmax = {
     .name = "transformer.softmax",
     .method = "vectorised rows: max, exp and sum, scale",
     .layer = &softmax_layer,
+    .products = PRODUCTS_NONE,
     .run = softmax_run,
 };
 
@@ -156,24 +162,26 @@ static void weighted_run(const struct instance *in)
 {
     const struct dims d = in->dims;
     for (int64_t head = 0; head < d.A; head++)
-        transformer_head_weighted(d, head, 0, d.S, in->t[WEIGHTED_PROBS] + head * d.S * d.S,
-                                  in->t[WEIGHTED_QKV], in->t[WEIGHTED_CONTEXT]);
+        attention_weighted(d, head, 0, d.S, d.S, in->t[WEIGHTED_PROBS] + head * d.S * d.S,
+                           in->t[WEIGHTED_QKV], in->t[WEIGHTED_CONTEXT]);
 }
 
 static const struct layer weighted_layer = {
     .name = "transformer.weighted",
     .equation = "context = probs V, all heads",
     .cells = CELLS_GRID,
-    .has_heads = true,
+    .uses = USES(A),
     .tensors = weighted_tensors,
     .cost = weighted_cost,
     .reference = weighted_reference,
     .tolerance = 2e-6,
 };
 
-const struct kernel transformer_weighted = {
+const struct algorithm transformer_weighted = {
     .name = "transformer.weighted",
     .method = "one sgemm per head, S x S by S x H/A",
     .layer = &weighted_layer,
+    .engine = "openblas",
+    .because = "its products are of activations, by sgemm",
     .run = weighted_run,
 };

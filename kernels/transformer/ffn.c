@@ -15,6 +15,9 @@
 
 enum { X, W1, B1, W2, B2, Y };
 
+static const struct map maps[] = {{.matrix = W1, .bias = B1, .relu = true},
+                                  {.matrix = W2, .bias = B2}};
+
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
     const int64_t F = BLOCK_FFN_FACTOR * d.H;
@@ -58,8 +61,7 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 
 static void run(const struct instance *in)
 {
-    transformer_feed_forward(in->dims, in->t[X], in->t[W1], in->t[B1], in->t[W2], in->t[B2],
-                             in->scratch[0], in->t[Y]);
+    transformer_feed_forward(in, 0, in->t[X], in->scratch[0], in->t[Y]);
 }
 
 static const struct layer layer = {
@@ -72,10 +74,11 @@ static const struct layer layer = {
     .tolerance = 2e-6,
 };
 
-const struct kernel transformer_ffn = {
+const struct algorithm transformer_ffn = {
     .name = "transformer.ffn",
-    .method = "two sgemm, ReLU between them",
+    .method = "two products, ReLU between them",
     .layer = &layer,
+    MAPS(maps),
     .scratch = scratch,
     .run = run,
 };

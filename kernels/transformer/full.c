@@ -1,39 +1,76 @@
-/* transformer/full: the scores of all heads are stored, A S^2 floats. Labels: layer.c. */
-#include "blas.h"
+/*
+ * transformer/full: the scores of all heads are stored, A S^2 floats. transformer/tiled: those of a
+ * tile of queries, with softmax and weighted sum while the tile is in cache: memory O(S H).
+ */
 #include "transformer.h"
 
-enum { QKV, PROBS, CONTEXT, BRANCH, NORMED, HIDDEN };
+enum { TILE_ROWS = 64 };
 
-static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
+static int scratch_full(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[QKV] = (struct tensor){.name = "qkv", .shape = {d.S, 3 * d.H}};
-    out[PROBS] = (struct tensor){.name = "probs", .shape = {d.A, d.S, d.S}};
-    out[CONTEXT] = (struct tensor){.name = "context", .shape = {d.S, d.H}};
-    out[BRANCH] = (struct tensor){.name = "branch", .shape = {d.S, d.H}};
-    out[NORMED] = (struct tensor){.name = "normed", .shape = {d.S, d.H}};
-    out[HIDDEN] = (struct tensor){.name = "hidden", .shape = {d.S, BLOCK_FFN_FACTOR * d.H}};
-    return HIDDEN + 1;
+    transformer_scratch(d, out);
+    out[TRANSFORMER_SCORES] = (struct tensor){.name = "probs", .shape = {d.A, d.S, d.S}};
+    return TRANSFORMER_SCORES + 1;
 }
 
-static void run(const struct instance *in)
+static int scratch_tiled(struct dims d, struct tensor out[SCRATCH_MAX])
+{
+    transformer_scratch(d, out);
+    out[TRANSFORMER_SCORES] = (struct tensor){.name = "tile", .shape = {TILE_ROWS, d.S}};
+    return TRANSFORMER_SCORES + 1;
+}
+
+static void run_full(const struct instance *in)
 {
     const struct dims d = in->dims;
-    float *qkv = in->scratch[QKV], *probs = in->scratch[PROBS], *context = in->scratch[CONTEXT];
+    const float *qkv = in->scratch[TRANSFORMER_QKV];
+    float *probs = in->scratch[TRANSFORMER_SCORES];
 
-    blas_linear(d.S, d.H, 3 * d.H, in->t[TRANSFORMER_X], in->t[TRANSFORMER_WQKV],
-                in->t[TRANSFORMER_BQKV], qkv);
+    product_rows(in, MAP_QKV, d.S, in->t[TRANSFORMER_X], in->scratch[TRANSFORMER_QKV]);
     for (int64_t head = 0; head < d.A; head++)
-        transformer_head_scores(d, head, 0, d.S, qkv, probs + head * d.S * d.S);
-    transformer_softmax_rows(d.A * d.S, d.S, probs, probs);
+        attention_scores(d, head, 0, d.S, d.S, qkv, probs + head * d.S * d.S);
+    attention_softmax(d.A * d.S, d.S, probs, probs);
     for (int64_t head = 0; head < d.A; head++)
-        transformer_head_weighted(d, head, 0, d.S, probs + head * d.S * d.S, qkv, context);
-    transformer_finish(in, context, in->scratch[BRANCH], in->scratch[NORMED], in->scratch[HIDDEN]);
+        attention_weighted(d, head, 0, d.S, d.S, probs + head * d.S * d.S, qkv,
+                           in->scratch[TRANSFORMER_CONTEXT]);
+    transformer_finish(in);
 }
 
-const struct kernel transformer_full = {
+static void run_tiled(const struct instance *in)
+{
+    const struct dims d = in->dims;
+    const float *qkv = in->scratch[TRANSFORMER_QKV];
+    float *tile = in->scratch[TRANSFORMER_SCORES];
+
+    product_rows(in, MAP_QKV, d.S, in->t[TRANSFORMER_X], in->scratch[TRANSFORMER_QKV]);
+    for (int64_t head = 0; head < d.A; head++)
+        for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
+            const int64_t rows = at_most(d.S - first, TILE_ROWS);
+            attention_scores(d, head, first, rows, d.S, qkv, tile);
+            attention_softmax(rows, d.S, tile, tile);
+            attention_weighted(d, head, first, rows, d.S, tile, qkv,
+                               in->scratch[TRANSFORMER_CONTEXT]);
+        }
+    transformer_finish(in);
+}
+
+const struct algorithm transformer_full = {
     .name = "transformer/full",
-    .method = "QKV by sgemm, per head Q K^T, softmax, P V with the S x S scores stored, then FFN",
+    .method = "per head Q K^T, softmax and P V with the S x S scores stored, then FFN",
     .layer = &transformer_layer,
-    .scratch = scratch,
-    .run = run,
+    .is_whole = true,
+    .maps = transformer_maps,
+    .map_count = BLOCK_MAPS,
+    .scratch = scratch_full,
+    .run = run_full,
+};
+
+const struct algorithm transformer_tiled = {
+    .name = "transformer/tiled",
+    .method = "the same block, scores never larger than 64 queries x S: memory O(S H)",
+    .layer = &transformer_layer,
+    .maps = transformer_maps,
+    .map_count = BLOCK_MAPS,
+    .scratch = scratch_tiled,
+    .run = run_tiled,
 };

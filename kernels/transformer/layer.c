@@ -13,16 +13,14 @@
  * Sequential  nothing
  * Source      torch.nn.TransformerEncoderLayer with its defaults, dropout 0; Vaswani et al. 2017
  */
-#include <math.h>
-#include <stdlib.h>
-
+#include "common/reference.h"
 #include "transformer.h"
 
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
     const int64_t S = d.S, H = d.H;
     out[TRANSFORMER_X] = (struct tensor){"x", INPUT, {S, H}, 0.0f, 1.0f};
-    block_parameters(H, out + TRANSFORMER_WQKV);
+    block_parameters(H, out + TRANSFORMER_PARAMETERS);
     out[TRANSFORMER_Y] = (struct tensor){"y", OUTPUT, {S, H}, 0.0f, 0.0f};
     return TRANSFORMER_Y + 1;
 }
@@ -36,17 +34,6 @@ static struct cost cost(struct dims d)
         .exps = A * S * S,
         .rsqrts = 2 * S,
     };
-}
-
-/* out[to] = b + W in, one token */
-static void map(int64_t from, int64_t to, const double *W, const double *b, const double *in,
-                double *out)
-{
-    for (int64_t o = 0; o < to; o++) {
-        out[o] = b[o];
-        for (int64_t i = 0; i < from; i++)
-            out[o] += W[o * from + i] * in[i];
-    }
 }
 
 static void add_and_norm(int64_t n, const double *a, const double *b, const double *gain,
@@ -87,26 +74,21 @@ static void attend(struct dims d, const double *qkv, int64_t s, double *weight, 
 static void reference(struct dims d, double *const t[])
 {
     const int64_t S = d.S, H = d.H, F = BLOCK_FFN_FACTOR * d.H;
-    double *qkv = malloc((size_t)(3 * S * H + S + 3 * H + F) * sizeof(double));
-    if (!qkv)
-        abort();
+    double *const *p = t + TRANSFORMER_PARAMETERS;
+    double *qkv = reference_room(3 * S * H + S + 3 * H + F);
     double *weight = qkv + 3 * S * H, *context = weight + S, *branch = context + H;
     double *x1 = branch + H, *hidden = x1 + H;
 
-    for (int64_t s = 0; s < S; s++)
-        map(H, 3 * H, t[TRANSFORMER_WQKV], t[TRANSFORMER_BQKV], t[TRANSFORMER_X] + s * H,
-            qkv + s * 3 * H);
+    reference_linear(S, H, 3 * H, t[TRANSFORMER_X], p[BLOCK_WQKV], p[BLOCK_BQKV], qkv);
     for (int64_t s = 0; s < S; s++) {
         attend(d, qkv, s, weight, context);
-        map(H, H, t[TRANSFORMER_WO], t[TRANSFORMER_BO], context, branch);
-        add_and_norm(H, t[TRANSFORMER_X] + s * H, branch, t[TRANSFORMER_LN1_G],
-                     t[TRANSFORMER_LN1_B], x1);
-        map(H, F, t[TRANSFORMER_W1], t[TRANSFORMER_B1], x1, hidden);
+        reference_linear(1, H, H, context, p[BLOCK_WO], p[BLOCK_BO], branch);
+        add_and_norm(H, t[TRANSFORMER_X] + s * H, branch, p[BLOCK_LN1_G], p[BLOCK_LN1_B], x1);
+        reference_linear(1, H, F, x1, p[BLOCK_W1], p[BLOCK_B1], hidden);
         for (int64_t i = 0; i < F; i++)
             hidden[i] = fmax(hidden[i], 0.0);
-        map(F, H, t[TRANSFORMER_W2], t[TRANSFORMER_B2], hidden, branch);
-        add_and_norm(H, x1, branch, t[TRANSFORMER_LN2_G], t[TRANSFORMER_LN2_B],
-                     t[TRANSFORMER_Y] + s * H);
+        reference_linear(1, F, H, hidden, p[BLOCK_W2], p[BLOCK_B2], branch);
+        add_and_norm(H, x1, branch, p[BLOCK_LN2_G], p[BLOCK_LN2_B], t[TRANSFORMER_Y] + s * H);
     }
     free(qkv);
 }
@@ -115,9 +97,9 @@ const struct layer transformer_layer = {
     .name = "transformer",
     .equation = "x1 = LN(x + Wo softmax(Q K^T / sqrt(H/A)) V); y = LN(x1 + W2 relu(W1 x1))",
     .cells = CELLS_GRID,
-    .has_heads = true,
+    .uses = USES(A),
     .tensors = tensors,
     .cost = cost,
     .reference = reference,
-    .tolerance = 1e-5,
+    .tolerance = 8e-6,
 };

@@ -2,7 +2,7 @@
  * transformer.qkv and transformer.output: the two projections around the attention, timed alone.
  * Equation    qkv = Wqkv x + bqkv; y = Wo context + bo
  * Shapes      x[S,H] W[3H,H] b[3H] -> qkv[S,3H]; context[S,H] W[H,H] b[H] -> y[S,H]
- * Flops       6 S H^2 and 2 S H^2, one sgemm each
+ * Flops       6 S H^2 and 2 S H^2, one product each
  * Bytes       weights, input and output once
  * State       none
  * Inputs      x in [-1,1]; W, b in [-1/sqrt H, 1/sqrt H]
@@ -11,10 +11,12 @@
  */
 #include <math.h>
 
-#include "blas.h"
+#include "common/reference.h"
 #include "transformer.h"
 
 enum { X, W, B, Y };
+
+static const struct map maps[] = {{.matrix = W, .bias = B}};
 
 static int linear_tensors(struct dims d, int64_t outputs, struct tensor out[TENSOR_MAX])
 {
@@ -24,17 +26,6 @@ static int linear_tensors(struct dims d, int64_t outputs, struct tensor out[TENS
     out[B] = (struct tensor){"b", PARAMETER, {outputs}, 0.0f, w};
     out[Y] = (struct tensor){"y", OUTPUT, {d.S, outputs}, 0.0f, 0.0f};
     return Y + 1;
-}
-
-static void linear_reference(struct dims d, int64_t outputs, double *const t[])
-{
-    for (int64_t s = 0; s < d.S; s++)
-        for (int64_t o = 0; o < outputs; o++) {
-            double sum = t[B][o];
-            for (int64_t i = 0; i < d.H; i++)
-                sum += t[W][o * d.H + i] * t[X][s * d.H + i];
-            t[Y][s * outputs + o] = sum;
-        }
 }
 
 static int qkv_tensors(struct dims d, struct tensor out[TENSOR_MAX])
@@ -49,13 +40,12 @@ static struct cost qkv_cost(struct dims d)
 
 static void qkv_reference(struct dims d, double *const t[])
 {
-    linear_reference(d, 3 * d.H, t);
+    reference_linear(d.S, d.H, 3 * d.H, t[X], t[W], t[B], t[Y]);
 }
 
-static void qkv_run(const struct instance *in)
+static void run(const struct instance *in)
 {
-    const struct dims d = in->dims;
-    blas_linear(d.S, d.H, 3 * d.H, in->t[X], in->t[W], in->t[B], in->t[Y]);
+    product_rows(in, 0, in->dims.S, in->t[X], in->t[Y]);
 }
 
 static const struct layer qkv_layer = {
@@ -68,11 +58,12 @@ static const struct layer qkv_layer = {
     .tolerance = 2e-6,
 };
 
-const struct kernel transformer_qkv = {
+const struct algorithm transformer_qkv = {
     .name = "transformer.qkv",
-    .method = "one sgemm, S x H by H x 3H",
+    .method = "one product, S x H by H x 3H",
     .layer = &qkv_layer,
-    .run = qkv_run,
+    MAPS(maps),
+    .run = run,
 };
 
 static int output_tensors(struct dims d, struct tensor out[TENSOR_MAX])
@@ -87,13 +78,7 @@ static struct cost output_cost(struct dims d)
 
 static void output_reference(struct dims d, double *const t[])
 {
-    linear_reference(d, d.H, t);
-}
-
-static void output_run(const struct instance *in)
-{
-    const struct dims d = in->dims;
-    blas_linear(d.S, d.H, d.H, in->t[X], in->t[W], in->t[B], in->t[Y]);
+    reference_linear(d.S, d.H, d.H, t[X], t[W], t[B], t[Y]);
 }
 
 static const struct layer output_layer = {
@@ -106,9 +91,10 @@ static const struct layer output_layer = {
     .tolerance = 2e-6,
 };
 
-const struct kernel transformer_output = {
+const struct algorithm transformer_output = {
     .name = "transformer.output",
-    .method = "one sgemm, S x H by H x H",
+    .method = "one product, S x H by H x H",
     .layer = &output_layer,
-    .run = output_run,
+    MAPS(maps),
+    .run = run,
 };

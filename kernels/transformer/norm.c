@@ -73,9 +73,10 @@ static const struct layer layer = {
     .tolerance = 5e-6,
 };
 
-const struct kernel transformer_norm = {
+const struct algorithm transformer_norm = {
     .name = "transformer.norm",
     .method = "two passes per row: mean, then variance",
     .layer = &layer,
+    .products = PRODUCTS_NONE,
     .run = run,
 };

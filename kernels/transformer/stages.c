@@ -1,25 +1,8 @@
-/* stages.c - the stages that variants and parts of the Transformer block share. Labels: layer.c. */
-#include "blas.h"
+/* stages.c - the stages that algorithms and parts of the Transformer block share. */
 #include "transformer.h"
-#include "vmath.h"
 
-void transformer_head_scores(struct dims d, int64_t head, int64_t first, int64_t rows,
-                             const float *qkv, float *scores)
-{
-    block_head_scores(d, head, first, rows, d.S, qkv, scores);
-}
-
-void transformer_head_weighted(struct dims d, int64_t head, int64_t first, int64_t rows,
-                               const float *probs, const float *qkv, float *context)
-{
-    block_head_weighted(d, head, first, rows, d.S, probs, qkv, context);
-}
-
-void transformer_softmax_rows(int64_t rows, int64_t n, const float *in, float *out)
-{
-    for (int64_t r = 0; r < rows; r++)
-        vmath_softmax(n, in + r * n, out + r * n);
-}
+const struct map transformer_maps[BLOCK_MAPS] =
+    BLOCK_MAP_TABLE(TRANSFORMER_PARAMETERS, .relu = true, .one_row = false);
 
 void transformer_residual_norm(struct dims d, const float *a, const float *b, const float *gain,
                                const float *bias, float *y)
@@ -32,26 +15,32 @@ void transformer_residual_norm(struct dims d, const float *a, const float *b, co
     }
 }
 
-void transformer_feed_forward(struct dims d, const float *x, const float *W1, const float *b1,
-                              const float *W2, const float *b2, float *hidden, float *y)
+void transformer_feed_forward(const struct instance *in, int first, const float *x, float *hidden,
+                              float *y)
 {
-    const int64_t F = BLOCK_FFN_FACTOR * d.H;
-    blas_linear(d.S, d.H, F, x, W1, b1, hidden);
-    for (int64_t i = 0; i < d.S * F; i++)
-        hidden[i] = hidden[i] > 0.0f ? hidden[i] : 0.0f;
-    blas_linear(d.S, F, d.H, hidden, W2, b2, y);
+    product_rows(in, first, in->dims.S, x, hidden);
+    product_rows(in, first + 1, in->dims.S, hidden, y);
 }
 
-void transformer_finish(const struct instance *in, const float *context, float *branch,
-                        float *normed, float *hidden)
+void transformer_scratch(struct dims d, struct tensor out[TRANSFORMER_SCORES])
 {
-    float *const *t = in->t;
+    const int64_t F = BLOCK_FFN_FACTOR * d.H;
+    out[TRANSFORMER_QKV] = (struct tensor){.name = "qkv", .shape = {d.S, 3 * d.H}};
+    out[TRANSFORMER_CONTEXT] = (struct tensor){.name = "context", .shape = {d.S, d.H}};
+    out[TRANSFORMER_BRANCH] = (struct tensor){.name = "branch", .shape = {d.S, d.H}};
+    out[TRANSFORMER_NORMED] = (struct tensor){.name = "normed", .shape = {d.S, d.H}};
+    out[TRANSFORMER_HIDDEN] = (struct tensor){.name = "hidden", .shape = {d.S, F}};
+}
+
+void transformer_finish(const struct instance *in)
+{
+    float *const *p = in->t + TRANSFORMER_PARAMETERS, *const *s = in->scratch;
     const struct dims d = in->dims;
-    blas_linear(d.S, d.H, d.H, context, t[TRANSFORMER_WO], t[TRANSFORMER_BO], branch);
-    transformer_residual_norm(d, t[TRANSFORMER_X], branch, t[TRANSFORMER_LN1_G],
-                              t[TRANSFORMER_LN1_B], normed);
-    transformer_feed_forward(d, normed, t[TRANSFORMER_W1], t[TRANSFORMER_B1], t[TRANSFORMER_W2],
-                             t[TRANSFORMER_B2], hidden, branch);
-    transformer_residual_norm(d, normed, branch, t[TRANSFORMER_LN2_G], t[TRANSFORMER_LN2_B],
-                              t[TRANSFORMER_Y]);
+    product_rows(in, MAP_OUTPUT, d.S, s[TRANSFORMER_CONTEXT], s[TRANSFORMER_BRANCH]);
+    transformer_residual_norm(d, in->t[TRANSFORMER_X], s[TRANSFORMER_BRANCH], p[BLOCK_LN1_G],
+                              p[BLOCK_LN1_B], s[TRANSFORMER_NORMED]);
+    transformer_feed_forward(in, MAP_FIRST, s[TRANSFORMER_NORMED], s[TRANSFORMER_HIDDEN],
+                             s[TRANSFORMER_BRANCH]);
+    transformer_residual_norm(d, s[TRANSFORMER_NORMED], s[TRANSFORMER_BRANCH], p[BLOCK_LN2_G],
+                              p[BLOCK_LN2_B], in->t[TRANSFORMER_Y]);
 }

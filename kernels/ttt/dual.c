@@ -3,13 +3,12 @@
  *     Z = K W + b, g = its gradients
  *     q_i W_i + b_i = q_i W + b - sum over j <= i of share_i rate_j (q_i k_j + 1) g_j
  *     W' = W - sum over j of share_15 rate_j k_j^T g_j, b' alike
- * Labels: layer.c.
  * Flops       per head and mini-batch of r tokens 4 r n^2 + 4 r^2 n in products, n = HeadSize, and
  *             32 n^2 for W' when it is full; 3 r (r + 1) / 2 elementwise, 32 n + 16 for the update
  */
 #include <string.h>
 
-#include "blas.h"
+#include "products.h"
 #include "ttt.h"
 
 /* LEFT: rows q_i, then minus what g_j weighs; RIGHT per head: W, then the g_j. */
@@ -63,7 +62,7 @@ static void update(int64_t size, const float *k, const float *rates, float *g, f
             b[i] += g[j * size + i];
         }
     }
-    blas_sgemm_tn(size, size, TTT_BATCH, k, size, g, size, 1.0f, W, size);
+    sgemm_tn(size, size, TTT_BATCH, k, size, g, size, 1.0f, W, size);
 }
 
 static void core(const struct instance *in, const struct ttt_batch *batch)
@@ -73,14 +72,13 @@ static void core(const struct instance *in, const struct ttt_batch *batch)
     float *W = in->scratch[RIGHT] + batch->head * inner * size, *g = W + size * size;
     float *b = in->scratch[BIAS] + batch->head * size, *z = in->scratch[Z];
 
-    blas_sgemm_nn(tokens, size, size, k, size, W, size, z, size);
+    sgemm_nn(tokens, size, size, k, size, W, size, 0.0f, z, size);
     for (int64_t t = 0; t < tokens; t++)
         ttt_gradient(in, batch->head, b, k + t * size, batch->v + t * batch->stride, z + t * size,
                      g + t * size);
-    blas_sgemm_nt(tokens, tokens, size, 1.0f, q, size, k, size, 0.0f, in->scratch[PRODUCTS],
-                  tokens);
+    sgemm_nt(tokens, tokens, size, 1.0f, q, size, k, size, 0.0f, in->scratch[PRODUCTS], tokens);
     weigh(tokens, size, q, in->scratch[PRODUCTS], batch->rates, in->scratch[LEFT]);
-    blas_sgemm_nn(tokens, size, size + tokens, in->scratch[LEFT], inner, W, size, z, size);
+    sgemm_nn(tokens, size, size + tokens, in->scratch[LEFT], inner, W, size, 0.0f, z, size);
     for (int64_t t = 0; t < tokens; t++)
         ttt_output(in, batch->head, b, q + t * size, z + t * size, batch->out + t * batch->stride);
     if (tokens == TTT_BATCH)
@@ -97,10 +95,12 @@ static void run(const struct instance *in)
     ttt_run(in, core);
 }
 
-const struct kernel ttt_dual = {
+const struct algorithm ttt_dual = {
     .name = "ttt/dual",
     .method = "a mini-batch of 16 tokens by sgemm; W changes once per mini-batch",
     .layer = &ttt_layer,
+    .maps = ttt_maps,
+    .map_count = TTT_MAPS,
     .cost = cost,
     .prepared = ttt_prepared,
     .prepare = ttt_prepare,

@@ -16,14 +16,11 @@
  * Inputs      x in [-1,1]; Wq, Wk, Wv in +-3/sqrt H, so that q, k, v have variance 1; Wlr in
  *             +-1/sqrt H, W0 in +-1/sqrt HeadSize; Wo in +-sqrt(3/H); gains in [0.9,1.1], biases
  *             in [-0.1,0.1]
- * Timed       everything from x to y. Not timed: drawing the inputs, RoPE's table, stacking Wq, Wk,
- *             Wv and Wlr
+ * Timed       everything from x to y. Not timed: drawing the inputs, RoPE's table
  * Sequential  what meets W, b: products, gradients, output norm
  * Source      Sun et al. 2024; ttt-lm-pytorch's TTTLinear with base rate 1 and no gate
  */
-#include <math.h>
-#include <stdlib.h>
-
+#include "common/reference.h"
 #include "ttt.h"
 
 static const double epsilon = 1e-6;
@@ -82,16 +79,6 @@ static struct cost cost(struct dims d)
 static int64_t state(struct dims d)
 {
     return 2 * d.H * (d.H / d.A + 1);
-}
-
-/* out[rows] = W[rows,n] in */
-static void map(int64_t rows, int64_t n, const double *W, const double *in, double *out)
-{
-    for (int64_t r = 0; r < rows; r++) {
-        out[r] = 0.0;
-        for (int64_t i = 0; i < n; i++)
-            out[r] += W[r * n + i] * in[i];
-    }
 }
 
 /* (z - mean) / deviation into hat; returns the deviation */
@@ -185,8 +172,8 @@ static void mix(struct dims d, double *const t[], int64_t s, double *state_of_he
         const struct head head = {t[TTT_LN_G] + a * n, t[TTT_LN_B] + a * n, W, b, b + n,
                                   b + n + n * n};
         double *q = qkv + a * n, *k = q + H, *v = k + H, rate;
-        map(1, H, t[TTT_WLR] + a * H, t[TTT_X] + s * H, &rate);
-        rate = 1.0 / (1.0 + exp(-rate - t[TTT_BLR][a])) / (double)n;
+        rate = t[TTT_BLR][a] + reference_dot(H, t[TTT_WLR] + a * H, t[TTT_X] + s * H);
+        rate = reference_sigmoid(rate) / (double)n;
         turn(n, s % TTT_BATCH, q);
         turn(n, s % TTT_BATCH, k);
         learn(n, &head, s % TTT_BATCH, rate, q, k, v, work, out + a * n);
@@ -210,12 +197,12 @@ static void reference(struct dims d, double *const t[])
     }
     for (int64_t s = 0; s < d.S; s++) {
         for (int part = 0; part < 3; part++)
-            map(H, H, t[TTT_WQ + part], t[TTT_X] + s * H, qkv + part * H);
+            reference_linear(1, H, H, t[TTT_X] + s * H, t[TTT_WQ + part], NULL, qkv + part * H);
         mix(d, t, s, heads, qkv, work, out);
         standardise(H, out, work);
         for (int64_t i = 0; i < H; i++)
             out[i] = work[i] * t[TTT_POST_G][i] + t[TTT_POST_B][i];
-        map(H, H, t[TTT_WO], out, t[TTT_Y] + s * H);
+        reference_linear(1, H, H, out, t[TTT_WO], NULL, t[TTT_Y] + s * H);
     }
     free(heads);
 }
@@ -226,11 +213,11 @@ const struct layer ttt_layer = {
         "q, k, v = W. x; g = d/dz |LN(z) - (v - k)|^2 / 2 at z = k W + b; W = W - rate k g, "
         "b = b - rate g in mini-batches of 16; y = Wo LN(q + LN(q W + b))",
     .cells = CELLS_GRID,
-    .has_heads = true,
+    .uses = USES(A),
     .refuses = refuses,
     .tensors = tensors,
     .cost = cost,
     .state = state,
     .reference = reference,
-    .tolerance = 1e-3,
+    .tolerance = 2e-5,
 };

@@ -1,6 +1,6 @@
 /*
  * ttt/primal: token by token. k W and q W come from one walk through W; in a second walk the sum
- * of the mini-batch's gradients takes rate k^T g and meets q. Labels: layer.c.
+ * of the mini-batch's gradients takes rate k^T g and meets q.
  */
 #include <string.h>
 
@@ -140,10 +140,12 @@ static void run(const struct instance *in)
     ttt_run(in, core);
 }
 
-const struct kernel ttt_primal = {
+const struct algorithm ttt_primal = {
     .name = "ttt/primal",
     .method = "token by token: W and the sum of its gradients are walked through once per token",
     .layer = &ttt_layer,
+    .maps = ttt_maps,
+    .map_count = TTT_MAPS,
     .prepared = ttt_prepared,
     .prepare = ttt_prepare,
     .scratch = scratch,

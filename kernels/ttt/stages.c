@@ -1,17 +1,19 @@
-/* stages.c - the stages that the variants of TTT-Linear share. Labels: layer.c. */
+/* stages.c - the stages that the algorithms of TTT-Linear share. */
 #include <math.h>
-#include <string.h>
 
-#include "blas.h"
 #include "ttt.h"
-#include "vmath.h"
+
+const struct map ttt_maps[TTT_MAPS] = {
+    [TTT_OF_Q] = {.matrix = TTT_WQ},      [TTT_OF_K] = {.matrix = TTT_WK},
+    [TTT_OF_V] = {.matrix = TTT_WV},      [TTT_OF_RATES] = {.matrix = TTT_WLR},
+    [TTT_OF_OUTPUT] = {.matrix = TTT_WO},
+};
 
 static const float epsilon = 1e-6f;
 
-int ttt_prepared(struct dims d, struct tensor out[PREPARED_MAX])
+int ttt_prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX])
 {
     const int64_t size = d.H / d.A;
-    out[TTT_STACK] = (struct tensor){.name = "stack", .shape = {3 * d.H + d.A, d.H}};
     out[TTT_COS] = (struct tensor){.name = "cos", .shape = {TTT_BATCH, size}};
     out[TTT_SIN] = (struct tensor){.name = "sin", .shape = {TTT_BATCH, size}};
     return TTT_SIN + 1;
@@ -19,11 +21,7 @@ int ttt_prepared(struct dims d, struct tensor out[PREPARED_MAX])
 
 void ttt_prepare(struct instance *in)
 {
-    const int64_t H = in->dims.H, size = H / in->dims.A;
-    float *stack = in->prepared[TTT_STACK];
-    for (int part = 0; part < 3; part++)
-        memcpy(stack + part * H * H, in->t[TTT_WQ + part], (size_t)(H * H) * sizeof(float));
-    memcpy(stack + 3 * H * H, in->t[TTT_WLR], (size_t)(in->dims.A * H) * sizeof(float));
+    const int64_t size = in->dims.H / in->dims.A;
     for (int64_t i = 0; i < TTT_BATCH; i++)
         for (int64_t d = 0; d < size; d++) {
             const double angle = (double)i * pow(10000.0, -(double)(d - d % 2) / (double)size);
@@ -50,21 +48,19 @@ static inline vfloat swap_pairs(vfloat x)
     return (vfloat)(pairs << 32 | pairs >> 32);
 }
 
+static inline void turn_lanes(int64_t lanes, const float *x, const float *cosine, const float *sine,
+                              float *y)
+{
+    const vfloat v = v_load_head(x, lanes, 0.0f);
+    v_store_head(
+        y, v * v_load_head(cosine, lanes, 0.0f) + swap_pairs(v) * v_load_head(sine, lanes, 0.0f),
+        lanes);
+}
+
 /* y = x turned: sine[] has the sign of the lane in it. n is even. */
 static void turn(int64_t n, const float *x, const float *cosine, const float *sine, float *y)
 {
-    int64_t i = 0;
-    for (; i + VMATH_LANES <= n; i += VMATH_LANES) {
-        const vfloat v = v_load(x + i);
-        v_store(y + i, v * v_load(cosine + i) + swap_pairs(v) * v_load(sine + i));
-    }
-    if (i < n) {
-        const vfloat v = v_load_head(x + i, n - i, 0.0f);
-        v_store_head(y + i,
-                     v * v_load_head(cosine + i, n - i, 0.0f) +
-                         swap_pairs(v) * v_load_head(sine + i, n - i, 0.0f),
-                     n - i);
-    }
+    V_EACH(i, lanes, n, turn_lanes(lanes, x + i, cosine + i, sine + i, y + i));
 }
 
 /* rates[A,TTT_BATCH] = sigmoid(raw + blr) / HeadSize; raw[tokens,stride] */
@@ -90,8 +86,10 @@ void ttt_run(const struct instance *in,
     const float *cosine = in->prepared[TTT_COS], *sine = in->prepared[TTT_SIN];
     float *projected = in->scratch[TTT_PROJECTED], *rates = in->scratch[TTT_RATES];
 
-    blas_sgemm_nt(S, row, H, 1.0f, in->t[TTT_X], H, in->prepared[TTT_STACK], H, 0.0f, projected,
-                  row);
+    product(in, TTT_OF_Q, S, in->t[TTT_X], H, NULL, projected, row);
+    product(in, TTT_OF_K, S, in->t[TTT_X], H, NULL, projected + H, row);
+    product(in, TTT_OF_V, S, in->t[TTT_X], H, NULL, projected + 2 * H, row);
+    product(in, TTT_OF_RATES, S, in->t[TTT_X], H, NULL, projected + 3 * H, row);
     for (int64_t first = 0; first < S; first += TTT_BATCH) {
         const int64_t tokens = at_most(S - first, TTT_BATCH);
         float *rows = projected + first * row;
@@ -110,39 +108,28 @@ void ttt_run(const struct instance *in,
             vmath_layer_norm(H, rows + t * row, in->t[TTT_POST_G], in->t[TTT_POST_B], epsilon,
                              rows + t * row);
     }
-    blas_sgemm_nt(S, H, H, 1.0f, projected, row, in->t[TTT_WO], H, 0.0f, in->t[TTT_Y], H);
+    product(in, TTT_OF_OUTPUT, S, projected, row, NULL, in->t[TTT_Y], H);
 }
 
 struct moments {
     float mean, scale; /* scale: 1 / deviation */
 };
 
+/* lanes of z + b, which takes z's place; returns them. */
+static inline vfloat add_lanes(int64_t lanes, const float *b, float *z)
+{
+    const vfloat moved = v_load_head(z, lanes, 0.0f) + v_load_head(b, lanes, 0.0f);
+    v_store_head(z, moved, lanes);
+    return moved;
+}
+
 /* Of z + b, which takes z's place. */
 static struct moments add_and_measure(int64_t n, const float *b, float *z)
 {
-    vfloat sum = {0}, squares = {0};
-    int64_t i = 0;
-    for (; i + VMATH_LANES <= n; i += VMATH_LANES) {
-        const vfloat moved = v_load(z + i) + v_load(b + i);
-        v_store(z + i, moved);
-        sum += moved;
-    }
-    if (i < n) {
-        const vfloat moved = v_load_head(z + i, n - i, 0.0f) + v_load_head(b + i, n - i, 0.0f);
-        v_store_head(z + i, moved, n - i);
-        sum += moved;
-    }
+    vfloat sum = {0};
+    V_EACH(i, lanes, n, sum += add_lanes(lanes, b + i, z + i));
     const float mean = vmath_sum_lanes(sum) / (float)n;
-    for (i = 0; i + VMATH_LANES <= n; i += VMATH_LANES) {
-        const vfloat d = v_load(z + i) - mean;
-        squares += d * d;
-    }
-    if (i < n) {
-        const vfloat d = v_load_head(z + i, n - i, mean) - mean;
-        squares += d * d;
-    }
-    const float variance = vmath_sum_lanes(squares) / (float)n;
-    return (struct moments){mean, 1.0f / sqrtf(variance + epsilon)};
+    return (struct moments){mean, vmath_inverse_deviation(n, z, mean, epsilon)};
 }
 
 struct pull {
@@ -174,14 +161,10 @@ void ttt_gradient(const struct instance *in, int64_t head, const float *b, const
                      .v = v,
                      .z = z,
                      .of = add_and_measure(n, b, z)};
-    int64_t i = 0;
-    for (; i + VMATH_LANES <= n; i += VMATH_LANES)
-        pull_lanes(&p, i, VMATH_LANES, g);
-    if (i < n)
-        pull_lanes(&p, i, n - i, g);
+    V_EACH(i, lanes, n, pull_lanes(&p, i, lanes, g));
     const float mean = vmath_sum_lanes(p.sum) / (float)n;
     const float slope = vmath_sum_lanes(p.along) / (float)n;
-    for (i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         const float hat = (z[i] - p.of.mean) * p.of.scale;
         g[i] = (g[i] - mean - hat * slope) * p.of.scale;
     }

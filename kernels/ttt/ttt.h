@@ -1,12 +1,12 @@
 /*
- * ttt.h - the tensors of the TTT-Linear layer and the pieces that its variants share.
+ * ttt.h - the tensors of the TTT-Linear layer and the pieces that its algorithms share.
  * HeadSize is H/A. The inner model of a head is W[HeadSize,HeadSize], from inputs to outputs, and
  * b[HeadSize]; it learns from mini-batches of 16 tokens, the last of which may be short.
  */
 #ifndef SEQBENCH_TTT_H
 #define SEQBENCH_TTT_H
 
-#include "seqbench.h"
+#include "products.h"
 
 enum {
     TTT_X,
@@ -29,12 +29,16 @@ enum { TTT_BATCH = 16 };
 
 extern const struct layer ttt_layer;
 
-/* What every variant does; the products with the inner model and its update come on top. */
+/* What every algorithm does; the products with the inner model and its update come on top. */
 struct cost ttt_common_cost(struct dims d);
 
-/* What prepare makes: Wq, Wk, Wv, Wlr in one [3H+A,H], and RoPE's turns[TTT_BATCH,HeadSize]. */
-enum { TTT_STACK, TTT_COS, TTT_SIN };
-int ttt_prepared(struct dims d, struct tensor out[PREPARED_MAX]);
+/* The linear maps of both algorithms. */
+enum { TTT_OF_Q, TTT_OF_K, TTT_OF_V, TTT_OF_RATES, TTT_OF_OUTPUT, TTT_MAPS };
+extern const struct map ttt_maps[TTT_MAPS];
+
+/* What prepare makes: RoPE's turns[TTT_BATCH,HeadSize]. */
+enum { TTT_COS, TTT_SIN };
+int ttt_prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX]);
 void ttt_prepare(struct instance *in);
 
 /*
@@ -47,7 +51,7 @@ struct ttt_batch {
     float *out;
 };
 
-/* Buffers that all variants need; their own come behind. */
+/* Buffers that all algorithms need; their own come behind. */
 enum { TTT_PROJECTED, TTT_Q, TTT_K, TTT_RATES, TTT_OWN_SCRATCH };
 int ttt_scratch(struct dims d, struct tensor out[SCRATCH_MAX]);
 

@@ -23,7 +23,7 @@ static void fuzz_list(const char *text, size_t size)
     struct err err;
     int64_t count;
     (void)size;
-    if (parse_sizes(text, "S", SEQ_LEN_MAX, &sizes, &err) && sizes.count < 1)
+    if (parse_sizes(text, "S", dimensions[DIM_S].max, &sizes, &err) && sizes.count < 1)
         abort();
     parse_count(text, "rounds", ROUNDS_MAX, &count, &err);
 }
@@ -37,7 +37,8 @@ static void fuzz_grid(const char *text, size_t size)
     if (!grid_parse(text, "g", &grid, &err))
         return;
     grid.rounds = 1;
-    if (plan_make(&grid, "rnn/literal,transformer/full,rnn.step", 1 << 20, 1, NULL, &plan, &err))
+    if (plan_make(&grid, (struct selection){"rnn/literal,transformer/full,rnn.step", "openblas"},
+                  1 << 20, 1, NULL, &plan, &err))
         plan_free(&plan);
 }
 

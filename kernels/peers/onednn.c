@@ -1,12 +1,12 @@
 /* onednn.c - oneDNN's C API, version 2, as the kernels use it. Compiled where dnnl.h is found. */
 #define _GNU_SOURCE /* madvise */
-#include "onednn.h"
+#include "peers/onednn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { ARGUMENTS_MAX = 8 };
+enum { ARGUMENTS_MAX = 12 };
 
 struct onednn {
     dnnl_primitive_desc_t desc;
@@ -242,11 +242,12 @@ struct onednn_recurrent onednn_recurrent(int64_t S, int64_t H, int64_t gates, in
 }
 
 struct onednn *onednn_open_recurrent(const dnnl_rnn_desc_t *op, const struct onednn_recurrent *r,
-                                     const float *x, const float *W, const float *U, const float *b,
-                                     float *y)
+                                     const float *x, const float *h0, const float *W,
+                                     const float *U, const float *b, float *y)
 {
     struct onednn *p = onednn_open(op, NULL);
     onednn_bind(p, DNNL_ARG_SRC_LAYER, x);
+    onednn_bind(p, DNNL_ARG_SRC_ITER, h0);
     onednn_pack(p, DNNL_ARG_WEIGHTS_LAYER, r->given_weights, W);
     onednn_pack(p, DNNL_ARG_WEIGHTS_ITER, r->given_weights, U);
     onednn_bind(p, DNNL_ARG_BIAS, b);

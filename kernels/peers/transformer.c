@@ -1,15 +1,13 @@
 /*
  * transformer/onednn: oneDNN's inner products with packed weights, bias and ReLU fused; the
- * attention as transformer/tiled has it, by oneDNN's sgemm. Labels: layer.c.
+ * attention as transformer/tiled has it, by oneDNN's sgemm.
  * The residual is not fused: with it as a post-op oneDNN 2.6 falls back to weights not packed.
  */
-#include "onednn.h"
-#include "block.h"
-
 #include <math.h>
 #include <stdlib.h>
 
-#include "transformer.h"
+#include "peers/onednn.h"
+#include "transformer/transformer.h"
 
 enum { QKV, TILE, CONTEXT, BRANCH, NORMED, HIDDEN };
 enum { TILE_ROWS = 256 };
@@ -32,18 +30,15 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 static void prepare(struct instance *in)
 {
     const int64_t S = in->dims.S, H = in->dims.H, F = BLOCK_FFN_FACTOR * H;
-    float *const *t = in->t, *const *s = in->scratch;
+    float *const *t = in->t, *const *p = t + TRANSFORMER_PARAMETERS, *const *s = in->scratch;
     struct maps *maps = malloc(sizeof(*maps));
     if (!maps)
         abort();
-    maps->qkv = onednn_linear(S, H, 3 * H, t[TRANSFORMER_X], t[TRANSFORMER_WQKV],
-                              t[TRANSFORMER_BQKV], false, s[QKV]);
-    maps->output =
-        onednn_linear(S, H, H, s[CONTEXT], t[TRANSFORMER_WO], t[TRANSFORMER_BO], false, s[BRANCH]);
-    maps->inner =
-        onednn_linear(S, H, F, s[NORMED], t[TRANSFORMER_W1], t[TRANSFORMER_B1], true, s[HIDDEN]);
-    maps->outer =
-        onednn_linear(S, F, H, s[HIDDEN], t[TRANSFORMER_W2], t[TRANSFORMER_B2], false, s[BRANCH]);
+    maps->qkv =
+        onednn_linear(S, H, 3 * H, t[TRANSFORMER_X], p[BLOCK_WQKV], p[BLOCK_BQKV], false, s[QKV]);
+    maps->output = onednn_linear(S, H, H, s[CONTEXT], p[BLOCK_WO], p[BLOCK_BO], false, s[BRANCH]);
+    maps->inner = onednn_linear(S, H, F, s[NORMED], p[BLOCK_W1], p[BLOCK_B1], true, s[HIDDEN]);
+    maps->outer = onednn_linear(S, F, H, s[HIDDEN], p[BLOCK_W2], p[BLOCK_B2], false, s[BRANCH]);
     in->handle = maps;
 }
 
@@ -67,7 +62,7 @@ static void attend(struct dims d, int64_t head, int64_t first, int64_t rows, con
     onednn_check(dnnl_sgemm('N', 'T', rows, d.S, size, 1.0f / sqrtf((float)size), q, row, k, row,
                             0.0f, tile, d.S),
                  "dnnl_sgemm");
-    transformer_softmax_rows(rows, d.S, tile, tile);
+    attention_softmax(rows, d.S, tile, tile);
     onednn_check(dnnl_sgemm('N', 'N', rows, size, d.S, 1.0f, tile, d.S, v, row, 0.0f,
                             context + first * d.H + head * size, d.H),
                  "dnnl_sgemm");
@@ -77,7 +72,7 @@ static void run(const struct instance *in)
 {
     const struct dims d = in->dims;
     const struct maps *maps = in->handle;
-    float *const *t = in->t, *const *s = in->scratch;
+    float *const *t = in->t, *const *p = t + TRANSFORMER_PARAMETERS, *const *s = in->scratch;
 
     multiply_adds_done += (4 + 2 * BLOCK_FFN_FACTOR) * d.S * d.H * d.H;
     onednn_execute(maps->qkv);
@@ -85,19 +80,20 @@ static void run(const struct instance *in)
         for (int64_t first = 0; first < d.S; first += TILE_ROWS)
             attend(d, head, first, at_most(d.S - first, TILE_ROWS), s[QKV], s[TILE], s[CONTEXT]);
     onednn_execute(maps->output);
-    transformer_residual_norm(d, t[TRANSFORMER_X], s[BRANCH], t[TRANSFORMER_LN1_G],
-                              t[TRANSFORMER_LN1_B], s[NORMED]);
+    transformer_residual_norm(d, t[TRANSFORMER_X], s[BRANCH], p[BLOCK_LN1_G], p[BLOCK_LN1_B],
+                              s[NORMED]);
     onednn_execute(maps->inner);
     onednn_execute(maps->outer);
-    transformer_residual_norm(d, s[NORMED], s[BRANCH], t[TRANSFORMER_LN2_G], t[TRANSFORMER_LN2_B],
+    transformer_residual_norm(d, s[NORMED], s[BRANCH], p[BLOCK_LN2_G], p[BLOCK_LN2_B],
                               t[TRANSFORMER_Y]);
 }
 
-const struct kernel transformer_onednn = {
+const struct algorithm transformer_onednn = {
     .name = "transformer/onednn",
     .method = "oneDNN's inner products with packed weights, its sgemm in tiles of 256 queries",
     .layer = &transformer_layer,
-    .engine = ONEDNN,
+    .engine = "onednn",
+    .because = "oneDNN makes its products itself",
     .scratch = scratch,
     .prepare = prepare,
     .release = release,

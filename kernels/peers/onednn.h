@@ -1,5 +1,5 @@
 /*
- * onednn.h - oneDNN's primitives for kernels of engine ONEDNN: one thread, weights packed once.
+ * onednn.h - oneDNN's primitives for the algorithms of this folder: one thread, packed weights.
  *
  * prepare opens a primitive, binds it to the arrays of the case and packs its weights as the
  * library asks for; run executes it. What the library refuses or runs out of ends the process with
@@ -48,10 +48,10 @@ struct onednn_recurrent {
 
 struct onednn_recurrent onednn_recurrent(int64_t S, int64_t H, int64_t gates, int64_t biases);
 
-/* Opens a recurrent primitive and gives it its five common arrays. */
+/* Opens a recurrent primitive and gives it its six common arrays. */
 struct onednn *onednn_open_recurrent(const dnnl_rnn_desc_t *op, const struct onednn_recurrent *r,
-                                     const float *x, const float *W, const float *U, const float *b,
-                                     float *y);
+                                     const float *x, const float *h0, const float *W,
+                                     const float *U, const float *b, float *y);
 
 /* Whether the library stays in the calling thread, after it was told to. */
 bool onednn_is_serial(void);

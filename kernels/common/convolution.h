@@ -1,11 +1,11 @@
 /*
- * conv.h - the short depthwise causal convolution of state-space layers, with silu behind it.
+ * convolution.h - the short depthwise causal convolution of state-space layers, silu behind it.
  *
  * Weights are stored w[channel][tap] as torch.nn.Conv1d stores them; the last tap meets the current
  * token. For vectors over channels they are packed once into taps[tap][channel].
  */
-#ifndef SEQBENCH_CONV_H
-#define SEQBENCH_CONV_H
+#ifndef SEQBENCH_CONVOLUTION_H
+#define SEQBENCH_CONVOLUTION_H
 
 #include <stdint.h>
 
@@ -38,20 +38,19 @@ static inline void conv_silu(int64_t channels, const float *const rows[CONV_TAPS
                              const float *taps, const float *bias, float *y)
 {
     multiply_adds_done += channels * CONV_TAPS;
-    int64_t c = 0;
-    for (; c + VMATH_LANES <= channels; c += VMATH_LANES)
-        conv_silu_lanes(channels, c, VMATH_LANES, rows, taps, bias, y);
-    if (c < channels)
-        conv_silu_lanes(channels, c, channels - c, rows, taps, bias, y);
+    V_EACH(c, lanes, channels, conv_silu_lanes(channels, c, lanes, rows, taps, bias, y));
 }
 
-/* The rows of x that token t meets, stride floats apart; before the sequence they are zeros. */
-static inline void conv_window(const float *x, int64_t stride, int64_t t, const float *zeros,
-                               const float *rows[CONV_TAPS])
+/*
+ * The rows of x that token t meets, stride floats apart. Before the sequence they are those of
+ * past[CONV_TAPS - 1], from old to new, past_stride floats apart.
+ */
+static inline void conv_window(const float *x, int64_t stride, int64_t t, const float *past,
+                               int64_t past_stride, const float *rows[CONV_TAPS])
 {
     for (int64_t tap = 0; tap < CONV_TAPS; tap++) {
         const int64_t from = t - (CONV_TAPS - 1) + tap;
-        rows[tap] = from < 0 ? zeros : x + from * stride;
+        rows[tap] = from < 0 ? past + (from + CONV_TAPS - 1) * past_stride : x + from * stride;
     }
 }
 

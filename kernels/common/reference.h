@@ -18,17 +18,26 @@ static inline double *reference_room(int64_t n)
     return room;
 }
 
+static inline double reference_sigmoid(double x)
+{
+    return 1.0 / (1.0 + exp(-x));
+}
+
+static inline double reference_dot(int64_t n, const double *a, const double *b)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
 /* Y[rows,to] = X[rows,from] W[to,from]^T + b[to]; b may be NULL. */
 static inline void reference_linear(int64_t rows, int64_t from, int64_t to, const double *X,
                                     const double *W, const double *b, double *Y)
 {
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t o = 0; o < to; o++) {
-            double sum = b ? b[o] : 0.0;
-            for (int64_t i = 0; i < from; i++)
-                sum += W[o * from + i] * X[r * from + i];
-            Y[r * to + o] = sum;
-        }
+        for (int64_t o = 0; o < to; o++)
+            Y[r * to + o] = (b ? b[o] : 0.0) + reference_dot(from, W + o * from, X + r * from);
 }
 
 /* y = (x - mean) / sqrt(variance + 1e-5), one row; y may be x. */

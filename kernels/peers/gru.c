@@ -1,15 +1,14 @@
 /*
- * gru/onednn: oneDNN's GRU primitive with the reset after the product. Labels: layer.c.
+ * gru/onednn: oneDNN's GRU primitive with the reset after the product.
  * Its gate order is z, r, n, and its fourth bias is bn.
  */
-#include "onednn.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "gru.h"
+#include "gru/gru.h"
+#include "peers/onednn.h"
 
-static int prepared(struct dims d, struct tensor out[PREPARED_MAX])
+static int prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX])
 {
     out[0] = (struct tensor){.name = "bias", .shape = {4 * d.H}};
     return 1;
@@ -36,11 +35,13 @@ static void prepare(struct instance *in)
     reorder_gates(H, H, in->t[GRU_U], W + 3 * H * H);
     reorder_gates(H, 1, in->t[GRU_B], bias);
     memcpy(bias + 3 * H, in->t[GRU_BN], (size_t)H * sizeof(float));
-    onednn_check(dnnl_lbr_gru_forward_desc_init(
-                     &op, dnnl_forward_inference, dnnl_unidirectional_left2right, &r.sequence, NULL,
-                     &r.weights, &r.weights, &r.bias, &r.sequence, NULL, dnnl_rnn_flags_undef),
+    onednn_check(dnnl_lbr_gru_forward_desc_init(&op, dnnl_forward_inference,
+                                                dnnl_unidirectional_left2right, &r.sequence,
+                                                &r.state, &r.weights, &r.weights, &r.bias,
+                                                &r.sequence, NULL, dnnl_rnn_flags_undef),
                  "dnnl_lbr_gru_forward_desc_init");
-    in->handle = onednn_open_recurrent(&op, &r, in->t[GRU_X], W, W + 3 * H * H, bias, in->t[GRU_Y]);
+    in->handle = onednn_open_recurrent(&op, &r, in->t[GRU_X], in->t[GRU_H0], W, W + 3 * H * H, bias,
+                                       in->t[GRU_Y]);
     free(W);
 }
 
@@ -55,11 +56,12 @@ static void run(const struct instance *in)
     onednn_execute(in->handle);
 }
 
-const struct kernel gru_onednn = {
+const struct algorithm gru_onednn = {
     .name = "gru/onednn",
     .method = "oneDNN's GRU primitive (linear before reset), weights in the layout it asks for",
     .layer = &gru_layer,
-    .engine = ONEDNN,
+    .engine = "onednn",
+    .because = "oneDNN makes its products itself",
     .prepared = prepared,
     .prepare = prepare,
     .release = release,

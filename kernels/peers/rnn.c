@@ -1,7 +1,6 @@
-/* rnn/onednn: oneDNN's vanilla RNN primitive. Labels: layer.c. */
-#include "onednn.h"
-
-#include "rnn.h"
+/* rnn/onednn: oneDNN's vanilla RNN primitive. */
+#include "rnn/rnn.h"
+#include "peers/onednn.h"
 
 static void prepare(struct instance *in)
 {
@@ -9,11 +8,11 @@ static void prepare(struct instance *in)
     dnnl_rnn_desc_t op;
     onednn_check(dnnl_vanilla_rnn_forward_desc_init(
                      &op, dnnl_forward_inference, dnnl_eltwise_tanh, dnnl_unidirectional_left2right,
-                     &r.sequence, NULL, &r.weights, &r.weights, &r.bias, &r.sequence, NULL,
+                     &r.sequence, &r.state, &r.weights, &r.weights, &r.bias, &r.sequence, NULL,
                      dnnl_rnn_flags_undef, 0.0f, 0.0f),
                  "dnnl_vanilla_rnn_forward_desc_init");
-    in->handle = onednn_open_recurrent(&op, &r, in->t[RNN_X], in->t[RNN_W], in->t[RNN_U],
-                                       in->t[RNN_B], in->t[RNN_Y]);
+    in->handle = onednn_open_recurrent(&op, &r, in->t[RNN_X], in->t[RNN_H0], in->t[RNN_W],
+                                       in->t[RNN_U], in->t[RNN_B], in->t[RNN_Y]);
 }
 
 static void release(struct instance *in)
@@ -27,11 +26,12 @@ static void run(const struct instance *in)
     onednn_execute(in->handle);
 }
 
-const struct kernel rnn_onednn = {
+const struct algorithm rnn_onednn = {
     .name = "rnn/onednn",
     .method = "oneDNN's vanilla RNN primitive with weights in the layout it asks for",
     .layer = &rnn_layer,
-    .engine = ONEDNN,
+    .engine = "onednn",
+    .because = "oneDNN makes its products itself",
     .prepare = prepare,
     .release = release,
     .run = run,

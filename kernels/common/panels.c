@@ -1,5 +1,5 @@
-/* packed.c - packing, and the register-blocked product over it. */
-#include "packed.h"
+/* panels.c - packing, and the register-blocked product over it. */
+#include "common/panels.h"
 
 #include <string.h>
 
@@ -7,13 +7,13 @@
  * stays in L2. */
 enum { CHUNK_ROWS = 96, PASS_INPUTS = 1024 };
 
-static int64_t panel_width(const struct packed *w)
+static int64_t panel_width(const struct panels *w)
 {
     return w->vectors * VMATH_LANES;
 }
 
 /* The row of W that stands at a position, or -1: filled up. */
-static int64_t row_at(const struct packed *w, int64_t position)
+static int64_t row_at(const struct panels *w, int64_t position)
 {
     const int64_t group = w->gates * w->block;
     const int64_t channel = position / group * w->block + position % w->block;
@@ -21,22 +21,22 @@ static int64_t row_at(const struct packed *w, int64_t position)
     return channel < w->hid ? gate * w->hid + channel : -1;
 }
 
-struct tensor packed_tensor(const char *name, const struct packed *w)
+struct tensor panels_tensor(const char *name, const struct panels *w)
 {
-    return (struct tensor){.name = name, .shape = {packed_rows(w), w->in}};
+    return (struct tensor){.name = name, .shape = {panels_rows(w), w->held}};
 }
 
-struct tensor packed_vector(const char *name, const struct packed *w)
+struct tensor panels_vector(const char *name, const struct panels *w)
 {
-    return (struct tensor){.name = name, .shape = {packed_rows(w)}};
+    return (struct tensor){.name = name, .shape = {panels_rows(w)}};
 }
 
-void packed_fill(const struct packed *w, const float *W, int64_t ldw, float scale, float *panels)
+void panels_fill(const struct panels *w, const float *W, int64_t ldw, float scale, float *panels)
 {
-    const int64_t rows = packed_rows(w);
+    const int64_t rows = panels_rows(w);
     for (int64_t first = 0; first < rows; first += panel_width(w)) {
         const int64_t width = at_most(rows - first, panel_width(w));
-        float *panel = panels + first * w->in;
+        float *panel = panels + first * w->held;
         for (int64_t c = 0; c < width; c++) {
             const int64_t row = row_at(w, first + c);
             for (int64_t i = 0; i < w->in; i++)
@@ -45,13 +45,13 @@ void packed_fill(const struct packed *w, const float *W, int64_t ldw, float scal
     }
 }
 
-void packed_fill_transposed(const struct packed *w, const float *W, int64_t ldw, float *panels)
+void panels_fill_transposed(const struct panels *w, const float *W, int64_t ldw, float *panels)
 {
-    const int64_t rows = packed_rows(w);
+    const int64_t rows = panels_rows(w);
     for (int64_t first = 0; first < rows; first += panel_width(w)) {
         const int64_t width = at_most(rows - first, panel_width(w)),
                       known = at_most(w->hid - first, width);
-        float *panel = panels + first * w->in;
+        float *panel = panels + first * w->held;
         for (int64_t i = 0; i < w->in; i++) {
             memcpy(panel + i * width, W + i * ldw + first, (size_t)known * sizeof(float));
             memset(panel + i * width + known, 0, (size_t)(width - known) * sizeof(float));
@@ -59,9 +59,9 @@ void packed_fill_transposed(const struct packed *w, const float *W, int64_t ldw,
     }
 }
 
-void packed_fill_vector(const struct packed *w, const float *b, float scale, float *out)
+void panels_fill_vector(const struct panels *w, const float *b, float scale, float *out)
 {
-    for (int64_t position = 0; position < packed_rows(w); position++) {
+    for (int64_t position = 0; position < panels_rows(w); position++) {
         const int64_t row = row_at(w, position);
         out[position] = row < 0 ? 0.0f : scale * b[row];
     }
@@ -86,7 +86,7 @@ enum { CACHE_LINE = 64 };
 static inline __attribute__((always_inline)) void multiply(const struct block *b, int rows,
                                                            int vectors)
 {
-    vfloat sum[PACKED_ROWS][PACKED_VECTORS];
+    vfloat sum[PRODUCT_ROWS][PRODUCT_VECTORS];
     const float *panel = b->panel;
     const char *upcoming = b->upcoming;
 #pragma GCC unroll 8
@@ -101,7 +101,7 @@ static inline __attribute__((always_inline)) void multiply(const struct block *b
             for (int v = 0; v < vectors; v++)
                 sum[r][v] += v_load(b->bias + v * VMATH_LANES);
     for (int64_t i = 0; i < b->inputs; i++) {
-        vfloat w[PACKED_VECTORS];
+        vfloat w[PRODUCT_VECTORS];
         __builtin_prefetch(upcoming, 0, 2);
         __builtin_prefetch(upcoming + CACHE_LINE, 0, 2);
         upcoming += 2 * CACHE_LINE;
@@ -151,22 +151,22 @@ BLOCKS(2)
 #if defined(__AVX512F__) || defined(__aarch64__)
 BLOCKS(3)
 BLOCKS(4)
-static block_function *const blocks[PACKED_VECTORS][PACKED_ROWS] = {NAMES(1), NAMES(2), NAMES(3),
-                                                                    NAMES(4)};
+static block_function *const blocks[PRODUCT_VECTORS][PRODUCT_ROWS] = {NAMES(1), NAMES(2), NAMES(3),
+                                                                      NAMES(4)};
 #else
-static block_function *const blocks[PACKED_VECTORS][PACKED_ROWS] = {NAMES(1), NAMES(2)};
+static block_function *const blocks[PRODUCT_VECTORS][PRODUCT_ROWS] = {NAMES(1), NAMES(2)};
 #endif
 
 /* What a product is made of, beside the rows and the panel at hand. */
-struct product {
-    const struct packed *w;
+struct job {
+    const struct panels *w;
     const float *X, *bias, *addend;
     float *Y;
     int64_t ldx, ldy, out;
     bool is_relu;
 };
 
-static const float zeros[PACKED_VECTORS * VMATH_LANES];
+static const float zeros[PRODUCT_VECTORS * VMATH_LANES];
 
 /* Where the sums of some rows and one panel start from and go to. */
 struct target {
@@ -176,12 +176,12 @@ struct target {
 };
 
 /* One pass over the inputs, from `input` on, for some rows of X and one panel. */
-static void multiply_pass(const struct product *p, int64_t first_row, int64_t rows, int64_t column,
+static void multiply_pass(const struct job *p, int64_t first_row, int64_t rows, int64_t column,
                           int64_t vectors, int64_t input, const struct target *t)
 {
     const int64_t in = p->w->in, inputs = at_most(in - input, PASS_INPUTS);
-    const int64_t parts = (rows + PACKED_ROWS - 1) / PACKED_ROWS;
-    const float *panel = p->w->panels + column * in + input * vectors * VMATH_LANES;
+    const int64_t parts = (rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS;
+    const float *panel = p->w->data + column * p->w->held + input * vectors * VMATH_LANES;
     const char *const upcoming = (const char *)(panel + inputs * vectors * VMATH_LANES);
     for (int64_t i = 0; i < parts; i++) {
         const int64_t r = i * rows / parts, count = (i + 1) * rows / parts - r;
@@ -204,7 +204,7 @@ static void multiply_pass(const struct product *p, int64_t first_row, int64_t ro
 }
 
 /* All passes: the first from what the target says, the others from what the last one left. */
-static void multiply_rows(const struct product *p, int64_t first_row, int64_t rows, int64_t column,
+static void multiply_rows(const struct job *p, int64_t first_row, int64_t rows, int64_t column,
                           int64_t vectors, struct target t)
 {
     for (int64_t input = 0; input < p->w->in; input += PASS_INPUTS) {
@@ -213,7 +213,7 @@ static void multiply_rows(const struct product *p, int64_t first_row, int64_t ro
     }
 }
 
-static void multiply_panel(const struct product *p, int64_t first_row, int64_t rows, int64_t column,
+static void multiply_panel(const struct job *p, int64_t first_row, int64_t rows, int64_t column,
                            int64_t vectors)
 {
     const int64_t at = first_row * p->ldy + column;
@@ -225,15 +225,15 @@ static void multiply_panel(const struct product *p, int64_t first_row, int64_t r
 }
 
 /* The columns of a panel that is not full: into a tile, and from there what belongs to Y. */
-static void multiply_edge(const struct product *p, int64_t first_row, int64_t rows, int64_t column,
+static void multiply_edge(const struct job *p, int64_t first_row, int64_t rows, int64_t column,
                           int64_t vectors)
 {
-    float tile[PACKED_ROWS * PACKED_VECTORS * VMATH_LANES] __attribute__((aligned(64)));
+    float tile[PRODUCT_ROWS * PRODUCT_VECTORS * VMATH_LANES] __attribute__((aligned(64)));
     const int64_t width = vectors * VMATH_LANES;
     const size_t bytes = (size_t)(p->out - column) * sizeof(float);
     const struct target t = {tile, p->bias ? p->bias + column : 0, tile, width, width};
-    for (int64_t r = 0; r < rows; r += PACKED_ROWS) {
-        const int64_t count = at_most(rows - r, PACKED_ROWS);
+    for (int64_t r = 0; r < rows; r += PRODUCT_ROWS) {
+        const int64_t count = at_most(rows - r, PRODUCT_ROWS);
         const int64_t at = (first_row + r) * p->ldy + column;
         memset(tile, 0, sizeof(tile));
         for (int64_t i = 0; p->addend && i < count; i++)
@@ -245,9 +245,9 @@ static void multiply_edge(const struct product *p, int64_t first_row, int64_t ro
 }
 
 /* Some rows of X against every panel, in turns: what is read again stays in L2. */
-static void multiply_chunk(const struct product *p, int64_t first_row, int64_t rows)
+static void multiply_chunk(const struct job *p, int64_t first_row, int64_t rows)
 {
-    const int64_t padded = packed_rows(p->w);
+    const int64_t padded = panels_rows(p->w);
     for (int64_t column = 0; column < p->out; column += panel_width(p->w)) {
         const int64_t width = at_most(padded - column, panel_width(p->w));
         if (column + width > p->out)
@@ -257,58 +257,27 @@ static void multiply_chunk(const struct product *p, int64_t first_row, int64_t r
     }
 }
 
-void packed_linear(int64_t rows, int64_t out, const struct packed *w, const float *X, int64_t ldx,
-                   const float *bias, const float *addend, enum packed_then then, float *Y,
-                   int64_t ldy)
+void panels_product(int64_t rows, int64_t out, const struct panels *w, const float *X, int64_t ldx,
+                    const float *bias, const float *addend, bool relu, float *Y, int64_t ldy)
 {
-    const struct product product = {w, X, bias, addend, Y, ldx, ldy, out, then == THEN_RELU};
+    const struct job job = {w, X, bias, addend, Y, ldx, ldy, out, relu};
     const int64_t chunks = (rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
-    multiply_adds_done += rows * w->gates * w->hid * w->in;
     for (int64_t c = 0; c < chunks; c++) {
         const int64_t first = c * rows / chunks;
-        multiply_chunk(&product, first, (c + 1) * rows / chunks - first);
+        multiply_chunk(&job, first, (c + 1) * rows / chunks - first);
     }
 }
 
-/* ---- recurrences ---- */
-
-void packed_recurrence_tensors(const struct packed *W, struct tensor out[PACKED_RECURRENCE])
-{
-    out[PACKED_W] = packed_tensor("packed_W", W);
-    out[PACKED_U] = packed_tensor("packed_U", W);
-    out[PACKED_B] = packed_vector("packed_b", W);
-}
-
-void packed_recurrence_fill(const struct packed *W, const struct packed *U,
-                            const float *const from[PACKED_RECURRENCE],
-                            float *const prepared[PACKED_RECURRENCE])
-{
-    packed_fill(W, from[PACKED_W], W->in, 1.0f, prepared[PACKED_W]);
-    packed_fill(U, from[PACKED_U], U->in, 1.0f, prepared[PACKED_U]);
-    packed_fill_vector(W, from[PACKED_B], 1.0f, prepared[PACKED_B]);
-}
-
-void packed_recurrence(const struct instance *in, const struct packed *W, const float *x,
-                       const float *bias, float *chunk,
-                       void (*step)(const struct instance *in, int64_t s, const float *wx))
-{
-    const int64_t S = in->dims.S, row = packed_rows(W);
-    for (int64_t first = 0; first < S; first += PACKED_CHUNK_STEPS) {
-        const int64_t steps = at_most(S - first, PACKED_CHUNK_STEPS);
-        packed_linear(steps, row, W, x + first * W->in, W->in, bias, 0, THEN_NOTHING, chunk, row);
-        for (int64_t s = 0; s < steps; s++)
-            step(in, first + s, chunk + s * row);
-    }
-}
+/* ---- one row ---- */
 
 /* Few accumulators are doubled, so that enough multiply-adds are under way. */
 static inline __attribute__((always_inline)) void walk(int vectors, bool backward, int64_t in,
                                                        const float *panel, const float *x,
-                                                       vfloat acc[PACKED_STEP_VECTORS])
+                                                       vfloat acc[WALK_VECTORS])
 {
-    const bool is_doubled = vectors < PACKED_STEP_VECTORS;
+    const bool is_doubled = vectors < WALK_VECTORS;
     const int64_t stride = (int64_t)vectors * VMATH_LANES;
-    vfloat even[PACKED_STEP_VECTORS], odd[PACKED_STEP_VECTORS];
+    vfloat even[WALK_VECTORS], odd[WALK_VECTORS];
     int64_t k = 0;
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; v++) {
@@ -348,8 +317,8 @@ static inline __attribute__((always_inline)) void walk(int vectors, bool backwar
             walk(n, false, in, panel, x, acc);                                                     \
         break;
 
-void packed_step(int64_t vectors, bool backward, int64_t in, const float *panel, const float *x,
-                 vfloat acc[PACKED_STEP_VECTORS])
+void panels_walk(int64_t vectors, bool backward, int64_t in, const float *panel, const float *x,
+                 vfloat acc[WALK_VECTORS])
 {
     switch (vectors) {
         WALK(1)
@@ -363,24 +332,23 @@ void packed_step(int64_t vectors, bool backward, int64_t in, const float *panel,
     }
 }
 
-void packed_vector_product(const struct packed *w, const float *x, const float *bias,
-                           const float *addend, float *y)
+void panels_row_product(int64_t out, const struct panels *w, const float *x, const float *bias,
+                        const float *addend, bool relu, float *y)
 {
-    multiply_adds_done += w->hid * w->in;
-    for (int64_t first = 0; first < packed_rows(w); first += panel_width(w)) {
-        const int64_t vectors = at_most(packed_rows(w) - first, panel_width(w)) / VMATH_LANES;
-        vfloat sum[PACKED_STEP_VECTORS];
+    for (int64_t first = 0; first < out; first += panel_width(w)) {
+        const int64_t vectors = at_most(panels_rows(w) - first, panel_width(w)) / VMATH_LANES;
+        vfloat sum[WALK_VECTORS];
         for (int64_t v = 0; v < vectors; v++) {
-            const int64_t at = first + v * VMATH_LANES, left = w->hid - at;
+            const int64_t at = first + v * VMATH_LANES, left = out - at;
             sum[v] = bias ? v_load(bias + at) : (vfloat){0};
             if (addend && left > 0)
                 sum[v] +=
                     left < VMATH_LANES ? v_load_head(addend + at, left, 0.0f) : v_load(addend + at);
         }
-        packed_step(vectors, false, w->in, w->panels + first * w->in, x, sum);
+        panels_walk(vectors, false, w->in, w->data + first * w->held, x, sum);
         for (int64_t v = 0; v < vectors; v++) {
             const int64_t at = first + v * VMATH_LANES;
-            v_store_some(y + at, sum[v], w->hid - at);
+            v_store_some(y + at, relu ? v_max(sum[v], (vfloat){0}) : sum[v], out - at);
         }
     }
 }

@@ -1,7 +1,6 @@
-/* lstm/onednn: oneDNN's LSTM primitive, whose gates are in our order. Labels: layer.c. */
-#include "onednn.h"
-
-#include "lstm.h"
+/* lstm/onednn: oneDNN's LSTM primitive, whose gates are in our order. */
+#include "lstm/lstm.h"
+#include "peers/onednn.h"
 
 /* The primitive gives the last h and c together or neither. */
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
@@ -15,12 +14,13 @@ static void prepare(struct instance *in)
     const struct onednn_recurrent r = onednn_recurrent(in->dims.S, in->dims.H, 4, 4);
     dnnl_rnn_desc_t op;
     onednn_check(dnnl_lstm_forward_desc_init(&op, dnnl_forward_inference,
-                                             dnnl_unidirectional_left2right, &r.sequence, NULL,
-                                             NULL, &r.weights, &r.weights, &r.bias, &r.sequence,
+                                             dnnl_unidirectional_left2right, &r.sequence, &r.state,
+                                             &r.state, &r.weights, &r.weights, &r.bias, &r.sequence,
                                              &r.state, &r.state, dnnl_rnn_flags_undef),
                  "dnnl_lstm_forward_desc_init");
-    struct onednn *p = onednn_open_recurrent(&op, &r, in->t[LSTM_X], in->t[LSTM_W], in->t[LSTM_U],
-                                             in->t[LSTM_B], in->t[LSTM_Y]);
+    struct onednn *p = onednn_open_recurrent(&op, &r, in->t[LSTM_X], in->t[LSTM_H0], in->t[LSTM_W],
+                                             in->t[LSTM_U], in->t[LSTM_B], in->t[LSTM_Y]);
+    onednn_bind(p, DNNL_ARG_SRC_ITER_C, in->t[LSTM_C0]);
     onednn_bind(p, DNNL_ARG_DST_ITER, in->scratch[0]);
     onednn_bind(p, DNNL_ARG_DST_ITER_C, in->t[LSTM_C_LAST]);
     in->handle = p;
@@ -37,11 +37,12 @@ static void run(const struct instance *in)
     onednn_execute(in->handle);
 }
 
-const struct kernel lstm_onednn = {
+const struct algorithm lstm_onednn = {
     .name = "lstm/onednn",
     .method = "oneDNN's LSTM primitive with weights in the layout it asks for",
     .layer = &lstm_layer,
-    .engine = ONEDNN,
+    .engine = "onednn",
+    .because = "oneDNN makes its products itself",
     .scratch = scratch,
     .prepare = prepare,
     .release = release,

@@ -1,0 +1,61 @@
+/*
+ * gru/registers: the three gates of a channel side by side; W x chunk by chunk, then per panel U h,
+ * activations and update while the sums are in registers. Odd steps walk through U backward, over
+ * what the step before read last.
+ */
+#include "common/recurrence.h"
+#include "gru.h"
+
+enum { GATE_VECTORS = WALK_VECTORS / GRU_GATES };
+
+enum { OF_INPUT, OF_STATE };
+static const struct map maps[] = {
+    [OF_INPUT] = {GRU_W, .bias = GRU_B, .gates = GRU_GATES, .gate_vectors = GATE_VECTORS},
+    [OF_STATE] = {GRU_U, .one_row = true, .gates = GRU_GATES, .gate_vectors = GATE_VECTORS},
+};
+
+static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
+{
+    out[0] = recurrence_chunk(&maps[OF_INPUT], GRU_GATES * d.H);
+    return 1;
+}
+
+/* r and z start from W x, U_n h from bn: r multiplies it before W_n x is added. */
+static inline void start(const struct instance *in, const struct panel *p, vfloat *sums)
+{
+    const float *bn = in->t[GRU_BN] + p->channel;
+    for (int v = 0; v < 2 * GATE_VECTORS; v++)
+        sums[v] = v_load(p->wx + v * VMATH_LANES);
+    for (int v = 0; v < GATE_VECTORS; v++)
+        sums[2 * GATE_VECTORS + v] = v_load_some(bn + v * VMATH_LANES, p->left - v * VMATH_LANES);
+}
+
+static inline void update(const struct instance *in, const struct panel *p, const vfloat *sums)
+{
+    const float *wx_n = p->wx + 2 * GATE_VECTORS * VMATH_LANES;
+    (void)in;
+    for (int v = 0; v < GATE_VECTORS; v++) {
+        const int64_t at = (int64_t)v * VMATH_LANES, left = p->left - at;
+        const vfloat r = v_sigmoid(sums[v]), z = v_sigmoid(sums[GATE_VECTORS + v]);
+        const vfloat n = v_tanh(v_load(wx_n + at) + r * sums[2 * GATE_VECTORS + v]);
+        const vfloat last = v_load_some(p->h + at, left);
+        v_store_some(p->h_next + at, n + z * (last - n), left);
+    }
+}
+
+static void run(const struct instance *in)
+{
+    recurrence_run(in, OF_INPUT, OF_STATE, GRU_GATES, in->t[GRU_X], in->t[GRU_H0], in->t[GRU_Y],
+                   in->scratch[0], start, update);
+}
+
+const struct algorithm gru_registers = {
+    .name = "gru/registers",
+    .method = "gates of a channel together, activations and update while the sums are in registers",
+    .layer = &gru_layer,
+    .needs_panels = true,
+    .because = "it updates the state while the sums of a panel are in registers",
+    MAPS(maps),
+    .scratch = scratch,
+    .run = run,
+};

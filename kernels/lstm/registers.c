@@ -1,0 +1,73 @@
+/*
+ * lstm/registers: the four gates of a channel side by side; W x chunk by chunk, then per panel U h,
+ * activations and cell update while the sums are in registers. Odd steps walk through U backward,
+ * over what the step before read last.
+ */
+#include <string.h>
+
+#include "common/recurrence.h"
+#include "lstm.h"
+
+enum { GATE_VECTORS = WALK_VECTORS / LSTM_GATES };
+
+enum { OF_INPUT, OF_STATE };
+static const struct map maps[] = {
+    [OF_INPUT] = {LSTM_W, .bias = LSTM_B, .gates = LSTM_GATES, .gate_vectors = GATE_VECTORS},
+    [OF_STATE] = {LSTM_U, .one_row = true, .gates = LSTM_GATES, .gate_vectors = GATE_VECTORS},
+};
+
+enum { CHUNK, CELLS };
+
+static int64_t padded_cells(int64_t H)
+{
+    return map_rows(&maps[OF_STATE], LSTM_GATES * H) / LSTM_GATES;
+}
+
+static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
+{
+    out[CHUNK] = recurrence_chunk(&maps[OF_INPUT], LSTM_GATES * d.H);
+    out[CELLS] = (struct tensor){.name = "c", .shape = {padded_cells(d.H)}};
+    return CELLS + 1;
+}
+
+static inline void start(const struct instance *in, const struct panel *p, vfloat *sums)
+{
+    (void)in;
+    for (int v = 0; v < WALK_VECTORS; v++)
+        sums[v] = v_load(p->wx + v * VMATH_LANES);
+}
+
+static inline void update(const struct instance *in, const struct panel *p, const vfloat *sums)
+{
+    float *c = in->scratch[CELLS] + p->channel;
+    for (int v = 0; v < GATE_VECTORS; v++) {
+        const vfloat i = v_sigmoid(sums[v]), f = v_sigmoid(sums[GATE_VECTORS + v]);
+        const vfloat c_hat = v_tanh(sums[2 * GATE_VECTORS + v]);
+        const vfloat o = v_sigmoid(sums[3 * GATE_VECTORS + v]);
+        const vfloat next = f * v_load(c + v * VMATH_LANES) + i * c_hat;
+        v_store(c + v * VMATH_LANES, next);
+        v_store_some(p->h_next + v * VMATH_LANES, o * v_tanh(next), p->left - v * VMATH_LANES);
+    }
+}
+
+static void run(const struct instance *in)
+{
+    const int64_t H = in->dims.H;
+    float *c = in->scratch[CELLS];
+    memcpy(c, in->t[LSTM_C0], (size_t)H * sizeof(float));
+    memset(c + H, 0, (size_t)(padded_cells(H) - H) * sizeof(float));
+    recurrence_run(in, OF_INPUT, OF_STATE, LSTM_GATES, in->t[LSTM_X], in->t[LSTM_H0], in->t[LSTM_Y],
+                   in->scratch[CHUNK], start, update);
+    memcpy(in->t[LSTM_C_LAST], c, (size_t)H * sizeof(float));
+}
+
+const struct algorithm lstm_registers = {
+    .name = "lstm/registers",
+    .method = "gates of a channel together, activations and update while the sums are in registers",
+    .layer = &lstm_layer,
+    .needs_panels = true,
+    .because = "it updates the cells while the sums of a panel are in registers",
+    MAPS(maps),
+    .scratch = scratch,
+    .run = run,
+};

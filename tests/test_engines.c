@@ -1,0 +1,121 @@
+/* Every engine against loops in double: bias, addend, relu, parts, gates, one row and many. */
+#include "test.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels.h"
+
+enum { IN_MAX = 130, OUT_MAX = 3 * 37, ROWS_MAX = 7, PAD = 5 };
+
+static float number(int64_t i)
+{
+    const uint32_t h = ((uint32_t)i * 2654435761u) >> 8;
+    return (float)h * 0x1p-23f - 1.0f;
+}
+
+static void fill(float *x, int64_t n, int64_t seed)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = number(i + seed * 7919);
+}
+
+struct shape {
+    int64_t rows, out, in;
+    bool bias, addend, in_place, relu, one_row;
+};
+
+static double expected(const struct shape *s, const float *X, const float *W, const float *b,
+                       const float *addend, int64_t r, int64_t o)
+{
+    double sum = (s->bias ? (double)b[o] : 0.0) + (s->addend ? (double)addend[o] : 0.0);
+    for (int64_t i = 0; i < s->in; i++)
+        sum += (double)W[o * s->in + i] * (double)X[r * (s->in + PAD) + i];
+    return s->relu && sum < 0.0 ? 0.0 : sum;
+}
+
+static void compare(const struct engine *engine, const struct shape *s)
+{
+    static float W[OUT_MAX * IN_MAX], b[OUT_MAX], X[ROWS_MAX * (IN_MAX + PAD)];
+    static float Y[ROWS_MAX * (OUT_MAX + PAD)], addend[ROWS_MAX * (OUT_MAX + PAD)];
+    static float made[ENGINE_ARRAYS][256 * IN_MAX] __attribute__((aligned(64)));
+    const struct map map = {
+        .matrix = 1, .bias = s->bias ? 2 : 0, .one_row = s->one_row, .relu = s->relu};
+    struct weights w = {.map = &map,
+                        .out = s->out,
+                        .in = s->in,
+                        .rows = s->out,
+                        .one_row = s->one_row,
+                        .matrix = W,
+                        .bias = s->bias ? b : NULL};
+    struct tensor arrays[ENGINE_ARRAYS];
+    const int64_t ldy = s->out + PAD;
+    fill(W, s->out * s->in, 1);
+    fill(b, s->out, 2);
+    fill(X, s->rows * (s->in + PAD), 3);
+    fill(addend, s->rows * ldy, 4);
+    for (int64_t i = 0; i < s->rows * ldy; i++)
+        Y[i] = s->in_place ? addend[i] : NAN;
+    const int count = engine->arrays(&w, arrays);
+    assert_true(count <= ENGINE_ARRAYS);
+    for (int i = 0; i < count; i++) {
+        assert_true(arrays[i].shape[0] * (arrays[i].shape[1] ? arrays[i].shape[1] : 1) <=
+                    256 * IN_MAX);
+        w.made[i] = made[i];
+    }
+    engine->prepare(&w);
+    engine->product(&w, s->rows, X, s->in + PAD,
+                    s->in_place ? Y
+                    : s->addend ? addend
+                                : NULL,
+                    Y, ldy);
+    for (int64_t r = 0; r < s->rows; r++)
+        for (int64_t o = 0; o < s->out; o++) {
+            const double want = expected(s, X, W, b, addend + r * ldy, r, o);
+            if (!(fabs((double)Y[r * ldy + o] - want) < 2e-5))
+                fail_msg("%s rows=%d out=%d in=%d: [%d,%d] is %g, not %g", engine->name,
+                         (int)s->rows, (int)s->out, (int)s->in, (int)r, (int)o,
+                         (double)Y[r * ldy + o], want);
+        }
+}
+
+static void products_are_right(void **state)
+{
+    (void)state;
+    const int64_t sizes[] = {1, 15, 16, 33, 37 * 3};
+    int shape = 0;
+    for (int e = 0; engines[e]; e++)
+        for (int64_t rows = 1; rows <= ROWS_MAX; rows += 3)
+            for (size_t o = 0; o < sizeof(sizes) / sizeof(sizes[0]); o++)
+                for (int64_t in = 1; in <= IN_MAX; in += 43)
+                    for (int way = 0; way < 16; way++) {
+                        const struct shape s = {.rows = rows,
+                                                .out = sizes[o],
+                                                .in = in,
+                                                .bias = way & 1,
+                                                .addend = way & 2,
+                                                .in_place = (way & 2) && (way & 8),
+                                                .relu = way & 4,
+                                                .one_row = shape++ % 3 == 0};
+                        compare(engines[e], &s);
+                    }
+}
+
+static void engines_are_told_apart(void **state)
+{
+    (void)state;
+    for (int e = 0; engines[e]; e++) {
+        assert_true(engines[e]->bytes_per_weight > 0.0);
+        for (int other = 0; other < e; other++)
+            assert_string_not_equal(engines[e]->name, engines[other]->name);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products_are_right),
+        cmocka_unit_test(engines_are_told_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
