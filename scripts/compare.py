@@ -7,7 +7,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
 from seqbench.figures import difference_map, drawing, plot
@@ -62,9 +61,8 @@ def compare(a: Run, b: Run, folder: Path) -> None:
     runs.write_text(folder / "report.txt", text)
     print(text)
     try:
-        with plt.rc_context(drawing.STYLE):
-            figure = difference_map.draw_figure(cases, f"A: {a.name()}  ·  B: {b.name()}")
-            plot.save(figure, folder / "figures", "compare")
+        plot.write(difference_map.draw(cases), difference_map.TITLE,
+                   f"A: {a.name()}  ·  B: {b.name()}", folder / "figures", "compare")
     except drawing.Skip as skipped:
         print(f"compare.py: {folder}: figure skipped: {skipped}", file=sys.stderr)
     print(f"written to {folder}")

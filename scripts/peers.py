@@ -6,10 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from seqbench.figures import peer_map, plot
+from seqbench.figures import drawing, peer_map, plot
 from seqbench.read import hosts, runs
 from seqbench.tables import peer_ratios
 from seqbench.words import peer_tables
@@ -33,10 +32,9 @@ def compare(folders: list[Path], output: Path) -> None:
           f"{peer_tables.layer_table(frame, groups)}\n")
     name = output.resolve().name
     try:
-        with plt.rc_context(plot.STYLE):
-            plot.save(peer_map.draw(frame, f"{hosts.machine_name(machines[0])}  ·  {name}"),
-                      output / "figures", "peers")
-    except plot.Skip as skipped:
+        plot.write(peer_map.draw(frame), peer_map.TITLE,
+                   f"{hosts.machine_name(machines[0])}  ·  {name}", output / "figures", "peers")
+    except drawing.Skip as skipped:
         print(f"peers.py: {output}: figure skipped: {skipped}", file=sys.stderr)
     print(f"written to {output}")
 

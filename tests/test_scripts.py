@@ -2,15 +2,20 @@
 import json
 import math
 import random
+import shutil
 import statistics
 import subprocess
 import sys
+from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pytest
 
 from conftest import ROOT, command
-from seqbench.figures import plot
+from seqbench.figures import (FIGURES as REGISTRY, drawing, layout, parts, relative, roofline, roofs,
+                              svg, us_per_token)
+from seqbench.figures.drawing import Run
 from seqbench.read import runs
 from seqbench.tables import medians
 from seqbench.words import sections
@@ -24,7 +29,7 @@ HEADER = ["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "heads", 
           "instructions", "l2_misses", "last_level_misses", "sentinel_ns", "sentinel_ratio",
           "subnormals", "nonfinite", "checksum", "flags", "flops", "elementwise_flops", "transcendentals", "bytes", "streamed_bytes",
           "resident_bytes", "status", "error"]
-FIGURES = ["us_per_token", "relative", "roofs", "roofline", "parts"]
+FIGURES = ["relative", "us_per_token", "roofs", "roofline", "parts"]
 TABLES = ["summary.csv", "crossover.csv", "roofline.csv", "fit.csv", "residuals.csv",
           "claims.csv"]
 PREDICTIONS = ["predict.csv", "whatif.csv"]
@@ -320,15 +325,15 @@ def test_whole_stands_beside_the_sum_of_its_parts(grid):
     summary = runs.load_summary(grid)
     expected = {"transformer": 1.25, "lstm": 60 / 35}
     for layer, ratio in expected.items():
-        found = plot.whole_over_sum(summary, layer, medians.part_times(summary, layer))
+        found = parts.whole_over_sum(Run.load(grid), layer, medians.part_times(summary, layer))
         assert list(found) == pytest.approx([ratio] * 6, rel=1e-6)
 
 
 def test_whole_of_a_layer_without_literal_is_its_fastest_variant(tmp_path):
     rows = [sample("new/scan", 16, 64, 700), sample("new/slow", 16, 64, 900), 
             sample("new.cell", 1, 64, 40)]
-    summary = runs.load_summary(summarised(tmp_path / "run", rows))
-    found = plot.whole_over_sum(summary, "new", medians.part_times(summary, "new"))
+    run = Run.load(summarised(tmp_path / "run", rows))
+    found = parts.whole_over_sum(run, "new", medians.part_times(run.summary, "new"))
     assert list(found) == pytest.approx([700 / (16 * 40)])
 
 
@@ -732,13 +737,13 @@ def test_figures_show_machine_run_kernels_and_values(grid):
              for name in FIGURES}
     for text in texts.values():
         assert "Planted CPU 3000 (virtual machine)  ·  run 2024-05-06T070809Z  ·  2 rounds" in text
-    for word in (">lstm<", ">transformer<", "HidSize 256", "(µs)", "SeqLen (steps)"):
+    for word in (">lstm<", ">transformer<", "HidSize 256", "µs per token", "SeqLen (steps)"):
         assert word in texts["us_per_token"]
-    for word in (">0.57x<", ">1.6x<", ">4.5x<", ">16x<", "Transformer time / rnn time"):
+    for word in (">0.57<", ">1.6<", ">4.5<", ">16<", "Transformer time / layer time", ">rnn<"):
         assert word in texts["relative"]
-    for word in ("roof/fma 200", "roof/sgemm 150", "roof/sgemv 60", "GFLOP/s", "16 KiB"):
+    for word in ("roof/fma 200", "roof/sgemm 150", "roof/sgemv 60.0", "GFLOP/s", "16 KiB"):
         assert word in texts["roofs"]
-    for word in (">softmax<", ">gates<", "lstm, HidSize 64", "whole / sum"):
+    for word in (">softmax<", ">gates<", "lstm, HidSize 64", "whole layer / sum"):
         assert word in texts["parts"]
 
 
@@ -768,13 +773,12 @@ def test_a_line_is_the_fastest_variant_of_a_layer_and_engine_unless_all_are_aske
     rows = [sample(f"layer{i}/v{j}", 16, 64, 100 + j) for i in range(4) for j in range(4)]
     run = summarised(tmp_path / "run", rows, traits={"layer1/v2": ("packed", "all"),
                                                      "layer2/v3": ("openblas", "one")})
-    summary = runs.load_summary(run)
-    lines, what = plot.lines_of(summary, all_variants=False)
+    lines, what = drawing.lines_of(Run.load(run), all_variants=False)
     assert what == "fastest variant of each layer"
     assert dict(zip(lines.name, lines.median_ns)) == {
         "layer0": 100, "layer1": 100, "layer1 (packed)": 102, "layer2": 100,
         "layer2 (one token)": 103, "layer3": 100}
-    lines, what = plot.lines_of(summary, all_variants=True)
+    lines, what = drawing.lines_of(Run.load(run), all_variants=True)
     assert what == "one line per kernel" and lines.name.nunique() == 16
     assert "layer2/v3 (one token)" in set(lines.name)
 
@@ -804,30 +808,82 @@ def many(tmp_path_factory):
 
 def texts_of(draw, run, all_variants=False):
     """Every text in a figure."""
-    with plot.matplotlib.rc_context(plot.STYLE):
-        figure = draw(runs.load_summary(run), plot.Context("", VIRTUAL, all_variants))
-        texts = {text.get_text() for text in figure.findobj(plot.matplotlib.text.Text)}
-        plot.plt.close(figure)
-    return texts
+    with matplotlib.rc_context(drawing.STYLE):
+        sheet = layout.sheet_of(draw(Run.load(run, all_variants)))
+        return {text.get_text() for text in sheet.findobj(matplotlib.text.Text)}
 
 
 def test_many_layers_get_panels_of_their_own(many):
-    times = texts_of(plot.draw_us_per_token, many)
+    times = texts_of(us_per_token.draw, many)
     assert {"other3", "decode (one token)", "engine packed", "HidSize 512"} <= times
     assert "other3/v1" not in times
-    roofs = texts_of(plot.draw_roofs, many)
-    assert {"decode (one token)", "SeqLen 1024", "roof/read"} <= roofs
-    assert {"decode (one token)", "L1 ends"} <= texts_of(plot.draw_roofline, many)
-    relative = texts_of(plot.draw_relative, many)
-    assert "Transformer time / other3 time" in relative
-    assert not any("decode" in text for text in relative)
-    assert "other3, HidSize 512" in texts_of(plot.draw_parts, many)
+    under_roofs = texts_of(roofs.draw, many)
+    assert {"decode (one token)", "SeqLen 1024", "roof/read"} <= under_roofs
+    assert {"decode (one token)", "L1 ends"} <= texts_of(roofline.draw, many)
+    assert "other3" in texts_of(relative.draw, many)
+    assert not any("decode" in text for text in texts_of(relative.draw, many))
+    assert "other3, HidSize 512" in texts_of(parts.draw, many)
 
 
 def test_all_variants_of_many_layers_have_a_row_per_layer(many):
-    times = texts_of(plot.draw_us_per_token, many, all_variants=True)
+    times = texts_of(us_per_token.draw, many, all_variants=True)
     assert {"other3, HidSize 512", "other3/v1", "decode/v0 (one token)"} <= times
-    assert "decode (one token)" in texts_of(plot.draw_roofs, many, all_variants=True)
+    assert "decode (one token)" in texts_of(roofs.draw, many, all_variants=True)
+
+
+def test_figures_are_drawn_in_the_order_of_their_places():
+    assert [figure.name for figure in REGISTRY] == FIGURES
+    assert all(figure.title and figure.alt for figure in REGISTRY)
+
+
+def test_names_with_a_dollar_and_unknown_engines_are_drawn(tmp_path, capsys):
+    rows = [sample(kernel, seq_len, 64, 10 * seq_len) for seq_len in (16, 64) for kernel in
+            ("transformer/full", "$a/full", "$b^{/full", "l1/a", "l2/a", "l3/a", "l4/a", "l5/a")]
+    host = VIRTUAL | {"cpu": VIRTUAL["cpu"] | {"model": "CPU $5 ^{"}}
+    run = summarised(tmp_path / "run", rows, host, traits={"l3/a": ("other", "all")})
+    capsys.readouterr()
+    assert command("plot", [str(run)]) == 0
+    text = (run / "figures" / "us_per_token.svg").read_text(encoding="utf-8")
+    assert "CPU $5 ^{" in text and "engine other" in text and ">$b^{<" in text
+
+
+@pytest.mark.parametrize("ratio, text", [
+    (0.953, "0.95"), (0.996, "0.99"), (1.0, "1.0"), (1.004, "1.0"), (0.349, "0.35"), (9.94, "9.9"),
+    (9.96, "10"), (45.4, "45")])
+def test_a_ratio_has_two_digits_and_keeps_its_side_of_1(ratio, text):
+    assert drawing.ratio_text(ratio) == text
+
+
+def test_the_bound_is_read_from_its_table(grid, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(grid, run)
+    shutil.rmtree(run / "figures", ignore_errors=True)
+    table = runs.load_derived(run, "roofline.csv")
+    table["share"] = 0.25
+    runs.write_text(run / "roofline.csv", runs.csv_text(table))
+    assert {text for _, _, text in marks_of(roofline.draw(Run.load(run))) if "4 times" in text}
+    (run / "roofline.csv").unlink()
+    capsys.readouterr()
+    assert command("plot", [str(run)]) == 0
+    assert f"figure roofline skipped: no roofline.csv: `make csv RUN={run}`" in capsys.readouterr().err
+
+
+def marks_of(drawn):
+    """Panel, tag and value of every mark that has one."""
+    with matplotlib.rc_context(drawing.STYLE):
+        pictures = [(panel.title, ElementTree.fromstring(svg.markup(sheet)))
+                    for panel, sheet in layout.each_alone(drawn)]
+    return [(title, mark.tag.rpartition("}")[2], value.text) for title, root in pictures
+            for mark in root.iter() for value in mark.findall(f"{svg.SVG}title")]
+
+
+def test_every_mark_says_its_case_and_value(grid):
+    cells = marks_of(relative.draw(Run.load(grid)))
+    assert {tag for _, tag, _ in cells} == {"path"} and len(cells) == 12
+    assert ("rnn", "path", "16x: transformer/tiled over rnn/literal\nS 1024, H 256, A 4") in cells
+    points = marks_of(us_per_token.draw(Run.load(grid)))
+    assert {tag for _, tag, _ in points} == {"use"} and len(points) == 18
+    assert any(text.startswith("rnn/literal (openblas)\nS 16, H 64\n") for _, _, text in points)
 
 
 def test_many_layers_stay_readable_in_words(many, capsys):

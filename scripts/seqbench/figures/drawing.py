@@ -1,39 +1,50 @@
-"""What the figures share: style, lines and their looks, legends, panels, axes."""
+"""What the figures share: colours, curves and their looks, axes, heat maps."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 
-import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-matplotlib.use("Agg")
+from seqbench.read import hosts, runs
+from seqbench.tables import crossover
+from seqbench.words import wording
 
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.lines import Line2D  # noqa: E402
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator  # noqa: E402
-
-from seqbench.read import hosts, runs  # noqa: E402
-from seqbench.tables import crossover  # noqa: E402
-
-# Okabe and Ito's colours, apart under every common kind of colour blindness.
-REFERENCE_COLOUR = "#000000"
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C8C00"]
+# Each colour on light and on dark ground; files are light, the page is both.
+PALETTE = {
+    "ground": ("#ffffff", "#14171b"), "panel": ("#f5f6f8", "#1d2126"), "ink": ("#1b1f24", "#e9ecf0"),
+    "muted": ("#565d66", "#a9b1bb"), "line": ("#d3d7de", "#333a42"), "grey": ("#b4bac3", "#59616b"),
+    "good": ("#4a9be0", "#1f5f9f"), "bad": ("#ee9440", "#9a4c0a"),
+    "c1": ("#0064b5", "#62adf0"), "c2": ("#c24a00", "#ff9055"), "c3": ("#007a55", "#3fcb9d"),
+    "c4": ("#a83384", "#f08ac6"), "c5": ("#7a6400", "#d9c54a"), "c6": ("#1b78ab", "#9adcff"),
+    "c7": ("#7350c4", "#b8a0ff"),
+}
+LIGHT = {name: light for name, (light, _) in PALETTE.items()}
+COLOURS = [LIGHT[f"c{i}"] for i in range(1, 8)]
 LINE_STYLES = ["-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3))]
 MARKERS = ["o", "s", "^", "D", "v", "P"]
-MOST_CURVES = 4  # sizes in the panel of one layer
-ENGINE_STYLES = {"openblas": "-", "packed": "--", "onednn": ":", "torch": "-."}
+SHADES = [LIGHT[name] for name in ("c1", "c2", "c3", "c4")]  # by size
+MOST_LAYERS = 6  # in one panel; more get a panel each
+MOST_LINES = 12  # in a panel of all layers
+FULL_COLOUR = 3.0  # powers of two: a ratio of 8 has the full colour
 
 STYLE = {
     "svg.hashsalt": "seqbench", "svg.fonttype": "none", "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"], "font.size": 9,
+    "text.parse_math": False, "text.color": LIGHT["ink"], "axes.labelcolor": LIGHT["ink"],
+    "xtick.color": LIGHT["ink"], "ytick.color": LIGHT["ink"], "axes.edgecolor": LIGHT["muted"],
+    "xtick.major.size": 0, "ytick.major.size": 0, "axes.unicode_minus": False,
     "axes.titlesize": 10, "axes.labelsize": 9, "xtick.labelsize": 8, "ytick.labelsize": 8,
-    "legend.fontsize": 9, "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6,
+    "legend.fontsize": 9, "axes.grid": True, "grid.color": LIGHT["line"], "grid.linewidth": 0.6,
     "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False,
-    "figure.dpi": 110, "savefig.dpi": 110, "savefig.facecolor": "white",
+    "figure.dpi": 110, "savefig.dpi": 110, "savefig.facecolor": LIGHT["ground"],
 }
 
 
@@ -41,180 +52,313 @@ class Skip(Exception):
     """Why a figure cannot be drawn from this run."""
 
 
+# ---- what a figure is ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """Axes that some panels have in common; `scale` sets what of them is not linear."""
+    x: str
+    y: str
+    scale: Callable[[Axes], None]
+
+
 @dataclass(frozen=True)
-class Context:
-    """What a figure needs beside the summary."""
-    caption: str
+class Panel:
+    """One pair of axes and what is drawn in it."""
+    title: str
+    kind: Kind
+    draw: Callable[[Axes], None]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The panels of a figure, in order, and the legend of them all."""
+    note: str
+    panels: list[Panel]
+    looks: dict[str, dict] = field(default_factory=dict)
+    size: tuple[float, float] = (3.3, 2.5)  # of a panel, in inches
+    columns: int = 4
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of every run. README, files and page have them in the order of `place`."""
+    place: int
+    name: str
+    title: str
+    alt: str
+    draw: Callable[[Run], Drawing]
+    is_of_engines: bool = False  # another one for each class of engines
+
+
+@dataclass(frozen=True)
+class Run:
+    """What figures are drawn from."""
+    folder: Path
+    summary: pd.DataFrame
     host: dict
+    engine: str = runs.HEADLINE
     all_variants: bool = False
 
+    @classmethod
+    def load(cls, folder: Path, all_variants: bool = False) -> Run:
+        """From its files."""
+        return cls(folder, runs.load_summary(folder), hosts.load(folder),
+                   all_variants=all_variants)
 
-# ---- lines and axes ------------------------------------------------------------------------------
+    def with_engine(self, engine: str) -> Run:
+        """The same for another class of engines."""
+        return replace(self, engine=engine)
+
+    @cached_property
+    def kernels(self) -> pd.DataFrame:
+        """kernels.csv."""
+        kernels = runs.load_kernels(self.folder).reset_index()
+        if "parts" not in kernels:  # until the reader fills in what an old kernels.csv lacks
+            is_cut = kernels.variant.isin(["full", "literal"])
+            kernels["parts"] = is_cut.map({True: "yes", False: "no"})
+        return kernels
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A derived table."""
+        if not (self.folder / name).exists():
+            raise Skip(f"no {name}: `make csv RUN={self.folder}` makes it")
+        return runs.load_derived(self.folder, name)
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """The cases of whole layers."""
+        rows = self.summary[self.summary.kind == "layer"]
+        if rows.empty:
+            raise Skip("no layer was timed")
+        return rows
+
+    def in_order(self, names: Iterable[str], column: str = "layer") -> list[str]:
+        """Layers, engines or parts as kernels.csv has them."""
+        order = list(dict.fromkeys(self.kernels[column]))
+        return sorted(set(names), key=order.index)
+
+    @property
+    def caption(self) -> str:
+        """Where the numbers come from, in one line."""
+        virtual = hosts.value(self.host, "machine", "virtual")
+        machine = hosts.machine_name(self.host) + (" (virtual machine)" if virtual is True else "")
+        return (f"{machine}  ·  run {self.folder.resolve().name}  ·  "
+                f"{self.summary.rounds.max()} rounds")
 
 
-def layer_rows(summary: pd.DataFrame) -> pd.DataFrame:
-    """The whole layers."""
-    rows = summary[summary.kind == "layer"]
-    if rows.empty:
-        raise Skip("no layer was timed")
-    return rows
+# ---- values by the pointer -----------------------------------------------------------------------
 
 
-def series_names(rows: pd.DataFrame) -> pd.Series:
-    """What a line is called: the kernel, with its head count where the run has several per H."""
-    several = rows.groupby(["kernel", "hid_size"]).heads.nunique().max() > 1
-    with_heads = rows.kernel + " A=" + rows.heads.astype(str)
-    return with_heads.where(several & (rows.heads > 1), rows.kernel)
+def say(artist, titles: list[str]) -> None:
+    """What the pointer shows on an artist, or on each marker of a line (svg.py reads it)."""
+    artist.set_gid(json.dumps(titles))
+
+
+def size_text(row) -> str:
+    """The size of a case."""
+    return f"S {row.seq_len}, H {row.hid_size}" + (f", A {row.heads}" if row.heads > 1 else "")
+
+
+def case_text(row) -> str:
+    """A case and its time."""
+    interval = (f" [{wording.duration(row.ci_low_ns)} to {wording.duration(row.ci_high_ns)}]"
+                if np.isfinite(row.ci_low_ns) else "")
+    return (f"{row.kernel} ({row.engine})\n{size_text(row)}\n"
+            f"{wording.duration(row.median_ns)}{interval}\n"
+            f"{wording.duration(1000 * row.us_per_token)} per token")
+
+
+# ---- curves --------------------------------------------------------------------------------------
 
 
 def best_variants(rows: pd.DataFrame) -> pd.DataFrame:
-    """The fastest variant of each layer in each cell, per engine; its line is called by both."""
-    best = crossover.fastest(rows, ["layer", "tokens", "engine"])
-    called = best.layer + (" (" + best.engine + ")").where(best.engine != runs.HEADLINE, "")
-    return best.assign(kernel=called)
+    """The fastest variant of each layer in each cell, per engine."""
+    return crossover.fastest(rows, ["layer", "tokens", "engine"])
 
 
-def lines_of(rows: pd.DataFrame, all_variants: bool) -> tuple[pd.DataFrame, str]:
+def lines_of(run: Run, all_variants: bool) -> tuple[pd.DataFrame, str]:
     """The rows with the name of their line, and what a line is.
 
-    One token against a context is called so: its time per token is that of a run.
+    A line is called by its layer or kernel, its engine where that is not the first one, its heads
+    where a HidSize has several, and `one token` where its time per token is that of a run.
     """
-    lines = rows if all_variants else best_variants(rows)
-    names = series_names(lines)
-    named = lines.assign(name=names.where(lines.tokens == "all", names + " (one token)"))
+    rows = run.layers if all_variants else best_variants(run.layers)
+    names = rows.kernel if all_variants else rows.layer
+    engines = (" (" + rows.engine + ")").where(rows.engine != runs.HEADLINE, "")
+    several = rows.groupby(["kernel", "engine", "hid_size"]).heads.nunique().max() > 1
+    heads = (" A=" + rows.heads.astype(str)).where(several & (rows.heads > 1), "")
+    tokens = pd.Series(" (one token)", rows.index).where(rows.tokens == "one", "")
+    named = rows.assign(name=names + engines + heads + tokens)
     return named, "one line per kernel" if all_variants else "fastest variant of each layer"
 
 
-def layer_colours(rows: pd.DataFrame) -> dict[str, str]:
-    """A colour per layer, apart while there are few; black for the reference."""
-    others = sorted(set(rows.layer) - {runs.REFERENCE})
-    colours = {layer: COLOURS[i % len(COLOURS)] for i, layer in enumerate(others)}
-    return colours | {runs.REFERENCE: REFERENCE_COLOUR}
+def engine_styles(run: Run, engines: Iterable[str]) -> dict[str, object]:
+    """A line style per engine: the first one is drawn through."""
+    others = [name for name in run.in_order(engines, "engine") if name != runs.HEADLINE]
+    return {name: LINE_STYLES[i % len(LINE_STYLES)]
+            for i, name in enumerate([runs.HEADLINE, *others])}
 
 
-def line_looks(rows: pd.DataFrame) -> dict[str, dict]:
-    """How each line is drawn: colour by layer, style and marker by variant."""
-    colours = layer_colours(rows)
+def line_looks(run: Run, rows: pd.DataFrame) -> dict[str, dict]:
+    """How each line is drawn: colour by layer, style by engine, marker by variant."""
+    styles = engine_styles(run, rows.engine)
+    others = [name for name in run.in_order(rows.layer) if name != runs.REFERENCE]
+    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(others)}
+    colours[runs.REFERENCE] = LIGHT["ink"]
     looks = {}
-    for layer, group in rows.groupby("layer"):
-        for i, name in enumerate(sorted(group.name.unique())):
-            looks[name] = {"color": colours[layer], "linestyle": LINE_STYLES[i % len(LINE_STYLES)],
-                           "marker": MARKERS[i % len(MARKERS)], "markersize": 3.5,
-                           "linewidth": 1.5}
+    for layer in run.in_order(rows.layer):
+        group = rows[rows.layer == layer]
+        for i, (name, engine) in enumerate(sorted(set(zip(group.name, group.engine)))):
+            looks[name] = {"color": colours[layer], "linestyle": styles[engine],
+                           "marker": MARKERS[i % len(MARKERS)], "markersize": 3.5, "linewidth": 1.5}
     return looks
 
 
-def size_looks(sizes: list[int], what: str, rows: pd.DataFrame) -> dict[str, dict]:
-    """Legend of the panels of one layer each: shades from dark to light by size, dashes by engine.
+def draw_curves(axes: Axes, rows: pd.DataFrame, x: str, y: str, looks: dict,
+                text: Callable[[object], str] = case_text, band: bool = False) -> None:
+    """One curve per name; on request with the 95 % interval of its times per token."""
+    for name, line in rows.groupby("name"):
+        line = line.sort_values(x)
+        if band:
+            scale = line[y] / line.median_ns
+            axes.fill_between(line[x], line.ci_low_ns * scale, line.ci_high_ns * scale,
+                              color=looks[name]["color"], alpha=0.25, linewidth=0)
+        curve, = axes.plot(line[x], line[y], **looks[name])
+        say(curve, [text(row) for row in line.itertuples()])
 
-    The shades differ in lightness, so every kind of colour blindness tells them apart.
+
+def layer_panels(run: Run, rows: pd.DataFrame, kind: Kind, x: str, y: str, by: tuple[str, str],
+                 text: Callable[[object], str] = case_text, with_reference: bool = True):
+    """One panel per layer: curves for some sizes, the reference in grey; and their looks.
+
+    Colour by size, line style by engine.
     """
-    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(sizes)))
-    looks = {f"{what} {size}": {"color": matplotlib.colors.to_hex(shade), "linewidth": 1.5,
-                                "marker": MARKERS[i % len(MARKERS)], "markersize": 3.5}
-             for i, (size, shade) in enumerate(zip(sizes, shades))}
-    others = sorted(set(rows.engine) - {runs.HEADLINE})
-    return looks | {f"engine {engine}": {"color": "#666666", "linestyle": ENGINE_STYLES[engine]}
-                    for engine in others}
+    column, word = by
+    sizes, styles = some(rows[column], len(SHADES)), engine_styles(run, rows.engine)
+    looks = {f"{word} {size}": {"color": SHADES[i], "marker": MARKERS[i], "markersize": 3.5,
+                                "linewidth": 1.5} for i, size in enumerate(sizes)}
+    grey = {"color": LIGHT["grey"], "linewidth": 2.5, "zorder": 1}
+    reference = rows[(rows.layer == runs.REFERENCE) & (rows.engine == runs.HEADLINE)
+                     & with_reference]
+
+    def draw(axes: Axes, of_layer: pd.DataFrame) -> None:
+        for size in sizes:
+            line = reference[reference[column] == size].sort_values(x)
+            axes.plot(line[x], line[y], **grey)
+            at_size = of_layer[of_layer[column] == size]
+            for name, line in at_size.groupby("name"):
+                look = looks[f"{word} {size}"] | {"linestyle": styles[line.engine.iloc[0]]}
+                draw_curves(axes, line, x, y, {name: look}, text)
+
+    panels = [Panel(layer + (" (one token)" if tokens == "one" else ""), kind,
+                    partial(draw, of_layer=rows[(rows.layer == layer) & (rows.tokens == tokens)]))
+              for layer in run.in_order(rows.layer)
+              for tokens in sorted(set(rows.tokens[rows.layer == layer]))]
+    if len(reference):
+        looks[runs.REFERENCE] = grey
+    if len(styles) > 1:
+        looks |= {f"engine {name}": {"color": LIGHT["muted"], "linestyle": style}
+                  for name, style in styles.items()}
+    return panels, looks
 
 
-def legend_below(figure: Figure, looks: dict[str, dict], bottom: float) -> None:
-    """One legend for all panels; `bottom` is its lower edge in inches."""
-    handles = [Line2D([], [], label=name, **look) for name, look in looks.items()]
-    figure.legend(handles=handles, loc="lower center", ncol=legend_columns(figure, looks),
-                  frameon=False, bbox_to_anchor=(0.5, bottom / figure.get_figheight()))
+# ---- axes ----------------------------------------------------------------------------------------
 
 
-def legend_columns(figure: Figure, names: dict) -> int:
-    """How many legend entries fit side by side."""
-    return max(1, min(len(names), int(figure.get_figwidth() / 1.75)))
+def log_log(ticks: pd.Series) -> Callable[[Axes], None]:
+    """Both axes logarithmic, with some of the values that occur below the first."""
+    values = np.sort(ticks.unique())
+
+    def scale(axes: Axes) -> None:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.xaxis.set_major_locator(FixedLocator(values[::-(-len(values) // 6)]))
+        low, high = axes.yaxis.get_view_interval()
+        subs = (1,) if high > 300 * low else (1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 5, 7)
+        axes.yaxis.set_major_locator(LogLocator(subs=subs))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+    return scale
 
 
-def legend_inches(figure: Figure, names: dict) -> float:
-    """Height of that legend."""
-    return 0.1 + 0.2 * -(-len(names) // legend_columns(figure, names))
-
-
-def frame(figure: Figure, title: str, caption: str) -> None:
-    """Title on top, caption at the bottom."""
-    height = figure.get_figheight()
-    figure.text(0.5, 1 - 0.12 / height, title, ha="center", va="top", fontsize=12, weight="bold")
-    figure.text(0.5, 0.08 / height, caption, ha="center", va="bottom", fontsize=8, color="#555555")
-
-
-def plain_ticks(axis, values: np.ndarray, most: int = 6) -> None:
-    """Label a logarithmic axis with some of the values that occur, as plain numbers."""
-    values = np.sort(np.unique(values))
-    axis.set_major_locator(FixedLocator(values[::-(-len(values) // most)]))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def plain_log(axis) -> None:
-    """Plain numbers on a logarithmic axis, more of them in a short range; call it when drawn."""
-    low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1,) if high > 300 * low else (1, 2, 5)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def some(values: np.ndarray, most: int) -> list[int]:
+def some(values: pd.Series, most: int) -> list[int]:
     """At most so many of the values, spread evenly, first and last included."""
-    values = np.sort(np.unique(values))
+    values = np.sort(values.unique())
     places = np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int))
     return [int(value) for value in values[places]]
 
 
-def caption_of(summary: pd.DataFrame, host: dict, run_dir: Path) -> str:
-    """Where the numbers come from, in one line."""
-    virtual = hosts.value(host, "machine", "virtual")
-    machine = hosts.machine_name(host) + (" (virtual machine)" if virtual is True else "")
-    return f"{machine}  ·  run {run_dir.resolve().name}  ·  {summary.rounds.max()} rounds"
+# ---- heat maps -----------------------------------------------------------------------------------
 
 
-# ---- panels --------------------------------------------------------------------------------------
+def no_scale(_: Axes) -> None:
+    """Linear axes as they come."""
 
 
-def panel_grid(count: int, columns: int, size: tuple[float, float], looks: dict):
-    """A figure and its panels with shared axes, and room for title, legend and caption."""
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    width = max(size[0] * columns, 6.5)
-    figure = plt.figure(figsize=(width, 1))
-    legend = legend_inches(figure, looks)
-    height = 0.9 + size[1] * rows + 0.35 + legend + 0.25
-    figure.set_figheight(height)
-    grid = figure.add_gridspec(rows, columns, left=0.65 / width, right=1 - 0.2 / width,
-                               top=1 - 0.9 / height, bottom=(0.75 + legend) / height,
-                               hspace=0.3, wspace=0.12)
-    axes: list[Axes] = []
-    for i in range(count):
-        axes.append(figure.add_subplot(grid[i // columns, i % columns],
-                                       sharex=axes[0] if axes else None,
-                                       sharey=axes[0] if axes else None))
-        axes[i].tick_params(labelleft=i % columns == 0, labelbottom=i + columns >= count)
-    return figure, axes
+HEAT = Kind("SeqLen (steps)", "HidSize (channels)", no_scale)
 
 
-def panels_of_layers(rows: pd.DataFrame, x: str, y: str, by: str, what: str,
-                     with_reference: bool = True):
-    """One panel per layer: curves of `y` over `x` for some sizes `by`; the reference in grey."""
-    sizes = some(rows[by], MOST_CURVES)
-    looks = size_looks(sizes, what, rows)
-    groups = list(rows.groupby(["layer", "tokens"]))
-    columns = min(4, len(groups))
-    figure, axes = panel_grid(len(groups), columns, (3.1, 2.4), looks)
-    reference = rows[(rows.layer == runs.REFERENCE) & (rows.tokens == "all")
-                     & (rows.engine == runs.HEADLINE) & with_reference]
-    for panel, ((layer, tokens), of_layer) in zip(axes, groups):
-        for size in sizes:
-            line = reference[reference[by] == size].sort_values(x)
-            panel.plot(line[x], line[y], color="#c8c8c8", linewidth=2.5, zorder=1)
-            at_size = of_layer[of_layer[by] == size].sort_values(x)
-            for (engine, _), line in at_size.groupby(["engine", "heads"] if by == "hid_size"
-                                                     else ["engine", "tokens"]):
-                panel.plot(line[x], line[y], **looks[f"{what} {size}"]
-                           | {"linestyle": ENGINE_STYLES[engine]})
-        panel.set_title(layer + (" (one token)" if tokens == "one" else ""))
-    legend_below(figure, looks, 0.25)
-    return figure, axes, columns, len(groups)
+def above_one(ratio: float) -> bool:
+    """Whether a ratio of the other's time over ours is good."""
+    return ratio > 1
+
+
+def ratio_text(ratio: float) -> str:
+    """A ratio with two digits that never rounds across 1: 0.35, 0.99, 1.0, 2.3, 13."""
+    if ratio < 1:
+        return f"{min(ratio, 0.99):.2f}"
+    return f"{ratio:.{1 if ratio < 9.95 else 0}f}"
+
+
+def draw_heat_map(axes: Axes, cells: pd.DataFrame, text: Callable[[object], str],
+                  every: pd.DataFrame | None = None, is_good: Callable[[float], bool] = above_one,
+                  full: float = FULL_COLOUR, form: Callable[[float], str] = ratio_text) -> None:
+    """`ratio` in every cell, blue where that is good, else orange, and a line where it changes.
+
+    The rows and columns are those of `every`, so that panels can be compared. Where the cells say
+    which of them are `called`, those have a frame, and only they have a number.
+    """
+    every = cells if every is None else every
+    columns = sorted(every.seq_len.unique())
+    sizes = sorted(set(zip(every.hid_size, every.heads)))
+    signs = np.full((len(sizes), len(columns)), np.nan)
+    for row in cells[np.isfinite(cells.ratio)].itertuples():
+        i, j = columns.index(row.seq_len), sizes.index((row.hid_size, row.heads))
+        good, called = is_good(row.ratio), getattr(row, "called", None)
+        signs[j, i] = good
+        cell = axes.add_patch(Rectangle(
+            (i - 0.47, j - 0.46), 0.94, 0.92, linewidth=0, facecolor=LIGHT["good" if good else "bad"],
+            alpha=0.12 + 0.88 * min(abs(np.log2(row.ratio)) / full, 1)))
+        say(cell, [text(row)])
+        if called:
+            axes.add_patch(Rectangle((i - 0.44, j - 0.42), 0.88, 0.84, fill=False, linewidth=1.1,
+                                     edgecolor=LIGHT["ink"]))
+        if called in (None, True):
+            axes.text(i, j, form(row.ratio), ha="center", va="center", fontsize=7.5)
+    if "called" not in cells:
+        draw_border(axes, signs)
+    several = len({size for size, _ in sizes}) < len(sizes)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(sizes)),
+                    [f"{size} (A={heads})" if several else size for size, heads in sizes])
+    axes.set_xlim(-0.5, len(columns) - 0.5)
+    axes.set_ylim(-0.5, len(sizes) - 0.5)
+    axes.grid(False)
+
+
+def draw_border(axes: Axes, signs: np.ndarray) -> None:
+    """Lines between cells whose signs differ."""
+    for j, i in np.argwhere(abs(np.diff(signs, axis=1)) == 1):
+        axes.plot([i + 0.5] * 2, [j - 0.5, j + 0.5], color=LIGHT["ink"], linewidth=2)
+    for j, i in np.argwhere(abs(np.diff(signs, axis=0)) == 1):
+        axes.plot([i - 0.5, i + 0.5], [j + 0.5] * 2, color=LIGHT["ink"], linewidth=2)
+
+
+def heat_size(cells: pd.DataFrame) -> tuple[float, float]:
+    """Inches of a panel that holds these cells."""
+    rows = len(cells[["hid_size", "heads"]].drop_duplicates())
+    return max(3.2, 0.75 + 0.38 * cells.seq_len.nunique()), 0.95 + 0.27 * max(rows, 3)

@@ -5,25 +5,19 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from seqbench.figures import FIGURES
 from seqbench.read import runs
 from seqbench.words import answer, comparison, layers, machines, noise_floor, peer_tables
 
 SECTION = re.compile(r"<!-- (?P<what>\w+) of (?P<folder>\S+), written by `make docs` -->\n.*?"
                      r"<!-- end of the (?P=what) -->\n", re.DOTALL)
 CLAIMS = "What the article states, line by line (the rules stand in results/README.md):"
-FIGURES = {
-    "relative": "Transformer time over the time of each layer, for every SeqLen and HidSize",
-    "us_per_token": "Time per token over SeqLen, one panel per HidSize",
-    "roofs": "GFLOP/s of each kernel under the measured roofs, and read bandwidth by working set",
-    "roofline": "Time of each layer over the least that the roofs allow, over HidSize",
-    "parts": "Shares of the parts of each layer over SeqLen",
-}
 
 
 def answer_section(root: Path, folder: str) -> str:
     """The answer, its figures and the claims; further runs, after a +, fill up the claims."""
     folder, *more = folder.split("+")
-    figures = [f"![{text}]({folder}/figures/{name}.png)" for name, text in FIGURES.items()]
+    figures = [f"![{figure.alt}]({folder}/figures/{figure.name}.png)" for figure in FIGURES]
     words = answer.answer(root / folder, markdown=True)
     return "\n\n".join([figures[0], words, "\n".join(figures[1:]), CLAIMS,
                         answer.claims_table([root / folder, *(root / name for name in more)])])

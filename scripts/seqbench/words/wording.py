@@ -101,3 +101,11 @@ def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """The same as markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def duration(ns: float) -> str:
+    """A time with three digits: 512 µs."""
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if ns >= size:
+            return f"{ns / size:.3g} {unit}"
+    return f"{ns:.3g} ns"
