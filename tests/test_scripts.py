@@ -809,7 +809,7 @@ def many(tmp_path_factory):
 def texts_of(draw, run, all_variants=False):
     """Every text in a figure."""
     with matplotlib.rc_context(drawing.STYLE):
-        sheet = layout.sheet_of(draw(Run.load(run, all_variants)))
+        sheet = layout.sheet_of(draw(Run.load(run, all_variants)), "", "")
         return {text.get_text() for text in sheet.findobj(matplotlib.text.Text)}
 
 
@@ -880,7 +880,7 @@ def marks_of(drawn):
 def test_every_mark_says_its_case_and_value(grid):
     cells = marks_of(relative.draw(Run.load(grid)))
     assert {tag for _, tag, _ in cells} == {"path"} and len(cells) == 12
-    assert ("rnn", "path", "16x: transformer/tiled over rnn/literal\nS 1024, H 256, A 4") in cells
+    assert ("rnn", "path", "16x: transformer/tiled over rnn/literal\nS 1024, H 256, heads 4") in cells
     points = marks_of(us_per_token.draw(Run.load(grid)))
     assert {tag for _, tag, _ in points} == {"use"} and len(points) == 18
     assert any(text.startswith("rnn/literal (openblas)\nS 16, H 64\n") for _, _, text in points)

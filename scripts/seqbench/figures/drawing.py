@@ -33,6 +33,8 @@ MARKERS = ["o", "s", "^", "D", "v", "P"]
 SHADES = [LIGHT[name] for name in ("c1", "c2", "c3", "c4")]  # by size
 MOST_LAYERS = 6  # in one panel; more get a panel each
 MOST_LINES = 12  # in a panel of all layers
+# The dimensions beyond the two that are axes: a case that has them says so.
+OTHERS = [name for name in crossover.CELL if name not in ("seq_len", "hid_size")]
 FULL_COLOUR = 3.0  # powers of two: a ratio of 8 has the full colour
 
 STYLE = {
@@ -136,8 +138,8 @@ class Run:
 
     def in_order(self, names: Iterable[str], column: str = "layer") -> list[str]:
         """Layers, engines or parts as kernels.csv has them."""
-        order = list(dict.fromkeys(self.kernels[column]))
-        return sorted(set(names), key=order.index)
+        names = set(names)
+        return [name for name in dict.fromkeys(self.kernels[column]) if name in names]
 
     @property
     def caption(self) -> str:
@@ -156,9 +158,14 @@ def say(artist, titles: list[str]) -> None:
     artist.set_gid(json.dumps(titles))
 
 
+def others_text(row) -> str:
+    """The dimensions of a case beyond SeqLen and HidSize, where they are not 1: heads 4."""
+    return ", ".join(f"{name} {getattr(row, name)}" for name in OTHERS if getattr(row, name) > 1)
+
+
 def size_text(row) -> str:
     """The size of a case."""
-    return f"S {row.seq_len}, H {row.hid_size}" + (f", A {row.heads}" if row.heads > 1 else "")
+    return ", ".join(filter(None, [f"S {row.seq_len}, H {row.hid_size}", others_text(row)]))
 
 
 def case_text(row) -> str:
@@ -181,16 +188,18 @@ def best_variants(rows: pd.DataFrame) -> pd.DataFrame:
 def lines_of(run: Run, all_variants: bool) -> tuple[pd.DataFrame, str]:
     """The rows with the name of their line, and what a line is.
 
-    A line is called by its layer or kernel, its engine where that is not the first one, its heads
-    where a HidSize has several, and `one token` where its time per token is that of a run.
+    A line is called by its layer or kernel, its engine where that is not the first one, its other
+    dimensions where a HidSize has several, and `one token` where a run makes one token.
     """
     rows = run.layers if all_variants else best_variants(run.layers)
     names = rows.kernel if all_variants else rows.layer
     engines = (" (" + rows.engine + ")").where(rows.engine != runs.HEADLINE, "")
-    several = rows.groupby(["kernel", "engine", "hid_size"]).heads.nunique().max() > 1
-    heads = (" A=" + rows.heads.astype(str)).where(several & (rows.heads > 1), "")
+    sizes = rows[["kernel", "engine", "hid_size", *OTHERS]].drop_duplicates()
+    several = sizes.duplicated(["kernel", "engine", "hid_size"]).any()
+    others = pd.Series([f" ({text})" if several and text else ""
+                        for text in map(others_text, rows.itertuples())], rows.index, dtype=object)
     tokens = pd.Series(" (one token)", rows.index).where(rows.tokens == "one", "")
-    named = rows.assign(name=names + engines + heads + tokens)
+    named = rows.assign(name=names + engines + others + tokens)
     return named, "one line per kernel" if all_variants else "fastest variant of each layer"
 
 
@@ -324,10 +333,12 @@ def draw_heat_map(axes: Axes, cells: pd.DataFrame, text: Callable[[object], str]
     """
     every = cells if every is None else every
     columns = sorted(every.seq_len.unique())
-    sizes = sorted(set(zip(every.hid_size, every.heads)))
+    rows = ["hid_size", *OTHERS]
+    sizes = every[rows].drop_duplicates().sort_values(rows).reset_index(drop=True)
+    place = {size: j for j, size in enumerate(sizes.itertuples(index=False, name=None))}
     signs = np.full((len(sizes), len(columns)), np.nan)
     for row in cells[np.isfinite(cells.ratio)].itertuples():
-        i, j = columns.index(row.seq_len), sizes.index((row.hid_size, row.heads))
+        i, j = columns.index(row.seq_len), place[tuple(getattr(row, name) for name in rows)]
         good, called = is_good(row.ratio), getattr(row, "called", None)
         signs[j, i] = good
         cell = axes.add_patch(Rectangle(
@@ -341,10 +352,11 @@ def draw_heat_map(axes: Axes, cells: pd.DataFrame, text: Callable[[object], str]
             axes.text(i, j, form(row.ratio), ha="center", va="center", fontsize=7.5)
     if "called" not in cells:
         draw_border(axes, signs)
-    several = len({size for size, _ in sizes}) < len(sizes)
+    several = sizes.hid_size.duplicated().any()
     axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(sizes)),
-                    [f"{size} (A={heads})" if several else size for size, heads in sizes])
+    axes.set_yticks(range(len(sizes)), [
+        f"{size.hid_size}, {others_text(size)}" if several and others_text(size) else size.hid_size
+        for size in sizes.itertuples()])
     axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(-0.5, len(sizes) - 0.5)
     axes.grid(False)
@@ -360,5 +372,5 @@ def draw_border(axes: Axes, signs: np.ndarray) -> None:
 
 def heat_size(cells: pd.DataFrame) -> tuple[float, float]:
     """Inches of a panel that holds these cells."""
-    rows = len(cells[["hid_size", "heads"]].drop_duplicates())
+    rows = len(cells[["hid_size", *OTHERS]].drop_duplicates())
     return max(3.2, 0.75 + 0.38 * cells.seq_len.nunique()), 0.95 + 0.27 * max(rows, 3)

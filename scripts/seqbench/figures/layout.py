@@ -36,7 +36,7 @@ def label(axes: Axes, panel: Panel, x: bool = True, y: bool = True) -> None:
     axes.tick_params(labelbottom=x, labelleft=y)
 
 
-def sheet_of(drawing: Drawing, title: str = "", caption: str = "") -> mpl.Figure:
+def sheet_of(drawing: Drawing, title: str, caption: str) -> mpl.Figure:
     """All panels on one sheet; those of one kind share their axes."""
     panels, count = drawing.panels, len(drawing.panels)
     columns = min(drawing.columns, count)
@@ -73,18 +73,22 @@ def sheet_of(drawing: Drawing, title: str = "", caption: str = "") -> mpl.Figure
 
 
 def each_alone(drawing: Drawing) -> Iterator[tuple[Panel, mpl.Figure]]:
-    """Each panel by itself, with the limits that it has on the sheet."""
-    for panel, shared in zip(drawing.panels, sheet_of(drawing).axes):
-        width, height = ALONE
-        alone = mpl.Figure(figsize=ALONE)
-        axes = alone.add_axes([0.55 / width, 0.48 / height, 1 - 0.65 / width, 1 - 0.56 / height])
+    """Each panel by itself; those of one kind have the same limits."""
+    width, height = ALONE
+    box = [0.55 / width, 0.48 / height, 1 - 0.65 / width, 1 - 0.56 / height]
+    drawn = [mpl.Figure(figsize=ALONE).add_axes(box) for _ in drawing.panels]
+    of_kind: dict = {}
+    for panel, axes in zip(drawing.panels, drawn):
         panel.draw(axes)
         panel.kind.scale(axes)
-        axes.set(xlim=shared.get_xlim(), ylim=shared.get_ylim())
+        of_kind.setdefault(panel.kind, []).append((*axes.get_xlim(), *axes.get_ylim()))
+    for panel, axes in zip(drawing.panels, drawn):
+        left, right, low, high = zip(*of_kind[panel.kind])
+        axes.set(xlim=(min(left), max(right)), ylim=(min(low), max(high)))
         panel.kind.scale(axes)
         label(axes, panel)
         axes.set_title("")  # the page has it as text
-        yield panel, alone
+        yield panel, axes.figure
 
 
 def swatch(look: dict) -> mpl.Figure:

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from seqbench.figures.drawing import (COLOURS, LIGHT, Drawing, Figure, Kind, Panel, Run, Skip,
                                       no_scale, ratio_text, say, some)
 from seqbench.tables import medians
+from seqbench.tables.crossover import CELL
 from seqbench.words import wording
 
 MOST_SIZES, MOST_LENGTHS = 4, 9
-CELL = ["seq_len", "hid_size", "heads"]
 
 
 def whole_over_sum(run: Run, layer: str, parts: pd.DataFrame) -> pd.Series:
@@ -63,13 +63,12 @@ def draw(run: Run) -> Drawing:
     panels = []
     for layer, table in tables.items():
         ratio = whole_over_sum(run, layer, table)
+        table = table[[name for name in names if name in table]]
         cells = table.index.to_frame(index=False)
-        sizes = cells.groupby("hid_size").heads.min()
-        lengths = some(cells.seq_len, MOST_LENGTHS)
+        first = cells.sort_values(CELL).drop_duplicates(["seq_len", "hid_size"])
+        first = first[first.seq_len.isin(some(cells.seq_len, MOST_LENGTHS))]
         for size in some(cells.hid_size, MOST_SIZES):
-            of_size = table[[s in lengths and h == size and a == sizes[size]
-                             for s, h, a in table.index]]
-            of_size = of_size[[name for name in names if name in of_size]]
+            of_size = table.loc[[tuple(row) for row in first[first.hid_size == size].to_numpy()]]
             panels.append(Panel(f"{layer}, HidSize {size}", kind,
                                 partial(draw_shares, parts=of_size, ratio=ratio, looks=looks)))
     return Drawing("number above a column: time of the whole layer / sum of its parts", panels,

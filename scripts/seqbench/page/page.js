@@ -80,17 +80,17 @@ function duration(ns) {
     return `${Number(ns.toPrecision(3))} ns`;
 }
 
-// The fastest case of each layer, engine permitting, at a size; a layer with heads once for each.
+// The fastest case of each layer, engine permitting, at a size; once for each of its other dimensions.
 function fastest(run, length, size) {
     const best = new Map();
     run.k.forEach((place, i) => {
         const [kernel, layer, engine, tokens] = run.kernels[place];
         if (run.s[i] !== length || run.h[i] !== size) return;
         if (choice.engine === data.headline && engine !== data.headline) return;
-        const key = `${layer}|${tokens}|${run.a[i]}`;
+        const key = `${layer}|${tokens}|${run.others[i]}`;
         if (best.has(key) && best.get(key).ns <= run.ns[i]) return;
         best.set(key, {
-            kernel, layer, engine, tokens, a: run.a[i], ns: run.ns[i], low: run.low[i],
+            kernel, layer, engine, tokens, others: run.others[i], ns: run.ns[i], low: run.low[i],
             high: run.high[i], token: run.token[i], unstable: run.unstable[i],
         });
     });
@@ -104,7 +104,7 @@ function ranked(rows) {
         const several = rows.filter((other) => other.layer === row.layer).length > 1;
         return [
             [`${i + 1}`, i + 1],
-            row.layer + (several ? ` A=${row.a}` : ""),
+            row.layer + (several && row.others ? ` (${row.others})` : ""),
             [duration(row.ns), row.ns],
             [`${(row.ns / first.ns).toFixed(2)}x`, row.ns],
             row.low === null ? "" : [`${duration(row.low)} to ${duration(row.high)}`, row.low],

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from seqbench.figures import FIGURES, layout, svg
 from seqbench.figures.drawing import (HEAT, PALETTE, STYLE, Drawing, Panel, Run, Skip, case_text,
-                                      draw_heat_map, ratio_text)
+                                      draw_heat_map, others_text, ratio_text)
 from seqbench.page import tables
 from seqbench.read import hosts, runs
 from seqbench.tables import crossover
@@ -139,10 +139,11 @@ def looked_up(run: Run) -> dict:
     rows = run.summary[run.summary.kind == "layer"]
     kernels = list(dict.fromkeys(zip(rows.kernel, rows.layer, rows.engine, rows.tokens)))
     places = {key: i for i, key in enumerate(kernels)}
-    numbers = {"s": rows.seq_len, "h": rows.hid_size, "a": rows.heads, "ns": rows.median_ns,
+    numbers = {"s": rows.seq_len, "h": rows.hid_size, "ns": rows.median_ns,
                "low": rows.ci_low_ns, "high": rows.ci_high_ns, "token": rows.us_per_token * 1000}
     return {"kernels": kernels,
             "k": [places[key] for key in zip(rows.kernel, rows.layer, rows.engine, rows.tokens)],
+            "others": [others_text(row) for row in rows.itertuples()],
             "unstable": [int(word != "stable") for word in rows.stability],
             **{name: [rounded(value) for value in values] for name, values in numbers.items()}}
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from seqbench.figures.drawing import Run
+from seqbench.figures.drawing import OTHERS, Run
 from seqbench.read import hosts, runs
 from seqbench.tables import crossover, rates
 from seqbench.words import machines, wording
 
+SIZE = {"hid_size": "HidSize", **{name: name for name in OTHERS}}
 MAKES_THEM = "make csv RUN={}"
 WIDTHS = [0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, np.inf]
 
@@ -101,8 +102,8 @@ def crossovers(frame: pd.DataFrame) -> Table:
                          between=[interval_of(row) for row in rows],
                          counted=[wording.cheaper_by_counts(row) for row in rows])
     return table("Where a layer takes less time than the Transformer block", frame, {
-        "layer": "layer", "engine": "engines", "hid_size": "HidSize", "heads": "heads",
-        "where": "measured", "between": "last crossing, 95 %", "counted": "by operation counts",
+        "layer": "layer", "engine": "engines", **SIZE, "where": "measured",
+        "between": "last crossing, 95 %", "counted": "by operation counts",
         "operation_price": ("time of an operation", ratio),
         "ratio_at_min_seq_len": ("ratio at smallest S", ratio),
         "ratio_at_max_seq_len": ("at largest S", ratio)},
@@ -145,10 +146,9 @@ def what_ifs(frame: pd.DataFrame) -> Table:
     """Where a layer takes less time if one roof were another."""
     frame = frame.assign(where=[wording.cheaper_where(row) for row in frame.itertuples()])
     changes = list(dict.fromkeys(frame.change))
-    wide = frame.pivot(index=["layer", "hid_size", "heads"], columns="change", values="where")
+    wide = frame.pivot(index=["layer", *SIZE], columns="change", values="where")
     return table("What if the machine had another roof?", wide.fillna("").reset_index(), {
-        "layer": "layer", "hid_size": "HidSize", "heads": "heads",
-        **{change: change for change in changes}},
+        "layer": "layer", **SIZE, **{change: change for change in changes}},
         "The SeqLens at which the layer takes less time than the Transformer block.")
 
 
@@ -233,8 +233,8 @@ def unstable(run: Run) -> Table:
     frame = run.summary.assign(width=half_widths(run.summary))
     rows = frame[frame.stability != "stable"].sort_values("width", ascending=False)
     return table("Unstable cases", rows, {
-        "kernel": "kernel", "engine": "engine", "seq_len": "SeqLen", "hid_size": "HidSize",
-        "heads": "heads", "median_ns": ("median", wording.duration), "width": ("half width", percent),
+        "kernel": "kernel", "engine": "engine", "seq_len": "SeqLen", **SIZE,
+        "median_ns": ("median", wording.duration), "width": ("half width", percent),
         "rounds": "rounds", "samples": "samples", "disturbed": "disturbed"},
         f"{len(rows)} of {len(frame)} cases: fewer than two rounds, or half the interval is more "
         f"than {percent(until)} of the median.")
@@ -291,11 +291,11 @@ def crossovers_of(everything: list[Run], engine: str) -> Table:
         path = run.folder / "crossover.csv"
         found = runs.load_derived(run.folder, path.name) if path.exists() else pd.DataFrame()
         used = engine if engine in crossover.engine_classes(run.summary) else runs.HEADLINE
-        cells.append({(row.layer, row.hid_size, row.heads, wording.cheaper_by_counts(row)):
-                      wording.cheaper_where(row) for row in found.itertuples()
-                      if row.engine == used})
+        cells.append({(row.layer, *(getattr(row, name) for name in SIZE),
+                       wording.cheaper_by_counts(row)): wording.cheaper_where(row)
+                      for row in found.itertuples() if row.engine == used})
     return across("Where a layer takes less time than the Transformer block", cells,
-                  ["layer", "HidSize", "heads", "by operation counts"],
+                  ["layer", *SIZE.values(), "by operation counts"],
                   "Empty: not timed there, or no crossover.csv.")
 
 
