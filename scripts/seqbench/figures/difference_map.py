@@ -1,13 +1,10 @@
 """A comparison as a figure: the time ratio in every cell of each kernel."""
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 
-from seqbench.figures.drawing import (HEAT, Drawing, Panel, Skip, draw_heat_map, heat_size,
-                                      size_text)
+from seqbench.figures.drawing import Drawing, Shade, Skip, heat_panels, size_text
 from seqbench.tables import differences
 
 TITLE = "Time of B / time of A"
@@ -45,12 +42,7 @@ def draw(cases: pd.DataFrame) -> Drawing:
     full = float(np.clip(1.3 * np.log2(shown.ratio).abs().max(), LEAST_SCALE, MOST_SCALE))
     count = shown.kernel.nunique()
     of = f"; {len(kernels)} of {count} kernels" if len(kernels) < count else ""
-    panels = []
-    for kernel in kernels:
-        cells = shown[shown.kernel == kernel]
-        panels.append(Panel(kernel, HEAT, partial(
-            draw_heat_map, cells=cells, text=text, every=shown, is_good=is_faster, full=full,
-            form="{:.2f}".format)))
+    panels, size = heat_panels({kernel: shown[shown.kernel == kernel] for kernel in kernels}, text,
+                               Shade(is_faster, full, "{:.2f}".format))
     return Drawing("below 1, blue, B takes less time, above 1, orange, more; full colour at "
-                   f"{2 ** full:.2f}; framed: called different{of}", panels,
-                   size=heat_size(shown), columns=4)
+                   f"{2 ** full:.2f}; framed: called different{of}", panels, size=size)

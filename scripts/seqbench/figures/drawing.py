@@ -308,9 +308,6 @@ def no_scale(_: Axes) -> None:
     """Linear axes as they come."""
 
 
-HEAT = Kind("SeqLen (steps)", "HidSize (channels)", no_scale)
-
-
 def above_one(ratio: float) -> bool:
     """Whether a ratio of the other's time over ours is good."""
     return ratio > 1
@@ -323,42 +320,70 @@ def ratio_text(ratio: float) -> str:
     return f"{ratio:.{1 if ratio < 9.95 else 0}f}"
 
 
-def draw_heat_map(axes: Axes, cells: pd.DataFrame, text: Callable[[object], str],
-                  every: pd.DataFrame | None = None, is_good: Callable[[float], bool] = above_one,
-                  full: float = FULL_COLOUR, form: Callable[[float], str] = ratio_text) -> None:
-    """`ratio` in every cell, blue where that is good, else orange, and a line where it changes.
+@dataclass(frozen=True)
+class Shade:
+    """How a heat map shows a ratio."""
+    is_good: Callable[[float], bool] = above_one  # blue; else orange
+    full: float = FULL_COLOUR
+    form: Callable[[float], str] = ratio_text
 
-    The rows and columns are those of `every`, so that panels can be compared. Where the cells say
-    which of them are `called`, those have a frame, and only they have a number.
+
+def with_rows(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells with their row: HidSize, and the other dimensions where one size has several."""
+    sizes = cells[["hid_size", *OTHERS]].drop_duplicates()
+    names = ["hid_size", *(OTHERS if sizes.hid_size.duplicated().any() else [])]
+    return cells.assign(row=list(cells[names].itertuples(index=False, name=None)))
+
+
+def heat_panels(groups: dict[str, pd.DataFrame], text: Callable[[object], str],
+                shade: Shade = Shade()) -> tuple[list[Panel], tuple[float, float]]:
+    """One heat map of `ratio` per group, and the inches of a panel.
+
+    Groups with the same SeqLens and the same kind of rows share their axes.
     """
-    every = cells if every is None else every
-    columns = sorted(every.seq_len.unique())
-    rows = ["hid_size", *OTHERS]
-    sizes = every[rows].drop_duplicates().sort_values(rows).reset_index(drop=True)
-    place = {size: j for j, size in enumerate(sizes.itertuples(index=False, name=None))}
-    signs = np.full((len(sizes), len(columns)), np.nan)
-    for row in cells[np.isfinite(cells.ratio)].itertuples():
-        i, j = columns.index(row.seq_len), place[tuple(getattr(row, name) for name in rows)]
-        good, called = is_good(row.ratio), getattr(row, "called", None)
+    named = {title: with_rows(cells) for title, cells in groups.items()}
+    axes_of: dict[tuple, set] = {}
+    keys = {}
+    for title, cells in named.items():
+        key = keys[title] = (tuple(sorted(cells.seq_len.unique())), len(cells.row.iloc[0]))
+        axes_of.setdefault(key, set()).update(cells.row)
+    kinds = {key: Kind("SeqLen (steps)", ", ".join(["HidSize", *OTHERS][:key[1]]), no_scale)
+             for key in axes_of}
+    panels = [Panel(title, kinds[keys[title]],
+                    partial(draw_heat_map, cells=cells, columns=keys[title][0],
+                            rows=sorted(axes_of[keys[title]]), text=text, shade=shade))
+              for title, cells in named.items()]
+    size = (max(3.2, 0.75 + 0.38 * max(len(columns) for columns, _ in axes_of)),
+            0.95 + 0.27 * max(3, *map(len, axes_of.values())))
+    return panels, size
+
+
+def draw_heat_map(axes: Axes, cells: pd.DataFrame, columns: tuple, rows: list[tuple],
+                  text: Callable[[object], str], shade: Shade) -> None:
+    """`ratio` in every cell, and a line where it changes between good and not.
+
+    Where the cells say which of them are `called`, those have a frame, and only they a number.
+    """
+    signs = np.full((len(rows), len(columns)), np.nan)
+    for cell in cells[np.isfinite(cells.ratio)].itertuples():
+        i, j = columns.index(cell.seq_len), rows.index(cell.row)
+        good, called = shade.is_good(cell.ratio), getattr(cell, "called", None)
         signs[j, i] = good
-        cell = axes.add_patch(Rectangle(
+        mark = axes.add_patch(Rectangle(
             (i - 0.47, j - 0.46), 0.94, 0.92, linewidth=0, facecolor=LIGHT["good" if good else "bad"],
-            alpha=0.12 + 0.88 * min(abs(np.log2(row.ratio)) / full, 1)))
-        say(cell, [text(row)])
+            alpha=0.12 + 0.88 * min(abs(np.log2(cell.ratio)) / shade.full, 1)))
+        say(mark, [text(cell)])
         if called:
             axes.add_patch(Rectangle((i - 0.44, j - 0.42), 0.88, 0.84, fill=False, linewidth=1.1,
                                      edgecolor=LIGHT["ink"]))
         if called in (None, True):
-            axes.text(i, j, form(row.ratio), ha="center", va="center", fontsize=7.5)
+            axes.text(i, j, shade.form(cell.ratio), ha="center", va="center", fontsize=7.5)
     if "called" not in cells:
         draw_border(axes, signs)
-    several = sizes.hid_size.duplicated().any()
     axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(sizes)), [
-        f"{size.hid_size}, {others_text(size)}" if several and others_text(size) else size.hid_size
-        for size in sizes.itertuples()])
+    axes.set_yticks(range(len(rows)), [", ".join(map(str, row)) for row in rows])
     axes.set_xlim(-0.5, len(columns) - 0.5)
-    axes.set_ylim(-0.5, len(sizes) - 0.5)
+    axes.set_ylim(-0.5, len(rows) - 0.5)
     axes.grid(False)
 
 
@@ -368,9 +393,3 @@ def draw_border(axes: Axes, signs: np.ndarray) -> None:
         axes.plot([i + 0.5] * 2, [j - 0.5, j + 0.5], color=LIGHT["ink"], linewidth=2)
     for j, i in np.argwhere(abs(np.diff(signs, axis=0)) == 1):
         axes.plot([i - 0.5, i + 0.5], [j + 0.5] * 2, color=LIGHT["ink"], linewidth=2)
-
-
-def heat_size(cells: pd.DataFrame) -> tuple[float, float]:
-    """Inches of a panel that holds these cells."""
-    rows = len(cells[["hid_size", *OTHERS]].drop_duplicates())
-    return max(3.2, 0.75 + 0.38 * cells.seq_len.nunique()), 0.95 + 0.27 * max(rows, 3)

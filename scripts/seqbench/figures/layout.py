@@ -75,7 +75,7 @@ def sheet_of(drawing: Drawing, title: str, caption: str) -> mpl.Figure:
 def each_alone(drawing: Drawing) -> Iterator[tuple[Panel, mpl.Figure]]:
     """Each panel by itself; those of one kind have the same limits."""
     width, height = ALONE
-    box = [0.55 / width, 0.48 / height, 1 - 0.65 / width, 1 - 0.56 / height]
+    box = [0.6 / width, 0.48 / height, 1 - 0.7 / width, 1 - 0.56 / height]
     drawn = [mpl.Figure(figsize=ALONE).add_axes(box) for _ in drawing.panels]
     of_kind: dict = {}
     for panel, axes in zip(drawing.panels, drawn):

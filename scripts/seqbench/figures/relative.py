@@ -1,10 +1,8 @@
 """How many times as fast as the reference each layer is."""
 from __future__ import annotations
 
-from functools import partial
-
-from seqbench.figures.drawing import (HEAT, Drawing, Figure, Panel, Run, Skip, draw_heat_map,
-                                      heat_size, ratio_text, size_text)
+from seqbench.figures.drawing import (Drawing, Figure, Run, Skip, heat_panels, ratio_text,
+                                      size_text)
 from seqbench.read import runs
 from seqbench.tables import crossover
 
@@ -19,12 +17,11 @@ def draw(run: Run) -> Drawing:
         return (f"{ratio_text(row.ratio)}x: {row.kernel_reference} over {row.kernel}\n"
                 f"{size_text(row)}")
 
-    panels = [Panel(layer, HEAT, partial(draw_heat_map, cells=cells[cells.layer == layer],
-                                         text=text, every=cells))
-              for layer in run.in_order(cells.layer)]
+    panels, size = heat_panels({layer: cells[cells.layer == layer]
+                                for layer in run.in_order(cells.layer)}, text)
     which = "all engines" if run.engine == crossover.ANY else run.engine
     return Drawing(f"fastest variants of {which}; above 1, blue, the layer takes less time; "
-                   "thick line: where that changes", panels, size=heat_size(cells),
+                   "thick line: where that changes", panels, size=size,
                    columns=2 if len(panels) in (2, 4) else 3)
 
 

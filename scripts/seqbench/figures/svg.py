@@ -17,11 +17,13 @@ MARKS = {f"{SVG}use", f"{SVG}path"}
 COLOUR = {light: f"var(--{name})" for name, (light, _) in PALETTE.items()}
 
 
-def shortened(text: str) -> str:
-    """Numbers with two decimals, and no space that CSS and paths do not need."""
-    text = re.sub(r"-?\d+\.\d+", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."),
-                  text)
-    return re.sub(r"\s+", " ", text).replace(": ", ":").replace("; ", ";").strip()
+def shortened(text: str, decimals: int = 2) -> str:
+    """Numbers with few decimals, and no space that CSS and paths do not need."""
+    def number(match: re.Match) -> str:
+        return f"{round(float(match[0]), decimals) + 0.0:g}"
+
+    text = re.sub(r"-?\d+\.\d+", number, text)
+    return re.sub(r"\s*([:;A-Za-z])\s+", r"\1", text).strip()
 
 
 def restyled(style: str, is_themed: bool) -> str:
@@ -56,9 +58,8 @@ def clean(element: ET.Element, prefix: str, is_themed: bool) -> None:
         if key == "style":
             element.set(key, restyled(value, is_themed))
         elif key not in ("id", "href"):
-            element.set(key, shortened(value))
-    if element.get("transform", "").startswith("rotate(0 ") or \
-            element.get("transform", "").startswith("rotate(-0 "):
+            element.set(key, shortened(value, 2 if "id" in element.attrib else 1))
+    if re.match(r"rotate\(-?0 ", element.get("transform", "")):
         del element.attrib["transform"]
     children = []
     for child in element:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +13,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from seqbench.figures import FIGURES, layout, svg
-from seqbench.figures.drawing import (HEAT, PALETTE, STYLE, Drawing, Panel, Run, Skip, case_text,
-                                      draw_heat_map, others_text, ratio_text)
+from seqbench.figures.drawing import (PALETTE, STYLE, Drawing, Run, Skip, case_text, heat_panels,
+                                      others_text, ratio_text)
 from seqbench.page import tables
 from seqbench.read import hosts, runs
 from seqbench.tables import crossover
@@ -28,15 +29,27 @@ FIRST_PANELS, FIRST_SENTENCES = 3, 3  # on the first screen
 
 
 class Pictures:
-    """Figures as markup: each panel by itself, with ids that no other picture has."""
+    """Figures as markup: each panel by itself, with ids that no other picture has.
+
+    Styles that repeat, and almost all do, stand once in `classes`.
+    """
 
     def __init__(self) -> None:
         self.count = 0
+        self.classes: dict[str, str] = {}
 
     def markup(self, sheet, label: str = "") -> Markup:
         """One picture."""
+        def as_class(match: re.Match) -> str:
+            return f'class="{self.classes.setdefault(match[1], f"s{len(self.classes)}")}"'
+
         self.count += 1
-        return Markup(svg.markup(sheet, label, f"p{self.count}-", is_themed=True))
+        text = svg.markup(sheet, label, f"p{self.count}-", is_themed=True)
+        return Markup(re.sub(r'style="([^"]*)"', as_class, text))
+
+    def style(self) -> Markup:
+        """The classes as CSS."""
+        return Markup("\n".join(f".{name}{{{style}}}" for style, name in self.classes.items()))
 
     def of(self, title: str, alt: str, draw) -> dict:
         """A figure: panels, legend and note; or only why it is not there."""
@@ -76,17 +89,18 @@ def pair_map(everything: list[Run], other: int, engine: str) -> Drawing:
     if cells.empty:
         raise Skip("no layer was timed at the same size in both runs")
     cells["ratio"] = cells.median_ns / cells.median_ns_other
-    meets = (cells.ci_low_ns <= cells.ci_high_ns_other) & (cells.ci_low_ns_other <= cells.ci_high_ns)
-    cells["meets"] = meets
+    cells["meets"] = ((cells.ci_low_ns <= cells.ci_high_ns_other)
+                      & (cells.ci_low_ns_other <= cells.ci_high_ns))
 
     def text(row) -> str:
         return (f"{ratio_text(row.ratio)}x" + (", the intervals meet" if row.meets else "")
                 + f"\nrun 1: {case_text(row)}\nrun {other + 1}: "
                 f"{wording.duration(row.median_ns_other)}")
 
-    return Drawing(f"above 1, blue, run {other + 1} takes less time than run 1", [
-        Panel(layer, HEAT, partial(draw_heat_map, cells=group, text=text))
-        for layer, group in cells.groupby("layer")])
+    groups = {layer: cells[cells.layer == layer]
+              for layer in everything[0].in_order(cells.layer)}
+    return Drawing(f"above 1, blue, run {other + 1} takes less time than run 1",
+                   heat_panels(groups, text)[0])
 
 
 # ---- words -------------------------------------------------------------------------------------
@@ -187,13 +201,14 @@ def page(run_dirs: list[Path]) -> str:
                                   lstrip_blocks=True, undefined=jinja2.StrictUndefined
                                   ).get_template("page.html")
     with matplotlib.rc_context(STYLE):
-        return template.render(
-            runs=[view_of(run, pictures) for run in everything], classes=classes,
-            beside=side_by_side(everything, classes, pictures) if len(everything) > 1 else None,
-            palette=PALETTE, first_panels=FIRST_PANELS, first_sentences=FIRST_SENTENCES,
-            style=Markup(runs.read_text(PAGE / "style.css")),
-            script=Markup(runs.read_text(PAGE / "page.js")),
-            data=embedded({"headline": runs.HEADLINE, "runs": [looked_up(r) for r in everything]}))
+        views = [view_of(run, pictures) for run in everything]
+        beside = side_by_side(everything, classes, pictures) if len(everything) > 1 else None
+    return template.render(
+        runs=views, classes=classes, beside=beside, palette=PALETTE, pictures=pictures.style(),
+        first_panels=FIRST_PANELS, first_sentences=FIRST_SENTENCES,
+        style=Markup(runs.read_text(PAGE / "style.css")),
+        script=Markup(runs.read_text(PAGE / "page.js")),
+        data=embedded({"headline": runs.HEADLINE, "runs": [looked_up(run) for run in everything]}))
 
 
 def report(run_dirs: list[Path], out: Path | None) -> None:
