@@ -43,6 +43,6 @@ def draw(cases: pd.DataFrame) -> Drawing:
     count = shown.kernel.nunique()
     of = f"; {len(kernels)} of {count} kernels" if len(kernels) < count else ""
     panels, size = heat_panels({kernel: shown[shown.kernel == kernel] for kernel in kernels}, text,
-                               Shade(is_faster, full, "{:.2f}".format))
+                               Shade(is_faster, full, "{:.2f}".format, least=0))
     return Drawing("below 1, blue, B takes less time, above 1, orange, more; full colour at "
                    f"{2 ** full:.2f}; framed: called different{of}", panels, size=size)

@@ -326,6 +326,7 @@ class Shade:
     is_good: Callable[[float], bool] = above_one  # blue; else orange
     full: float = FULL_COLOUR
     form: Callable[[float], str] = ratio_text
+    least: float = 0.12  # how much colour a ratio near 1 has
 
 
 def with_rows(cells: pd.DataFrame) -> pd.DataFrame:
@@ -371,7 +372,8 @@ def draw_heat_map(axes: Axes, cells: pd.DataFrame, columns: tuple, rows: list[tu
         signs[j, i] = good
         mark = axes.add_patch(Rectangle(
             (i - 0.47, j - 0.46), 0.94, 0.92, linewidth=0, facecolor=LIGHT["good" if good else "bad"],
-            alpha=0.12 + 0.88 * min(abs(np.log2(cell.ratio)) / shade.full, 1)))
+            alpha=shade.least + (1 - shade.least)
+            * min(abs(np.log2(cell.ratio)) / shade.full, 1)))
         say(mark, [text(cell)])
         if called:
             axes.add_patch(Rectangle((i - 0.44, j - 0.42), 0.88, 0.84, fill=False, linewidth=1.1,
