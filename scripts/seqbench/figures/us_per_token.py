@@ -33,7 +33,8 @@ def variants_of(run: Run, rows: pd.DataFrame, kind: Kind) -> list[Panel]:
                  for i, name in enumerate(sorted(of_layer.name.unique()))}
         draw_curves(axes, of_layer[of_layer.hid_size == size], "seq_len", "us_per_token", looks,
                     band=True)
-        axes.legend(frameon=False, fontsize=6.5)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=6.5)
 
     return [Panel(f"{layer}, HidSize {size}", kind, partial(draw, layer=layer, size=size))
             for layer in run.in_order(rows.layer) for size in some(rows.hid_size, FEW_SIZES)]
