@@ -273,7 +273,7 @@ def test_exponents_are_slopes_with_a_level_per_other_size():
 
 
 def crossing_run(folder, random, at=100, noise=0.01):
-    """A run in which lstm becomes cheaper at some SeqLen: 3 rounds of 3 samples."""
+    """A run in which lstm becomes faster at some SeqLen: 3 rounds of 3 samples."""
     rows = []
     for seq_len in (16, 64, 256, 1024):
         ratio = (seq_len / at) ** 0.7
@@ -297,7 +297,7 @@ def test_crossovers_and_their_intervals_hold_the_planted_one(tmp_path, monkeypat
     near = covered = 0
     for seed in range(100):
         found = crossover_of(crossing_run(tmp_path / "run", np.random.default_rng(seed)))
-        near += abs(found["cheaper_from_seq_len"] / 100 - 1) < 0.02
+        near += abs(found["faster_from_seq_len"] / 100 - 1) < 0.02
         covered += found["crossing_low"] <= 100 <= found["crossing_high"]
     assert near >= 90 and covered >= 90, (near, covered)
 
@@ -331,7 +331,7 @@ def test_headline_is_of_one_engine_and_the_best_of_all_stands_beside_it(tmp_path
                                                      "decode/cached": ("openblas", "one")})
     assert [(found["layer"], found["engine"], found["verdict"])
             for found in table(run / "crossover.csv")] == [
-        ("lstm", "any", "cheaper everywhere"), ("lstm", "openblas", "dearer everywhere")]
+        ("lstm", "any", "faster everywhere"), ("lstm", "openblas", "slower everywhere")]
     by_kernel = {(found["kernel"], found["seq_len"]): found for found in table(run / "summary.csv")}
     assert by_kernel["lstm/packed", "16"]["engine"] == "packed"
     assert by_kernel["decode/cached", "64"]["us_per_token"] == "0.001"
@@ -344,7 +344,7 @@ def test_operations_that_were_not_counted_give_no_verdict(tmp_path):
     (found,) = table(summarised(tmp_path / "run", rows) / "crossover.csv")
     assert found["arithmetic_verdict"] == "unknown" and found["operation_price"] == ""
     (crossed,) = runs.load_derived(tmp_path / "run", "crossover.csv").itertuples()
-    assert wording.cheaper_by_counts(crossed) == "unknown"
+    assert wording.faster_by_counts(crossed) == "unknown"
 
 
 def test_price_of_an_operation_is_the_planted_one(tmp_path):
@@ -416,7 +416,7 @@ def crossing_rows():
 
 def test_what_if_table_moves_the_planted_crossover():
     table_of = prediction.what_if(frame(machine_rows() + crossing_rows()), MACHINE)
-    found = table_of.set_index("change").cheaper_from_seq_len
+    found = table_of.set_index("change").faster_from_seq_len
     assert found["measured"] == pytest.approx(64, rel=1e-6)
     slow = float(MACHINE.sgemv.at(4 * MIB)) / (1 / 25)
     assert found["predicted"] == pytest.approx(64 * slow ** 2, rel=1e-6)
@@ -437,9 +437,9 @@ def test_sentence_tells_what_moves_the_middle_crossover():
     changed = pd.DataFrame(rows, columns=["layer", "hid_size", "change", "crossings",
                                           "ratio_at_max_seq_len"]).assign(heads=1)
     changed["verdict"] = changed.crossings.map(lambda found: "crosses" if found else
-                                               "cheaper everywhere")
+                                               "faster everywhere")
     assert answer.what_if_sentence(changed) == (
-        "What moves the crossover of lstm, by the roofs: at H = 128 it is cheaper at S > 40; with "
+        "What moves the crossover of lstm, by the roofs: at H = 128 it is faster at S > 40; with "
         "doubled or halved L2 size S > 30 or nowhere; L2 bandwidth the same; FMA rate S 20 to 90 "
         "or everywhere.")
     assert answer.what_if_sentence(changed[changed.hid_size == 64]) == ""
@@ -464,7 +464,7 @@ def test_predict_takes_the_roofs_of_another_run_and_reports_its_error(tmp_path, 
     assert command("predict", [str(run), "--roofs", str(roofs_run)]) == 0
     text = capsys.readouterr().out
     assert "all cases                     1    25.0%    25.0%" in text
-    assert "Two machines" not in text and "cheaper" not in text
+    assert "Two machines" not in text and "faster" not in text
     for name in PREDICTIONS:
         runs.validate(roofs_run / name, README)
         assert not (run / name).exists()
@@ -484,7 +484,7 @@ def test_prediction_is_not_written_over_that_of_another_grid(tmp_path, capsys):
     runs.validate(tmp_path / "out" / "x" / "predict.csv", README)
 
 
-def test_prediction_says_where_layers_are_cheaper_and_how_often_it_is_right(tmp_path, capsys):
+def test_prediction_says_where_layers_are_faster_and_how_often_it_is_right(tmp_path, capsys):
     machine = [sample("roof/fma", 1, 1, 10, flops=1000),
                sample("roof/sgemm", 512, 512, 10, flops=1000),
                sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
@@ -499,7 +499,7 @@ def test_prediction_says_where_layers_are_cheaper_and_how_often_it_is_right(tmp_
     assert command("predict", [str(run), "--roofs", str(roofs_run)]) == 0
     text = capsys.readouterr().out
     assert "Two machines" in text and "Other 1" in text
-    assert "Transformer block is faster is told right in 1 of 2 cells." in text
+    assert "Transformer block is faster is predicted correctly in 1 of 2 cells." in text
     lines = [line.split() for line in text.splitlines()]
     assert ["lstm", "predicted", "everywhere"] in lines
     assert ["lstm", "measured", "S", ">", "25"] in lines
