@@ -98,9 +98,9 @@ def interval_of(row) -> str:
 def crossovers(frame: pd.DataFrame) -> Table:
     """Where a layer takes less time than the Transformer block."""
     rows = list(frame.itertuples())
-    frame = frame.assign(where=[wording.cheaper_where(row) for row in rows],
+    frame = frame.assign(where=[wording.faster_where(row) for row in rows],
                          between=[interval_of(row) for row in rows],
-                         counted=[wording.cheaper_by_counts(row) for row in rows])
+                         counted=[wording.faster_by_counts(row) for row in rows])
     return table("Where a layer takes less time than the Transformer block", frame, {
         "layer": "layer", "engine": "engines", **SIZE, "where": "measured",
         "between": "last crossing, 95 %", "counted": "by operation counts",
@@ -144,7 +144,7 @@ def predictions(frame: pd.DataFrame) -> Table:
 
 def what_ifs(frame: pd.DataFrame) -> Table:
     """Where a layer takes less time if one roof were another."""
-    frame = frame.assign(where=[wording.cheaper_where(row) for row in frame.itertuples()])
+    frame = frame.assign(where=[wording.faster_where(row) for row in frame.itertuples()])
     changes = list(dict.fromkeys(frame.change))
     wide = frame.pivot(index=["layer", *SIZE], columns="change", values="where")
     return table("What if the machine had another roof?", wide.fillna("").reset_index(), {
@@ -292,7 +292,7 @@ def crossovers_of(everything: list[Run], engine: str) -> Table:
         found = runs.load_derived(run.folder, path.name) if path.exists() else pd.DataFrame()
         used = engine if engine in crossover.engine_classes(run.summary) else runs.HEADLINE
         cells.append({(row.layer, *(getattr(row, name) for name in SIZE),
-                       wording.cheaper_by_counts(row)): wording.cheaper_where(row)
+                       wording.faster_by_counts(row)): wording.faster_where(row)
                       for row in found.itertuples() if row.engine == used})
     return across("Where a layer takes less time than the Transformer block", cells,
                   ["layer", *SIZE.values(), "by operation counts"],
