@@ -19,7 +19,8 @@ from seqbench.words import wording
 
 # Each colour on light and on dark ground; files are light, the page is both.
 PALETTE = {
-    "ground": ("#ffffff", "#14171b"), "panel": ("#f5f6f8", "#1d2126"), "ink": ("#1b1f24", "#e9ecf0"),
+    "ground": ("#ffffff", "#14171b"), "panel": ("#f5f6f8", "#1d2126"),
+    "ink": ("#1b1f24", "#e9ecf0"),
     "muted": ("#565d66", "#a9b1bb"), "line": ("#d3d7de", "#333a42"), "grey": ("#b4bac3", "#59616b"),
     "good": ("#4a9be0", "#1f5f9f"), "bad": ("#ee9440", "#9a4c0a"),
     "c1": ("#0064b5", "#62adf0"), "c2": ("#c24a00", "#ff9055"), "c3": ("#007a55", "#3fcb9d"),
@@ -371,7 +372,8 @@ def draw_heat_map(axes: Axes, cells: pd.DataFrame, columns: tuple, rows: list[tu
         good, called = shade.is_good(cell.ratio), getattr(cell, "called", None)
         signs[j, i] = good
         mark = axes.add_patch(Rectangle(
-            (i - 0.47, j - 0.46), 0.94, 0.92, linewidth=0, facecolor=LIGHT["good" if good else "bad"],
+            (i - 0.47, j - 0.46), 0.94, 0.92, linewidth=0,
+            facecolor=LIGHT["good" if good else "bad"],
             alpha=shade.least + (1 - shade.least)
             * min(abs(np.log2(cell.ratio)) / shade.full, 1)))
         say(mark, [text(cell)])

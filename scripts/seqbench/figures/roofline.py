@@ -41,7 +41,8 @@ def with_ends(panel: Panel, ends: dict[str, float]) -> Panel:
         for name, end in ends.items():
             axes.axvline(end, color=LIGHT["muted"], linewidth=1, linestyle=(0, (2, 2)))
             axes.annotate(f"{name} ends", (end, 0.98), xycoords=("data", "axes fraction"),
-                          xytext=(-3, 0), textcoords="offset points", rotation=90, va="top", ha="right", fontsize=7, color=LIGHT["muted"])
+                          xytext=(-3, 0), textcoords="offset points", rotation=90,
+                          va="top", ha="right", fontsize=7, color=LIGHT["muted"])
 
     return replace(panel, draw=draw)
 

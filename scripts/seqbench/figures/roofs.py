@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from seqbench.figures.drawing import (LIGHT, LINE_STYLES, MOST_LAYERS, MOST_LINES, Drawing, Figure, Kind, Panel,
-                                      Run, Skip, case_text, draw_curves, layer_panels, line_looks,
-                                      lines_of, log_log, say, some)
+from seqbench.figures.drawing import (LIGHT, LINE_STYLES, MOST_LAYERS, MOST_LINES, Drawing, Figure,
+                                      Kind, Panel, Run, Skip, case_text, draw_curves, layer_panels,
+                                      line_looks, lines_of, log_log, say, some)
 from seqbench.read import runs
 from seqbench.words import wording
 

@@ -63,7 +63,8 @@ function addTable(host, title, head, rows) {
             if (Array.isArray(cell)) make(tr, "td", cell[0], {class: "number", "data-v": cell[1]});
             else if (typeof cell === "string") make(tr, "td", cell);
             else {
-                const meter = make(make(tr, "td", "", {"data-v": cell.meter}), "span", "", {class: "meter"});
+                const place = make(tr, "td", "", {"data-v": cell.meter});
+                const meter = make(place, "span", "", {class: "meter"});
                 meter.style.width = `${100 * cell.meter}%`;
             }
         }
@@ -80,7 +81,8 @@ function duration(ns) {
     return `${Number(ns.toPrecision(3))} ns`;
 }
 
-// The fastest case of each layer, engine permitting, at a size; once for each of its other dimensions.
+// The fastest case of each layer at a size, with the chosen engines; once for each of its other
+// dimensions.
 function fastest(run, length, size) {
     const best = new Map();
     run.k.forEach((place, i) => {
@@ -112,7 +114,7 @@ function ranked(rows) {
             {meter: row.ns / last.ns},
             row.kernel,
             row.engine,
-            [meets ? "meets row above" : "", row.unstable ? "unstable" : ""].filter(Boolean).join("; "),
+            [meets && "meets row above", row.unstable && "unstable"].filter(Boolean).join("; "),
         ];
     });
 }

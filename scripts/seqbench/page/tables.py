@@ -67,7 +67,8 @@ def cell(value, form: Callable = plain) -> Cell:
     return Cell(form(value), float(value) if is_number and np.isfinite(value) else None)
 
 
-def table(title: str, frame: pd.DataFrame, columns: dict[str, tuple | str], note: str = "") -> Table:
+def table(title: str, frame: pd.DataFrame, columns: dict[str, tuple | str],
+          note: str = "") -> Table:
     """A frame as a table; columns: name to heading, or to heading and form."""
     wanted = [(name, *((word, plain) if isinstance(word, str) else word))
               for name, word in columns.items()]
@@ -130,13 +131,13 @@ def fits(frame: pd.DataFrame) -> Table:
 def predictions(frame: pd.DataFrame) -> Table:
     """How near the prediction comes, one row per kernel."""
     known = frame[frame.error.notna() & (frame.kind == "layer")]
-    rows = [{"kernel": kernel, "engine": engine, "cells": len(group), "median": group.error.median(),
-             "size": group.error.abs().median(), "most": group.error.abs().quantile(0.9),
+    rows = [{"kernel": kernel, "engine": engine, "cells": len(group),
+             "median": group.error.median(), "size": group.error.abs().median(), "most": group.error.abs().quantile(0.9),
              "worst": group.error[group.error.abs().idxmax()]}
             for (kernel, engine), group in known.groupby(["kernel", "engine"])]
     return table("Prediction from the roofs alone", pd.DataFrame(rows), {
-        "kernel": "kernel", "engine": "engine", "cells": "cells", "median": ("median error", percent),
-        "size": ("median size", percent), "most": ("nine in ten within", percent),
+        "kernel": "kernel", "engine": "engine", "cells": "cells",
+        "median": ("median error", percent), "size": ("median size", percent), "most": ("nine in ten within", percent),
         "worst": ("worst", percent)},
         "Error: predicted time over measured time, less 1. Below 0 the kernel takes longer than "
         "predicted.")
