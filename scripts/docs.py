@@ -3,89 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import answer
-import compare
-import layers
-import machines
-import noise_floor
-import peers
-import runs
-
-SECTION = re.compile(r"<!-- (?P<what>\w+) of (?P<folder>\S+), written by `make docs` -->\n.*?"
-                     r"<!-- end of the (?P=what) -->\n", re.DOTALL)
-CLAIMS = "What the article states, line by line (the rules stand in results/README.md):"
-FIGURES = {
-    "relative": "Transformer time over the time of each layer, for every SeqLen and HidSize",
-    "us_per_token": "Time per token over SeqLen, one panel per HidSize",
-    "roofs": "GFLOP/s of each kernel under the measured roofs, and read bandwidth by working set",
-    "roofline": "Time of each layer over the least that the roofs allow, over HidSize",
-    "parts": "Shares of the parts of each layer over SeqLen",
-}
-
-
-def answer_section(root: Path, folder: str) -> str:
-    """The answer, its figures and the claims; further runs, after a +, fill up the claims."""
-    folder, *more = folder.split("+")
-    figures = [f"![{text}]({folder}/figures/{name}.png)" for name, text in FIGURES.items()]
-    words = answer.answer(root / folder, markdown=True)
-    return "\n\n".join([figures[0], words, "\n".join(figures[1:]), CLAIMS,
-                        answer.claims_table([root / folder, *(root / name for name in more)])])
-
-
-def layers_section(root: Path, folder: str) -> str:
-    """All layers, from a run of every kernel."""
-    return layers.section(root / folder)
-
-
-def peers_section(root: Path, folder: str) -> str:
-    """Ours beside the libraries, from what `make peers` wrote."""
-    return peers.section(root / folder)
-
-
-def noise_section(root: Path, folder: str) -> str:
-    """How far the numbers can be trusted."""
-    return noise_floor.section(root, root / folder)
-
-
-def machines_section(root: Path, folder: str) -> str:
-    """Several machines side by side, from a run of each, with a + between."""
-    return machines.section(root, folder.split("+"))
-
-
-def compare_section(root: Path, folder: str) -> str:
-    """Two runs side by side, from what `make compare` wrote."""
-    return compare.section(root / folder, folder)
-
-
-SECTIONS: dict[str, Callable[[Path, str], str]] = {
-    "answer": answer_section, "layers": layers_section, "peers": peers_section,
-    "noise": noise_section, "machines": machines_section, "compare": compare_section}
-
-
-def section(root: Path, what: str, folder: str) -> str:
-    """A section with its markers; the folder is named by its path from the README."""
-    if what not in SECTIONS:
-        raise runs.RunError(f"README: no section is called '{what}', but {', '.join(SECTIONS)}")
-    return (f"<!-- {what} of {folder}, written by `make docs` -->\n"
-            f"{SECTIONS[what](root, folder)}\n<!-- end of the {what} -->\n")
-
-
-def renewed(readme: Path, folders: dict[str, str]) -> str:
-    """The README's text with its sections made again, from other folders where they are named."""
-    text = runs.read_text(readme)
-    found = [match["what"] for match in SECTION.finditer(text)]
-    for what in folders:
-        if found.count(what) != 1:
-            raise runs.RunError(f"{readme}: {found.count(what)} sections '{what}', not 1")
-    if not found:
-        raise runs.RunError(f"{readme}: no section between markers")
-    return SECTION.sub(lambda match: section(readme.parent, match["what"],
-                                             folders.get(match["what"], match["folder"])), text)
+from seqbench.read import runs
+from seqbench.words import sections
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -98,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work() -> None:
         folders = dict(pair.partition("=")[::2] for pair in options.folders)
-        runs.write_text(options.readme, renewed(options.readme, folders))
+        runs.write_text(options.readme, sections.renewed(options.readme, folders))
 
     return runs.exit_status("docs.py", work)
 

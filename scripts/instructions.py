@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import runs
+from seqbench.read import runs
 
 COLUMNS = ["kernel", "seq_len", "hid_size", "heads", "instructions", "multiply_adds",
            "elementwise", "transcendentals", "instructions_per_multiply_add"]

@@ -1,15 +1,34 @@
 """pytest runs the C tests too: each cmocka test is an item. Closes with one line of counts."""
 
+import importlib.machinery
+import importlib.util
 import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / os.environ.get("SEQBENCH_BUILD", "build")
+sys.path.insert(0, str(ROOT / "scripts"))
+
+
+def load_command(name):
+    """The module of a command in scripts/."""
+    path = ROOT / "scripts" / (name if name == "import" else f"{name}.py")
+    loader = importlib.machinery.SourceFileLoader(f"command_{name}", str(path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    sys.modules[loader.name] = module  # dataclasses look their own module up
+    loader.exec_module(module)
+    return module
+
+
+def command(name, arguments):
+    """Run a command of scripts/ here; its status."""
+    return load_command(name).main(arguments)
 
 
 def pytest_configure():

@@ -6,16 +6,10 @@ from scipy import stats
 
 from test_scripts import PREDICTIONS, README, TABLES, VIRTUAL, sample, summarised, table, write_run
 
-import answer
-import claims
-import crossover
-import fit
-import predict
-import roofline
-import roofs
-import runs
-import summarise
-import wording
+from conftest import command
+from seqbench.read import runs
+from seqbench.tables import claims, crossover, fit, medians, prediction, rates, roofline
+from seqbench.words import answer, wording
 
 KIB, MIB = 2 ** 10, 2 ** 20
 LENGTHS = [16, 64, 256, 1024, 4096]
@@ -56,7 +50,7 @@ def machine_rows():
     return rows
 
 
-MACHINE = roofs.roofs_of(frame(machine_rows()), VIRTUAL)
+MACHINE = rates.roofs_of(frame(machine_rows()), VIRTUAL)
 
 
 # ---- roofs -------------------------------------------------------------------------------------
@@ -83,21 +77,21 @@ def test_a_working_set_is_read_from_the_levels_that_can_hold_it(size, expected):
 @pytest.mark.parametrize("size, level", [(32 * KIB, "L1"), (32 * KIB + 1, "L2"), (MIB, "L2"),
                                          (32 * MIB, "L3"), (33 * MIB, "memory")])
 def test_levels_by_size(size, level):
-    assert roofs.level_of(MACHINE.caches, size) == level
+    assert rates.level_of(MACHINE.caches, size) == level
 
 
 def test_packing_is_what_few_rows_take_longer():
     rows = machine_rows()
     rows.append(row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * 4 * 512 ** 2,
                     flops=32 * 512 ** 2))
-    machine = roofs.roofs_of(frame(rows), VIRTUAL)
+    machine = rates.roofs_of(frame(rows), VIRTUAL)
     assert machine.sgemm == pytest.approx(SGEMM)
     assert machine.packing.at(MIB) == pytest.approx(0.25)
     assert np.isnan(MACHINE.packing.at(MIB))
 
 
 def test_a_larger_cache_moves_the_curve_and_nothing_else():
-    larger = roofs.changed(MACHINE, "L2 size", 2)
+    larger = rates.changed(MACHINE, "L2 size", 2)
     at = dict(zip(larger.sgemv.sizes, larger.sgemv.ns_per_byte))
     sizes = np.array(larger.sgemv.sizes)
     assert sizes[0] == pytest.approx(16 * KIB) and sizes[-1] == pytest.approx(128 * MIB, rel=1e-3)
@@ -107,10 +101,10 @@ def test_a_larger_cache_moves_the_curve_and_nothing_else():
 
 
 def test_a_faster_level_is_faster_there_alone():
-    faster = roofs.changed(MACHINE, "L3 bandwidth", 2)
+    faster = rates.changed(MACHINE, "L3 bandwidth", 2)
     ratio = np.array(MACHINE.sgemv.ns_per_byte) / faster.sgemv.ns_per_byte
     assert list(ratio) == pytest.approx([1, 1, 2, 1])
-    assert roofs.changed(MACHINE, "FMA rate", 2).sgemm == 2 * MACHINE.sgemm
+    assert rates.changed(MACHINE, "FMA rate", 2).sgemm == 2 * MACHINE.sgemm
 
 
 # ---- roofline ----------------------------------------------------------------------------------
@@ -279,7 +273,7 @@ def test_exponents_are_slopes_with_a_level_per_other_size():
 
 
 def crossing_run(folder, random, at=100, noise=0.01):
-    """A run in which lstm becomes cheaper at some SeqLen: 3 rounds of 3 samples."""
+    """A run in which lstm becomes faster at some SeqLen: 3 rounds of 3 samples."""
     rows = []
     for seq_len in (16, 64, 256, 1024):
         ratio = (seq_len / at) ** 0.7
@@ -293,17 +287,17 @@ def crossing_run(folder, random, at=100, noise=0.01):
 def crossover_of(run):
     """Its crossover, without the other tables."""
     samples = runs.traits_of(run / "kernels.csv", runs.load_samples(run), runs.load_kernels(run))
-    summary = runs.summarise(samples)
+    summary = medians.summarise(samples)
     (found,) = crossover.crossover(summary, crossover.resampled_from(samples)).to_dict("records")
     return found
 
 
 def test_crossovers_and_their_intervals_hold_the_planted_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "RESAMPLES", 400)
+    monkeypatch.setattr(medians, "RESAMPLES", 400)
     near = covered = 0
     for seed in range(100):
         found = crossover_of(crossing_run(tmp_path / "run", np.random.default_rng(seed)))
-        near += abs(found["cheaper_from_seq_len"] / 100 - 1) < 0.02
+        near += abs(found["faster_from_seq_len"] / 100 - 1) < 0.02
         covered += found["crossing_low"] <= 100 <= found["crossing_high"]
     assert near >= 90 and covered >= 90, (near, covered)
 
@@ -337,7 +331,7 @@ def test_headline_is_of_one_engine_and_the_best_of_all_stands_beside_it(tmp_path
                                                      "decode/cached": ("openblas", "one")})
     assert [(found["layer"], found["engine"], found["verdict"])
             for found in table(run / "crossover.csv")] == [
-        ("lstm", "any", "cheaper everywhere"), ("lstm", "openblas", "dearer everywhere")]
+        ("lstm", "any", "faster everywhere"), ("lstm", "openblas", "slower everywhere")]
     by_kernel = {(found["kernel"], found["seq_len"]): found for found in table(run / "summary.csv")}
     assert by_kernel["lstm/packed", "16"]["engine"] == "packed"
     assert by_kernel["decode/cached", "64"]["us_per_token"] == "0.001"
@@ -350,7 +344,7 @@ def test_operations_that_were_not_counted_give_no_verdict(tmp_path):
     (found,) = table(summarised(tmp_path / "run", rows) / "crossover.csv")
     assert found["arithmetic_verdict"] == "unknown" and found["operation_price"] == ""
     (crossed,) = runs.load_derived(tmp_path / "run", "crossover.csv").itertuples()
-    assert wording.cheaper_by_counts(crossed) == "unknown"
+    assert wording.faster_by_counts(crossed) == "unknown"
 
 
 def test_price_of_an_operation_is_the_planted_one(tmp_path):
@@ -367,7 +361,7 @@ def test_price_of_an_operation_is_the_planted_one(tmp_path):
 
 def predicted(rows):
     """The predictions of some rows, on the planted machine."""
-    return predict.predict(frame(machine_rows() + rows), MACHINE).to_dict("records")
+    return prediction.predict(frame(machine_rows() + rows), MACHINE).to_dict("records")
 
 
 def test_kernels_made_of_roofs_are_predicted_exactly():
@@ -389,8 +383,8 @@ def test_packed_weights_cost_what_the_roof_says():
     rows = machine_rows() + [
         row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * MIB, flops=32 * 512 ** 2),
         *(row("transformer/a", s, 64, 1, flops=8000 * s, bytes=MIB + 512 * s) for s in (16, 64))]
-    machine = roofs.roofs_of(frame(rows), VIRTUAL)
-    found = predict.predict(frame(rows), machine)
+    machine = rates.roofs_of(frame(rows), VIRTUAL)
+    found = prediction.predict(frame(rows), machine)
     assert list(found.gemm_ns) == pytest.approx([100 * s + 0.25 * MIB for s in (16, 64)])
 
 
@@ -401,7 +395,7 @@ def test_weights_packed_before_the_clock_cost_nothing_and_are_walked_through_at_
     rows += [row(f"lstm/{engine}", 10, 1024, 1, engine=engine, bytes=2 * size,
                  flops=8000 + 10 * size // 2, streamed_bytes=10 * size)
              for engine in ("packed", "onednn", "openblas")]
-    found = predict.predict(frame(rows), roofs.roofs_of(frame(rows), VIRTUAL))
+    found = prediction.predict(frame(rows), rates.roofs_of(frame(rows), VIRTUAL))
     read = 10 * float(MACHINE.reading_ns(size))
     assert list(found.gemm_ns[:2]) == pytest.approx([100, 100]) and found.gemm_ns.iloc[2] > 1e6
     assert list(found.gemv_ns[:2]) == pytest.approx([read, read])
@@ -421,8 +415,8 @@ def crossing_rows():
 
 
 def test_what_if_table_moves_the_planted_crossover():
-    table_of = predict.what_if(frame(machine_rows() + crossing_rows()), MACHINE)
-    found = table_of.set_index("change").cheaper_from_seq_len
+    table_of = prediction.what_if(frame(machine_rows() + crossing_rows()), MACHINE)
+    found = table_of.set_index("change").faster_from_seq_len
     assert found["measured"] == pytest.approx(64, rel=1e-6)
     slow = float(MACHINE.sgemv.at(4 * MIB)) / (1 / 25)
     assert found["predicted"] == pytest.approx(64 * slow ** 2, rel=1e-6)
@@ -430,7 +424,7 @@ def test_what_if_table_moves_the_planted_crossover():
     assert found["L2 size doubled"] < found["predicted"] < found["L2 size halved"]
     assert found["L3 bandwidth doubled"] < found["predicted"]
     assert set(table_of.change) == {"measured", "predicted"} | {
-        f"{change} {word}" for change in predict.CHANGES for word in predict.FACTORS}
+        f"{change} {word}" for change in prediction.CHANGES for word in prediction.FACTORS}
 
 
 def test_sentence_tells_what_moves_the_middle_crossover():
@@ -443,9 +437,9 @@ def test_sentence_tells_what_moves_the_middle_crossover():
     changed = pd.DataFrame(rows, columns=["layer", "hid_size", "change", "crossings",
                                           "ratio_at_max_seq_len"]).assign(heads=1)
     changed["verdict"] = changed.crossings.map(lambda found: "crosses" if found else
-                                               "cheaper everywhere")
+                                               "faster everywhere")
     assert answer.what_if_sentence(changed) == (
-        "What moves the crossover of lstm, by the roofs: at H = 128 it is cheaper at S > 40; with "
+        "What moves the crossover of lstm, by the roofs: at H = 128 it is faster at S > 40; with "
         "doubled or halved L2 size S > 30 or nowhere; L2 bandwidth the same; FMA rate S 20 to 90 "
         "or everywhere.")
     assert answer.what_if_sentence(changed[changed.hid_size == 64]) == ""
@@ -455,7 +449,7 @@ def test_a_run_without_roofs_is_not_predicted_and_says_why(tmp_path, capsys):
     run = summarised(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
     assert "not timed: roof/fma, roof/sgemm, roof/sgemv" in capsys.readouterr().err
     assert not any((run / name).exists() for name in PREDICTIONS)
-    assert predict.main([str(run)]) == 2
+    assert command("predict", [str(run)]) == 2
     assert "roof/sgemv" in capsys.readouterr().err
 
 
@@ -467,10 +461,10 @@ def test_predict_takes_the_roofs_of_another_run_and_reports_its_error(tmp_path, 
     run = summarised(tmp_path / "run", [
         sample("transformer/full", 64, 64, 80, flops=8000, elementwise=0, transcendentals=0)])
     capsys.readouterr()
-    assert predict.main([str(run), "--roofs", str(roofs_run)]) == 0
+    assert command("predict", [str(run), "--roofs", str(roofs_run)]) == 0
     text = capsys.readouterr().out
     assert "all cases                     1    25.0%    25.0%" in text
-    assert "Two machines" not in text and "cheaper" not in text
+    assert "Two machines" not in text and "faster" not in text
     for name in PREDICTIONS:
         runs.validate(roofs_run / name, README)
         assert not (run / name).exists()
@@ -483,14 +477,14 @@ def test_prediction_is_not_written_over_that_of_another_grid(tmp_path, capsys):
     own, other = (summarised(tmp_path / name, machine + [sample("lstm/hoisted", 16, 64, ns)])
                   for name, ns in (("own", 100), ("other", 50)))
     before = (other / "predict.csv").read_bytes()
-    assert predict.main([str(own), "--roofs", str(other)]) == 2
+    assert command("predict", [str(own), "--roofs", str(other)]) == 2
     assert "other: has a grid of its own" in capsys.readouterr().err
-    assert predict.main([str(own), "--roofs", str(other), "-o", str(tmp_path / "out" / "x")]) == 0
+    assert command("predict", [str(own), "--roofs", str(other), "-o", str(tmp_path / "out" / "x")]) == 0
     assert (other / "predict.csv").read_bytes() == before
     runs.validate(tmp_path / "out" / "x" / "predict.csv", README)
 
 
-def test_prediction_says_where_layers_are_cheaper_and_how_often_it_is_right(tmp_path, capsys):
+def test_prediction_says_where_layers_are_faster_and_how_often_it_is_right(tmp_path, capsys):
     machine = [sample("roof/fma", 1, 1, 10, flops=1000),
                sample("roof/sgemm", 512, 512, 10, flops=1000),
                sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
@@ -502,16 +496,16 @@ def test_prediction_says_where_layers_are_cheaper_and_how_often_it_is_right(tmp_
                  sample("transformer/full", seq_len, 64, block, flops=625 * seq_len, **costs)]
     run = summarised(tmp_path / "run", rows)
     capsys.readouterr()
-    assert predict.main([str(run), "--roofs", str(roofs_run)]) == 0
+    assert command("predict", [str(run), "--roofs", str(roofs_run)]) == 0
     text = capsys.readouterr().out
     assert "Two machines" in text and "Other 1" in text
-    assert "Transformer block is faster is told right in 1 of 2 cells." in text
+    assert "Transformer block is faster is predicted correctly in 1 of 2 cells." in text
     lines = [line.split() for line in text.splitlines()]
     assert ["lstm", "predicted", "everywhere"] in lines
     assert ["lstm", "measured", "S", ">", "25"] in lines
     for name in PREDICTIONS:  # such a folder does not pass them off as its own
         assert (roofs_run / name).exists()
-    assert answer.main([str(roofs_run)]) == 0
+    assert command("answer", [str(roofs_run)]) == 0
     assert "From the roofs alone" not in capsys.readouterr().out
 
 
@@ -525,7 +519,7 @@ def test_what_cannot_be_predicted_is_left_out(tmp_path, capsys):
     rows = [sample("lstm/packed", 16, 64, 9, streamed=16 * 16384), sample("rnn/a", 16, 64, 9, **none),
             sample("transformer/full", 16, 64, 9, **none)]
     run = summarised(tmp_path / "run", rows, traits={"lstm/packed": ("packed", "all")})
-    assert predict.main([str(run), "--roofs", str(roofs_run)]) == 0
+    assert command("predict", [str(run), "--roofs", str(roofs_run)]) == 0
     assert "nan" not in capsys.readouterr().out
     assert {found["predicted_ns"] for found in table(roofs_run / "predict.csv")} == {""}
 
@@ -625,7 +619,7 @@ def test_broken_kernels_csv_is_refused(tmp_path, capsys, change, message):
     run = write_run(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
     path = run / "kernels.csv"
     path.write_text(change(path.read_text()))
-    assert summarise.main([str(run)]) == 2
+    assert command("summarise", [str(run)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"summarise.py: {path}: ") and message in error
 
@@ -633,18 +627,18 @@ def test_broken_kernels_csv_is_refused(tmp_path, capsys, change, message):
 def test_run_without_kernels_csv_is_refused(tmp_path, capsys):
     run = write_run(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
     (run / "kernels.csv").unlink()
-    assert summarise.main([str(run)]) == 2
+    assert command("summarise", [str(run)]) == 2
     assert "kernels.csv: No such file" in capsys.readouterr().err
 
 
 def test_several_runs_each_get_their_tables(tmp_path, capsys):
     folders = [write_run(tmp_path / name, [sample("lstm/hoisted", 16, 64, 100)])
                for name in ("one", "two")]
-    assert summarise.main([*map(str, folders)]) == 0
+    assert command("summarise", [*map(str, folders)]) == 0
     for folder in folders:
         assert all((folder / name).exists() for name in TABLES)
     (folders[1] / "kernels.csv").unlink()
-    assert summarise.main([*map(str, folders)]) == 2
+    assert command("summarise", [*map(str, folders)]) == 2
     assert f"summarise.py: {folders[1]}" in capsys.readouterr().err
 
 
@@ -654,7 +648,7 @@ def test_committed_tables_are_those_of_their_run(tmp_path):
         copy.mkdir()
         for name in ("samples.csv", "kernels.csv", "host.json"):
             (copy / name).write_bytes((folder / name).read_bytes())
-        assert summarise.main([str(copy)]) == 0
+        assert command("summarise", [str(copy)]) == 0
         for name in [*TABLES, *PREDICTIONS]:
             runs.validate(folder / name, README)
             pd.testing.assert_frame_equal(pd.read_csv(copy / name), pd.read_csv(folder / name),

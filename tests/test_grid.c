@@ -224,7 +224,7 @@ static void heads_are_for_layers_that_have_them(void **state)
     struct grid grid;
     struct err err = {0};
     assert_true(grid_parse("S 16\nH 64,96\nheads 5\n", "g", &grid, &err));
-    assert_false(plan_make(&grid, (struct selection){"transformer/full", "packed"}, 0, 1, NULL,
+    assert_false(plan_make(&grid, (struct selection){"transformer/full", "openblas"}, 0, 1, NULL,
                            &plan, &err));
     assert_non_null(strstr(err.text, "H=64: not divisible by heads=5"));
     assert_true(plan_make(&grid, (struct selection){"rnn/*", "openblas"}, 0, 1, NULL, &plan, &err));

@@ -9,9 +9,8 @@ import pytest
 
 from test_scripts import README, ROOT, grid_run, write_run
 
-import report
-import runs
-import summarise
+from conftest import command
+from seqbench.read import runs
 
 CONTEXT = {"date": "2024-05-06T09:08:09+02:00", "host_name": "box", "num_cpus": 4,
            "library_version": "v1.8.0", "caches": [
@@ -91,11 +90,11 @@ def test_every_script_takes_an_imported_run(tmp_path):
     imported(folder, *files, "--engine", "openblas")
     for name in ("samples.csv", "kernels.csv"):
         runs.validate(folder / name, README)
-    assert summarise.main([str(folder)]) == 0
+    assert command("summarise", [str(folder)]) == 0
     crossover = runs.load_derived(folder, "crossover.csv")
-    assert list(crossover.verdict) == ["cheaper everywhere"]
+    assert list(crossover.verdict) == ["faster everywhere"]
     assert crossover.ratio_at_max_seq_len[0] == pytest.approx(2)
-    assert report.main([str(folder)]) == 0
+    assert command("report", [str(folder)]) == 0
 
 
 def test_costs_come_from_a_run_of_the_same_layer(tmp_path):

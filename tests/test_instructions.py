@@ -2,15 +2,12 @@
 
 import csv
 import shutil
-import sys
 
 import pytest
 
-from conftest import BUILD, ROOT
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import instructions  # noqa: E402
-import runs  # noqa: E402
+from conftest import BUILD, ROOT, command
+import instructions
+from seqbench.read import runs
 
 CASE = {"S": 2, "H": 8, "heads": 1,
         "cost": {"multiply_adds": 256, "elementwise": 3, "exps": 1, "sigmoids": 2, "tanhs": 4,
@@ -37,7 +34,7 @@ def test_row_holds_the_ratio():
 def test_missing_kernel_is_named(tmp_path, capsys):
     if not shutil.which("valgrind"):
         pytest.skip("valgrind is not installed")
-    assert instructions.main([str(BUILD / "seqbench"), str(tmp_path / "out.csv"), "no/such"]) == 2
+    assert command("instructions", [str(BUILD / "seqbench"), str(tmp_path / "out.csv"), "no/such"]) == 2
     assert "no/such: valgrind failed" in capsys.readouterr().err
 
 

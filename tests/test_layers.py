@@ -2,17 +2,13 @@
 
 import csv
 import subprocess
-import sys
 
 import pandas as pd
 import pytest
 
 from conftest import BUILD, ROOT
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import docs  # noqa: E402
-import layers  # noqa: E402
-import runs  # noqa: E402
+from seqbench.read import runs
+from seqbench.words import layers, sections
 
 KERNELS = pd.DataFrame(
     [("rnn/literal", "layer", "rnn", "all", 1048576, 0.5, 512.0, "h = tanh(a | b)"),
@@ -60,13 +56,13 @@ def row(layer, engine, hid_size, verdict, crossings, at_min, at_max):
 
 def test_prefill_speaks_of_the_best_of_all_engines():
     found = pd.DataFrame([
-        row("rnn", "openblas", 64, "dearer everywhere", "", 0.5, 0.9),
-        row("rnn", "any", 64, "cheaper everywhere", "", 2.0, 4.0),
+        row("rnn", "openblas", 64, "slower everywhere", "", 0.5, 0.9),
+        row("rnn", "any", 64, "faster everywhere", "", 2.0, 4.0),
         row("gru", "openblas", 64, "crosses", "100", 0.5, 2.0),
         row("gru", "openblas", 128, "crosses", "50", 0.8, 2.0),
         row("tcn", "openblas", 64, "crosses", "20", 0.9, 2.0),
-        row("tcn", "openblas", 128, "cheaper everywhere", "", 1.5, 2.0),
-        row("ttt", "openblas", 64, "dearer everywhere", "", 0.5, 0.9)])
+        row("tcn", "openblas", 128, "faster everywhere", "", 1.5, 2.0),
+        row("ttt", "openblas", 64, "slower everywhere", "", 0.5, 0.9)])
     lines = layers.prefill(found).splitlines()
     assert lines[0].endswith("(ratio at the ends of the grid): rnn (2.00x to 4.00x)")
     assert lines[1] == "- at every SeqLen but at one HidSize: tcn (H = 64: S > 20)"
@@ -79,7 +75,7 @@ def test_layers_in_the_readme_are_those_of_the_registry():
     listed = subprocess.run([BUILD / "seqbench", "list", "--csv"], capture_output=True, text=True)
     now = {row["layer"]: row["equation"] for row in csv.DictReader(listed.stdout.splitlines())
            if row["kind"] == "layer"}
-    found = [match for match in docs.SECTION.finditer((ROOT / "README.md").read_text())
+    found = [match for match in sections.SECTION.finditer((ROOT / "README.md").read_text())
              if match["what"] == "layers"]
     if not found:
         pytest.fail("README.md has no section `layers`")

@@ -7,9 +7,9 @@ import pytest
 from test_derived import MACHINE
 from test_scripts import sample, summarised
 
-import machines
-import roofs
-import runs
+from seqbench.read import hosts
+from seqbench.tables import rates
+from seqbench.words import machines
 
 SLOWER = replace(MACHINE, fma=50.0, sgemm=40.0)
 
@@ -36,27 +36,27 @@ def test_a_machine_with_fewer_caches_has_gaps():
     lines = machines.roof_table({"A": fewer, "B": MACHINE}).splitlines()
     assert lines[0].count("L3") == 3
     assert lines[2].split(" | ")[4] == "-" and lines[3].split(" | ")[4] == "12.5"
-    nothing = roofs.Roofs((), float("nan"), float("nan"), roofs.Curve(), roofs.Curve(), roofs.Curve())
+    nothing = rates.Roofs((), float("nan"), float("nan"), rates.Curve(), rates.Curve(), rates.Curve())
     assert machines.roof_table({"A": nothing}).splitlines()[2] == "| A | - | - |"
 
 
 def test_crossovers_of_each_machine_and_of_the_counts():
-    a = crossed(("lstm", "openblas", 64, "50", 2.0, "cheaper everywhere", float("nan")),
-                ("lstm", "openblas", 128, "", 0.5, "cheaper from", 100.0),
-                ("lstm", "any", 64, "", 2.0, "cheaper everywhere", float("nan")),
-                ("rnn", "openblas", 64, "", 2.0, "cheaper everywhere", float("nan")))
-    b = crossed(("lstm", "openblas", 64, "", 2.0, "cheaper everywhere", float("nan")),
-                ("rnn", "openblas", 64, "", 3.0, "cheaper everywhere", float("nan")))
+    a = crossed(("lstm", "openblas", 64, "50", 2.0, "faster everywhere", float("nan")),
+                ("lstm", "openblas", 128, "", 0.5, "faster from", 100.0),
+                ("lstm", "any", 64, "", 2.0, "faster everywhere", float("nan")),
+                ("rnn", "openblas", 64, "", 2.0, "faster everywhere", float("nan")))
+    b = crossed(("lstm", "openblas", 64, "", 2.0, "faster everywhere", float("nan")),
+                ("rnn", "openblas", 64, "", 3.0, "faster everywhere", float("nan")))
     text = machines.crossovers({"A": a, "B": b})
     assert text.splitlines() == [
-        "| layer | cheaper | H 64 | H 128 |", "| --- | --- | --- | --- |",
+        "| layer | faster | H 64 | H 128 |", "| --- | --- | --- | --- |",
         "| lstm | A | S > 50 | nowhere |", "| lstm | B | everywhere | - |",
         "| lstm | by operations, on any machine | everywhere | S > 100 |", "",
-        "Cheaper at every SeqLen and HidSize on each of them: rnn."]
+        "Faster at every SeqLen and HidSize on each of them: rnn."]
 
 
-def test_a_layer_that_no_machine_timed_is_not_always_cheaper():
-    found = crossed(("rnn", "openblas", 64, "", 2.0, "cheaper everywhere", float("nan")))
+def test_a_layer_that_no_machine_timed_is_not_always_faster():
+    found = crossed(("rnn", "openblas", 64, "", 2.0, "faster everywhere", float("nan")))
     assert machines.crossovers({"A": found}).endswith("each of them: rnn.")
     assert machines.crossovers({"A": found[:0]}) == ""
 
@@ -67,6 +67,6 @@ def test_a_layer_that_no_machine_timed_is_not_always_cheaper():
       "build": {"flags": "-O3 -march=armv8-a -g"}, "libraries": {"openblas_corename": "NEOVERSEN1"}},
      "B (family 1, model 2), march armv8-a, OpenBLAS NEOVERSEN1")])
 def test_machines_are_named_by_cpu_and_build(tmp_path, host, words):
-    assert runs.setup_name(host) == words
+    assert hosts.setup_name(host) == words
     summarised(tmp_path / "one", [sample("rnn/literal", 4, 8, 10)], host)
     assert machines.section(tmp_path, ["one"]).startswith(f"- A: [{words}](one)\n")

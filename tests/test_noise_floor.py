@@ -1,16 +1,13 @@
 """The README's words on the noise floor, from planted comparisons."""
 
-import sys
 
 import pytest
 
 from conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import claims  # noqa: E402
-import noise_floor  # noqa: E402
-import pandas as pd  # noqa: E402
-import runs  # noqa: E402
+from seqbench.read import runs
+from seqbench.tables import claims
+from seqbench.words import noise_floor
+import pandas as pd
 
 README = ROOT / "results" / "README.md"
 

@@ -11,13 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import BUILD, ROOT
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import peer_torch  # noqa: E402
-import peers  # noqa: E402
-import runs  # noqa: E402
-from test_scripts import sample, write_run  # noqa: E402
+from conftest import BUILD, ROOT, command
+from seqbench.peers import torch_run
+from seqbench.read import hosts, runs
+from seqbench.tables import peer_ratios
+from test_scripts import sample, write_run
 
 HAS_TORCH = subprocess.run([sys.executable, "-c", "import torch"],
                            capture_output=True).returncode == 0
@@ -67,7 +65,7 @@ def folders(tmp_path):
 
 
 def test_cells_meet_the_fastest_of_ours_and_the_faster_peer(folders, tmp_path, capsys):
-    assert peers.main([*map(str, folders), "-o", str(tmp_path / "out")]) == 0
+    assert command("peers", [*map(str, folders), "-o", str(tmp_path / "out")]) == 0
     runs.validate(tmp_path / "out" / "peers.csv", runs.README)
     rows = {(row["layer"], row["seq_len"]): row for row in rows_of(tmp_path / "out" / "peers.csv")}
     assert list(rows) == [("lstm", "16"), ("lstm", "128"), ("rnn", "16")]
@@ -92,8 +90,8 @@ def test_cells_meet_the_fastest_of_ours_and_the_faster_peer(folders, tmp_path, c
 
 
 def test_geometric_means_are_those_of_the_cells(folders):
-    samples = pd.concat([peers.load(folder) for folder in folders], ignore_index=True)
-    _, groups = peers.peers(samples)
+    samples = pd.concat([peer_ratios.load(folder) for folder in folders], ignore_index=True)
+    _, groups = peer_ratios.peers(samples)
     assert groups["onednn"].ratio["lstm"] == pytest.approx((1.5 * 0.75) ** 0.5, rel=0.01)
     assert groups["torch"].ratio["lstm"] == pytest.approx((1.1 * 2.0) ** 0.5, rel=0.01)
     assert groups["faster"].ratio["lstm"] == pytest.approx((1.1 * 0.75) ** 0.5, rel=0.01)
@@ -102,18 +100,18 @@ def test_geometric_means_are_those_of_the_cells(folders):
 
 def test_a_run_without_peers_or_on_another_core_is_refused(tmp_path, capsys):
     alone = planted(tmp_path / "a", {("lstm/hoisted", 16, 64): 1000})
-    assert peers.main([str(alone), "-o", str(tmp_path / "out")]) == 2
+    assert command("peers", [str(alone), "-o", str(tmp_path / "out")]) == 2
     assert "of ours and of a peer" in capsys.readouterr().err
     other = planted(tmp_path / "b", TORCH)
     (other / "host.json").write_text(json.dumps({"cpu": {"measured_core": 2}}))
-    assert peers.main([str(alone), str(other), "-o", str(tmp_path / "out")]) == 2
+    assert command("peers", [str(alone), str(other), "-o", str(tmp_path / "out")]) == 2
     assert "not the same core" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
 def test_one_round_gives_no_interval(tmp_path, capsys):
     folders = [planted(tmp_path / name, times, rounds=1) for name, times in (("a", OURS), ("b", TORCH))]
-    assert peers.main([*map(str, folders), "-o", str(tmp_path / "out")]) == 0
+    assert command("peers", [*map(str, folders), "-o", str(tmp_path / "out")]) == 0
     assert "nan" not in capsys.readouterr().out
     runs.validate(tmp_path / "out" / "peers.csv", runs.README)
     for row in rows_of(tmp_path / "out" / "peers.csv"):
@@ -124,7 +122,7 @@ def test_one_round_gives_no_interval(tmp_path, capsys):
 def test_runs_that_do_not_meet_make_no_figure(tmp_path, capsys):
     folders = [planted(tmp_path / "a", {("lstm/hoisted", 16, 64): 1000}),
                planted(tmp_path / "b", {("lstm/torch", 32, 64): 1000})]
-    assert peers.main([*map(str, folders), "-o", str(tmp_path / "out")]) == 0
+    assert command("peers", [*map(str, folders), "-o", str(tmp_path / "out")]) == 0
     assert "figure skipped: no cell was timed by us and by a peer" in capsys.readouterr().err
     (row,) = rows_of(tmp_path / "out" / "peers.csv")
     assert row["seq_len"] == "16" and row["faster_peer"] == row["torch_ratio"] == ""
@@ -157,12 +155,12 @@ def test_onednn_is_built_only_where_its_header_is(tmp_path):
 
 def test_every_round_visits_every_cell_in_its_own_order():
     cells = [("rnn", S, 64, 1) for S in range(20)]
-    plan = peer_torch.make_plan(cells, 3, 1)
+    plan = torch_run.make_plan(cells, 3, 1)
     assert [row[0] for row in plan] == list(range(60))
     rounds = [[row[2:] for row in plan if row[1] == number] for number in range(3)]
     assert all(sorted(visits) == [("rnn/torch", *cell[1:]) for cell in cells] for visits in rounds)
     assert rounds[0] != rounds[1] != rounds[2]
-    assert plan == peer_torch.make_plan(cells, 3, 1) != peer_torch.make_plan(cells, 3, 2)
+    assert plan == torch_run.make_plan(cells, 3, 1) != torch_run.make_plan(cells, 3, 2)
 
 
 @pytest.mark.parametrize("change, flags", [
@@ -172,10 +170,10 @@ def test_every_round_visits_every_cell_in_its_own_order():
 def test_samples_of_torch_are_flagged_by_the_same_rules(change, flags):
     row = {"cpu_before": 3, "cpu_after": 3, "steal_ticks": 0, "involuntary_switches": 0,
            "wall_ns": 10e6, "cpu_ns": 10e6, "checksum": "a"} | change
-    assert peer_torch.flags_of(row, 3, "a") == flags
+    assert torch_run.flags_of(row, 3, "a") == flags
 
 
-class Clockwork(peer_torch.Visit):
+class Clockwork(torch_run.Visit):
     """A visit whose runs take a given time."""
 
     def __init__(self, run_ns, flags=()):
@@ -244,7 +242,7 @@ def test_torch_is_checked_and_keeps_to_one_thread(turns):
     assert {row["kernel"] for row in checks} == {"rnn/torch", "lstm/torch", "gru/torch", "transformer/torch",
                                                  "decode/torch"}
     assert len(checks) == 5 * 4 and all(row["verdict"] == "PASS" for row in checks)
-    host = runs.load_host(turns / "b")
+    host = hosts.load(turns / "b")
     assert host["libraries"]["torch_threads"] == 1 and host["cpu"]["measured_core"] == CORE
 
 
@@ -267,25 +265,25 @@ def test_runs_in_turns_make_a_table(turns, tmp_path):
             writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
             writer.writeheader()
             writer.writerows({**row, "flags": ""} for row in rows)
-    assert peers.main([str(tmp_path / "a"), str(tmp_path / "b"), "-o", str(tmp_path)]) == 0
+    assert command("peers", [str(tmp_path / "a"), str(tmp_path / "b"), "-o", str(tmp_path)]) == 0
     table = rows_of(tmp_path / "peers.csv")
     assert len(table) == 5 * 4 and all(row["faster_peer"] == "torch" for row in table)
 
 
 @needs_torch
 def test_what_is_not_ours_is_not_timed(tmp_path, seqbench, capsys, monkeypatch):
-    real = peer_torch.dump
+    real = torch_run.dump
 
     def swapped(*arguments):
         t = real(*arguments)
         i, f, g, o = np.split(t["W"], 4)
         return t | {"W": np.concatenate([f, i, g, o])}
 
-    monkeypatch.setattr(peer_torch, "SEQBENCH", str(BUILD / "seqbench"))
-    monkeypatch.setattr(peer_torch, "dump", swapped)
+    monkeypatch.setattr(torch_run, "SEQBENCH", str(BUILD / "seqbench"))
+    monkeypatch.setattr(torch_run, "dump", swapped)
     affinity = os.sched_getaffinity(0)
     try:
-        assert peer_torch.main(["run", "-k", "lstm/hoisted", "-S", "4", "-H", "8", "--cpu",
+        assert command("peer_torch", ["run", "-k", "lstm/hoisted", "-S", "4", "-H", "8", "--cpu",
                                 str(CORE), "-o", str(tmp_path / "run")]) == 2
     finally:
         os.sched_setaffinity(0, affinity)

@@ -13,9 +13,7 @@ import xml.etree.ElementTree
 import pytest
 
 from conftest import BUILD, ROOT
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import runs  # noqa: E402
+from seqbench.read import runs
 
 README = ROOT / "results" / "README.md"
 CORE = max(os.sched_getaffinity(0))

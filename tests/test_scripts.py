@@ -2,22 +2,25 @@
 import json
 import math
 import random
+import shutil
 import statistics
 import subprocess
 import sys
-from pathlib import Path
+from xml.etree import ElementTree
 
+import matplotlib
+import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "results" / "README.md"
-sys.path.insert(0, str(ROOT / "scripts"))
+from conftest import ROOT, command
+from seqbench.figures import (FIGURES as REGISTRY, drawing, layout, parts, relative, roofline, roofs,
+                              svg, us_per_token)
+from seqbench.figures.drawing import Run
+from seqbench.read import runs
+from seqbench.tables import medians
+from seqbench.words import sections
 
-import answer  # noqa: E402
-import docs  # noqa: E402
-import plot  # noqa: E402
-import runs  # noqa: E402
-import summarise  # noqa: E402
+README = ROOT / "results" / "README.md"
 
 HEADER = ["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "heads", "round", "cache",
           "sample", "order", "iterations", "wall_ns", "cpu_ns", "started_utc", "cpu_before",
@@ -26,7 +29,7 @@ HEADER = ["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "heads", 
           "instructions", "l2_misses", "last_level_misses", "sentinel_ns", "sentinel_ratio",
           "subnormals", "nonfinite", "checksum", "flags", "flops", "elementwise_flops", "transcendentals", "bytes", "streamed_bytes",
           "resident_bytes", "status", "error"]
-FIGURES = ["us_per_token", "relative", "roofs", "roofline", "parts"]
+FIGURES = ["relative", "us_per_token", "roofs", "roofline", "parts"]
 TABLES = ["summary.csv", "crossover.csv", "roofline.csv", "fit.csv", "residuals.csv",
           "claims.csv"]
 PREDICTIONS = ["predict.csv", "whatif.csv"]
@@ -87,7 +90,7 @@ def table(path):
 def summarised(folder, rows, host=VIRTUAL, traits=None):
     """A run folder after summarise.py."""
     write_run(folder, rows, host, traits)
-    assert summarise.main([str(folder)]) == 0
+    assert command("summarise", [str(folder)]) == 0
     return folder
 
 
@@ -176,9 +179,9 @@ def test_case_without_a_good_sample_keeps_its_row(tmp_path):
 
 
 def test_interval_spans_rounds_that_disagree():
-    low, high = runs.median_interval([runs.np.full(50, 10.0), runs.np.full(50, 20.0)])
+    low, high = medians.median_interval([np.full(50, 10.0), np.full(50, 20.0)])
     assert (low, high) == (10.0, 20.0)
-    assert runs.median_interval([runs.np.array([7.0])]) == (7.0, 7.0)
+    assert medians.median_interval([np.array([7.0])]) == (7.0, 7.0)
 
 
 def slow_interval(rounds, resamples):
@@ -200,7 +203,7 @@ def test_interval_agrees_with_plain_loops_on_rounds_of_unequal_size():
     rounds = [[source.gauss(100 + 3 * i, 4) for _ in range(count)]
               for i, count in enumerate((9, 2, 5, 12))]
     expected = slow_interval(rounds, 4000)
-    found = runs.median_interval([runs.np.array(times) for times in rounds])
+    found = medians.median_interval([np.array(times) for times in rounds])
     assert found == pytest.approx(expected, abs=0.6)
 
 
@@ -215,7 +218,7 @@ def rank_of_resampled_median(count, share):
 
 
 def test_interval_of_one_round_is_that_of_the_resampled_median():
-    low, high = runs.median_interval([runs.np.arange(1.0, 302.0)])
+    low, high = medians.median_interval([np.arange(1.0, 302.0)])
     expected = rank_of_resampled_median(301, 0.025)
     assert low == pytest.approx(expected, abs=1.5)
     assert high == pytest.approx(302 - expected, abs=1.5)
@@ -229,8 +232,8 @@ def test_interval_covers_the_true_median():
         rounds = []
         for _ in range(8):
             level = source.gauss(1000, 20)
-            rounds.append(runs.np.array([source.gauss(level, 10) for _ in range(5)]))
-        low, high = runs.median_interval(rounds)
+            rounds.append(np.array([source.gauss(level, 10) for _ in range(5)]))
+        low, high = medians.median_interval(rounds)
         covered += low <= 1000 <= high
     assert 102 <= covered < 120  # 85 % of 120, and not an interval that holds anything
 
@@ -246,19 +249,19 @@ def test_crossover_of_a_power_law_is_exact(tmp_path):
     assert (row["layer"], row["reference"]) == ("lstm", "transformer")
     assert (row["hid_size"], row["heads"]) == ("64", "2")
     assert row["verdict"] == "crosses"
-    assert float(row["cheaper_from_seq_len"]) == pytest.approx(100, rel=1e-6)
+    assert float(row["faster_from_seq_len"]) == pytest.approx(100, rel=1e-6)
     assert float(row["crossings"]) == pytest.approx(100, rel=1e-6)
     assert (row["min_seq_len"], row["max_seq_len"]) == ("16", "256")
     assert float(row["ratio_at_min_seq_len"]) == pytest.approx(0.16 ** 0.7)
     assert float(row["ratio_at_max_seq_len"]) == pytest.approx(2.56 ** 0.7)
-    assert row["arithmetic_verdict"] == "cheaper everywhere"
+    assert row["arithmetic_verdict"] == "faster everywhere"
     assert row["arithmetic_seq_len"] == ""
 
 
 def test_crossover_by_operation_counts(tmp_path):
     run = ratio_run(tmp_path / "run", [2] * 5, [0.25, 0.5, 1, 2, 4])
     (row,) = table(run / "crossover.csv")
-    assert row["verdict"] == "cheaper everywhere"
+    assert row["verdict"] == "faster everywhere"
     assert row["arithmetic_verdict"] == "crosses"
     assert float(row["arithmetic_seq_len"]) == pytest.approx(64)
 
@@ -266,24 +269,24 @@ def test_crossover_by_operation_counts(tmp_path):
 ROOT_2 = math.sqrt(2)
 
 
-@pytest.mark.parametrize("ratios, word, cheaper_from, crossings", [
-    ([2, 3, 4, 5, 6], "cheaper everywhere", None, []),
-    ([0.5, 0.4, 0.3, 0.2, 0.1], "dearer everywhere", None, []),
-    ([1, 1, 1, 1, 1], "dearer everywhere", None, []),
-    ([0.5, 1, 0.5, 0.5, 0.5], "dearer everywhere", None, []),
+@pytest.mark.parametrize("ratios, word, faster_from, crossings", [
+    ([2, 3, 4, 5, 6], "faster everywhere", None, []),
+    ([0.5, 0.4, 0.3, 0.2, 0.1], "slower everywhere", None, []),
+    ([1, 1, 1, 1, 1], "slower everywhere", None, []),
+    ([0.5, 1, 0.5, 0.5, 0.5], "slower everywhere", None, []),
     ([0.25, 0.5, 0.5, 2, 4], "crosses", 64 * ROOT_2, [64 * ROOT_2]),
     ([4, 2, 0.5, 0.5, 0.5], "crosses back", None, [32 * ROOT_2]),
     ([0.5, 2, 0.5, 2, 2], "several crossings", 64 * ROOT_2,
      [16 * ROOT_2, 32 * ROOT_2, 64 * ROOT_2]),
     ([0.5, 2, 2, 2, 0.5], "several crossings", None, [16 * ROOT_2, 128 * ROOT_2]),
 ])
-def test_verdicts(tmp_path, ratios, word, cheaper_from, crossings):
+def test_verdicts(tmp_path, ratios, word, faster_from, crossings):
     (row,) = table(ratio_run(tmp_path / "run", ratios) / "crossover.csv")
     assert row["verdict"] == word
     assert [float(value) for value in row["crossings"].split()] == pytest.approx(crossings)
-    assert (row["cheaper_from_seq_len"] == "") == (cheaper_from is None)
-    if cheaper_from:
-        assert float(row["cheaper_from_seq_len"]) == pytest.approx(cheaper_from, rel=1e-6)
+    assert (row["faster_from_seq_len"] == "") == (faster_from is None)
+    if faster_from:
+        assert float(row["faster_from_seq_len"]) == pytest.approx(faster_from, rel=1e-6)
 
 
 def test_crossover_has_a_row_per_head_count_of_the_transformer(tmp_path):
@@ -305,9 +308,9 @@ def test_crossover_has_a_row_per_head_count_of_the_transformer(tmp_path):
 
 def test_parts_count_once_or_once_per_step(grid):
     summary = runs.load_summary(grid)
-    lstm = runs.part_times(summary, "lstm")
+    lstm = medians.part_times(summary, "lstm")
     assert lstm.loc[(128, 64, 1)].to_dict() == {"gates": 128 * 30 * 64, "update": 128 * 5 * 64}
-    transformer = runs.part_times(summary, "transformer")
+    transformer = medians.part_times(summary, "transformer")
     sum_of_parts = transformer.loc[(16, 256, 4)].sum()
     assert sum_of_parts == pytest.approx((16 / 50) ** 0.5 * 40 * 256 * 16, rel=1e-6)
 
@@ -315,29 +318,29 @@ def test_parts_count_once_or_once_per_step(grid):
 def test_a_step_is_no_part(grid):
     summary = runs.load_summary(grid)
     assert {"rnn.step", "lstm.step"} == set(summary[summary.kind == "step"].kernel)
-    assert not runs.part_times(summary, "rnn").size
+    assert not medians.part_times(summary, "rnn").size
 
 
 def test_whole_stands_beside_the_sum_of_its_parts(grid):
     summary = runs.load_summary(grid)
     expected = {"transformer": 1.25, "lstm": 60 / 35}
     for layer, ratio in expected.items():
-        found = plot.whole_over_sum(summary, layer, runs.part_times(summary, layer))
+        found = parts.whole_over_sum(Run.load(grid), layer, medians.part_times(summary, layer))
         assert list(found) == pytest.approx([ratio] * 6, rel=1e-6)
 
 
 def test_whole_of_a_layer_without_literal_is_its_fastest_variant(tmp_path):
     rows = [sample("new/scan", 16, 64, 700), sample("new/slow", 16, 64, 900), 
             sample("new.cell", 1, 64, 40)]
-    summary = runs.load_summary(summarised(tmp_path / "run", rows))
-    found = plot.whole_over_sum(summary, "new", runs.part_times(summary, "new"))
+    run = Run.load(summarised(tmp_path / "run", rows))
+    found = parts.whole_over_sum(run, "new", medians.part_times(run.summary, "new"))
     assert list(found) == pytest.approx([700 / (16 * 40)])
 
 
 def test_cells_with_a_missing_part_are_left_out(tmp_path):
     rows = [row for row in grid_run() if not (row[0] == "transformer.ffn" and row[4] == 128)]
     summary = runs.load_summary(summarised(tmp_path / "run", rows))
-    assert sorted({cell[0] for cell in runs.part_times(summary, "transformer").index}) == [16, 1024]
+    assert sorted({cell[0] for cell in medians.part_times(summary, "transformer").index}) == [16, 1024]
 
 
 # ---- malformed input ---------------------------------------------------------------------------
@@ -379,7 +382,7 @@ def test_malformed_samples_are_refused(tmp_path, capsys, change, message):
     run = write_run(tmp_path / "run", TWO_ROWS)
     path = run / "samples.csv"
     path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
-    assert summarise.main([str(run)]) == 2
+    assert command("summarise", [str(run)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"summarise.py: {path}: ") and message in error
     assert sorted(file.name for file in run.iterdir()) == ["host.json", "kernels.csv",
@@ -423,14 +426,14 @@ def test_odd_line_separators_in_an_error_do_not_break_a_row(tmp_path):
 def test_bytes_that_are_not_text_are_refused(tmp_path, capsys):
     run = write_run(tmp_path / "run", TWO_ROWS)
     (run / "samples.csv").write_bytes(b"kernel\xff\n")
-    assert summarise.main([str(run)]) == 2
+    assert command("summarise", [str(run)]) == 2
     assert "samples.csv: not UTF-8 text: byte 6" in capsys.readouterr().err
 
 
 def test_output_that_cannot_be_written_is_reported(tmp_path, capsys):
     run = write_run(tmp_path / "run", TWO_ROWS)
     (run / "summary.csv").mkdir()
-    assert summarise.main([str(run)]) == 2
+    assert command("summarise", [str(run)]) == 2
     assert "summary.csv: cannot write: Is a directory" in capsys.readouterr().err
     assert len(list(run.iterdir())) == 4
 
@@ -444,7 +447,7 @@ def test_missing_run_folder_ends_with_status_2(tmp_path, name):
     assert "No such file" in result.stderr and result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("script", [answer, plot])
+@pytest.mark.parametrize("script", ["answer", "plot"])
 @pytest.mark.parametrize("name, content, message", [
     ("summary.csv", None, "summary.csv: No such file: run scripts/summarise.py first"),
     ("summary.csv", "kernel,kind\n", "summary.csv: column layer is missing"),
@@ -457,13 +460,13 @@ def test_later_scripts_refuse_broken_files(tmp_path, capsys, script, name, conte
     (run / name).unlink()
     if content is not None:
         (run / name).write_text(content, encoding="utf-8")
-    assert script.main([str(run)]) == 2
+    assert command(script, [str(run)]) == 2
     assert message in capsys.readouterr().err
 
 
 def test_run_in_which_everything_failed_is_refused(tmp_path, capsys):
     run = summarised(tmp_path / "run", [failed("lstm/hoisted", 16, 64)])
-    assert answer.main([str(run)]) == 2
+    assert command("answer", [str(run)]) == 2
     assert "summary.csv: no case with a good sample" in capsys.readouterr().err
 
 
@@ -563,7 +566,7 @@ def test_reruns_are_identical_and_the_order_of_rows_does_not_matter(tmp_path):
 
 
 def test_answer_prints_the_planted_numbers(grid, capsys):
-    assert answer.main([str(grid)]) == 0
+    assert command("answer", [str(grid)]) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 110
     words = [line.split() for line in text.splitlines()]
@@ -581,18 +584,18 @@ def test_answer_prints_the_planted_numbers(grid, capsys):
     assert "Planted CPU 3000" in flat
     assert "a virtual machine: one session is not a CPU's number" in flat
     assert ("At S 16..128 the Transformer block takes 0.57x to 1.60x as long as lstm "
-            "(middle 1.08x; lstm is faster in 2 of 4 cells)") in flat
+            "(median 1.08x; lstm is faster in 2 of 4 cells)") in flat
     assert "(S <= H/8, S 16..128) the textbook expects equal times (1.06x); measured: 0.57x for " \
         "lstm and 2.06x for rnn." in flat
     assert "At S >= 1024 the Transformer block takes 4.53x as long as lstm" in flat
-    # measured 4.525 over textbook 17 and 5: middle of 0.266 and 0.905 is 0.586, the inverse 1.71
-    assert "the textbook expects a lead of 5.00x to 17.0x; measured, in the middle cell, it is " \
+    # measured 4.525 over textbook 17 and 5: median of 0.266 and 0.905 is 0.586, the inverse 1.71
+    assert "the textbook expects a lead of 5.00x to 17.0x; measured, in the median cell, it is " \
         "1.71 times smaller for lstm" in flat
     assert "Fastest of all at S 16..128: rnn at every H." in flat
 
 
 def test_answer_names_the_transformer_when_it_wins(tmp_path, capsys):
-    answer.main([str(ratio_run(tmp_path / "run", [0.5] * 5))])
+    command("answer", [str(ratio_run(tmp_path / "run", [0.5] * 5))])
     text = capsys.readouterr().out
     assert "Fastest of all at S 16..128: transformer at H = 64." in text
     assert "At S >= 1024 nothing was measured." in text
@@ -610,14 +613,14 @@ def test_answer_names_the_transformer_when_it_wins(tmp_path, capsys):
 ])
 def test_answer_words_every_verdict(tmp_path, capsys, ratios, words):
     run = ratio_run(tmp_path / "run", ratios, [0.5, 2, 0.5, 0.5, 0.5])
-    answer.main([str(run), "--markdown"])
+    command("answer", [str(run), "--markdown"])
     text = capsys.readouterr().out
-    assert "| layer | cheaper | H 64 |" in text
+    assert "| layer | faster | H 64 |" in text
     assert f"| lstm | measured | {words} |\n| lstm | counted | at first |" in text
 
 
 def test_answer_as_markdown_has_one_table(grid, capsys):
-    assert answer.main([str(grid), "--markdown"]) == 0
+    assert command("answer", [str(grid), "--markdown"]) == 0
     text = capsys.readouterr().out
     assert text.startswith("Measured on ") and "median us per token" not in text
     blocks = text.strip().split("\n\n")
@@ -644,7 +647,7 @@ def test_answer_as_markdown_has_one_table(grid, capsys):
 ])
 def test_answer_bears_an_incomplete_host(tmp_path, capsys, host, words):
     run = summarised(tmp_path / "run", TWO_ROWS, host)
-    assert answer.main([str(run)]) == 0
+    assert command("answer", [str(run)]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert words in text
     assert "No layer was timed beside the layer transformer: nothing to compare." in text
@@ -657,7 +660,7 @@ def test_answer_names_caches_and_roofs(tmp_path, capsys):
         sample("roof/sgemv", 1, 4096, 1000, flops=12500, moved=67108864)]
     host = {"cpu": {"model": "A", "caches": [{"level": 1, "bytes": 32768},
                                              {"level": 2, "bytes": 1572864}]}}
-    answer.main([str(summarised(tmp_path / "run", rows, host))])
+    command("answer", [str(summarised(tmp_path / "run", rows, host))])
     text = " ".join(capsys.readouterr().out.split())
     assert "Its caches: L1 32 KiB, L2 1.5 MiB." in text
     assert ("sgemm reaches 100 GFLOP/s, sgemv 40.0 with a matrix of 16 KiB and 12.5 with one of "
@@ -675,13 +678,13 @@ after
 def test_docs_rewrites_the_block_and_nothing_else(grid, tmp_path):
     readme = grid.parent / "README.md"
     readme.write_text(README_TEXT)
-    assert docs.main([str(readme), f"answer={grid.name}"]) == 0
+    assert command("docs", [str(readme), f"answer={grid.name}"]) == 0
     text = readme.read_text()
     assert text.startswith(f"# before\n<!-- answer of {grid.name},") and text.endswith("-->\nafter\n")
     assert "stale" not in text and "| lstm | measured | S > 50 | S > 50 |" in text
     assert "exponent of SeqLen of rnn/literal: 1.00 (claimed SeqLen: holds)" in text
     assert f"]({grid.name}/figures/relative.png)" in text
-    assert docs.main([str(readme)]) == 0
+    assert command("docs", [str(readme)]) == 0
     assert readme.read_text() == text
 
 
@@ -693,19 +696,19 @@ def test_docs_rewrites_the_block_and_nothing_else(grid, tmp_path):
 ])
 def test_docs_refuses_a_readme_without_its_section(tmp_path, capsys, text, named, message):
     (tmp_path / "README.md").write_text(text)
-    assert docs.main([str(tmp_path / "README.md"), *named]) == 2
+    assert command("docs", [str(tmp_path / "README.md"), *named]) == 2
     assert message in capsys.readouterr().err
     assert (tmp_path / "README.md").read_text() == text
 
 
 def test_sections_of_the_readme_are_those_of_their_runs():
     readme = ROOT / "README.md"
-    assert docs.renewed(readme, {}) == readme.read_text(), "run `make docs`"
+    assert sections.renewed(readme, {}) == readme.read_text(), "run `make docs`"
 
 
 def test_answer_breaks_wide_tables(tmp_path, capsys):
     rows = [sample("transformer/tiled", seq_len, 64, 1000, heads=16) for seq_len in range(1, 21)]
-    answer.main([str(summarised(tmp_path / "run", rows))])
+    command("answer", [str(summarised(tmp_path / "run", rows))])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 110
     assert sum(line.startswith("transformer/tiled A=16") for line in lines) == 3
@@ -716,7 +719,7 @@ def test_answer_breaks_wide_tables(tmp_path, capsys):
 
 
 def test_plot_draws_all_figures_the_same_every_time(grid, capsys):
-    assert plot.main([str(grid)]) == 0
+    assert command("plot", [str(grid)]) == 0
     assert capsys.readouterr().err == ""
     files = sorted((grid / "figures").iterdir())
     assert [file.name for file in files] == sorted(
@@ -724,23 +727,23 @@ def test_plot_draws_all_figures_the_same_every_time(grid, capsys):
     first = {file.name: file.read_bytes() for file in files}
     assert all(3000 < len(content) < 300_000 for content in first.values())
     assert all(first[f"{name}.png"].startswith(b"\x89PNG") for name in FIGURES)
-    assert plot.main([str(grid)]) == 0
+    assert command("plot", [str(grid)]) == 0
     assert {file.name: file.read_bytes() for file in files} == first
 
 
 def test_figures_show_machine_run_kernels_and_values(grid):
-    plot.main([str(grid)])
+    command("plot", [str(grid)])
     texts = {name: (grid / "figures" / f"{name}.svg").read_text(encoding="utf-8")
              for name in FIGURES}
     for text in texts.values():
         assert "Planted CPU 3000 (virtual machine)  ·  run 2024-05-06T070809Z  ·  2 rounds" in text
-    for word in (">lstm<", ">transformer<", "HidSize 256", "(µs)", "SeqLen (steps)"):
+    for word in (">lstm<", ">transformer<", "HidSize 256", "µs per token", "SeqLen (steps)"):
         assert word in texts["us_per_token"]
-    for word in (">0.57x<", ">1.6x<", ">4.5x<", ">16x<", "Transformer time / rnn time"):
+    for word in (">0.57<", ">1.6<", ">4.5<", ">16<", "Transformer time / layer time", ">rnn<"):
         assert word in texts["relative"]
-    for word in ("roof/fma 200", "roof/sgemm 150", "roof/sgemv 60", "GFLOP/s", "16 KiB"):
+    for word in ("roof/fma 200", "roof/sgemm 150", "roof/sgemv 60.0", "GFLOP/s", "16 KiB"):
         assert word in texts["roofs"]
-    for word in (">softmax<", ">gates<", "lstm, HidSize 64", "whole / sum"):
+    for word in (">softmax<", ">gates<", "lstm, HidSize 64", "whole layer / sum"):
         assert word in texts["parts"]
 
 
@@ -748,7 +751,7 @@ def test_plot_says_which_figures_it_skips_and_why(tmp_path, capsys):
     rows = [row for row in grid_run() if row[2] == "lstm" and row[1] == "layer"]
     run = summarised(tmp_path / "run", rows)
     capsys.readouterr()
-    assert plot.main([str(run)]) == 0
+    assert command("plot", [str(run)]) == 0
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[2] for line in lines] == [
         "figure relative skipped", "figure roofs skipped", "figure roofline skipped",
@@ -761,7 +764,7 @@ def test_plot_says_which_figures_it_skips_and_why(tmp_path, capsys):
 
 def test_plot_without_layers_draws_nothing(tmp_path, capsys):
     run = summarised(tmp_path / "run", [sample("roof/fma", 1, 1, 10)])
-    assert plot.main([str(run)]) == 0
+    assert command("plot", [str(run)]) == 0
     assert capsys.readouterr().err.count("no layer was timed") == 5
     assert not (run / "figures").exists()
 
@@ -770,13 +773,12 @@ def test_a_line_is_the_fastest_variant_of_a_layer_and_engine_unless_all_are_aske
     rows = [sample(f"layer{i}/v{j}", 16, 64, 100 + j) for i in range(4) for j in range(4)]
     run = summarised(tmp_path / "run", rows, traits={"layer1/v2": ("packed", "all"),
                                                      "layer2/v3": ("openblas", "one")})
-    summary = runs.load_summary(run)
-    lines, what = plot.lines_of(summary, all_variants=False)
+    lines, what = drawing.lines_of(Run.load(run), all_variants=False)
     assert what == "fastest variant of each layer"
     assert dict(zip(lines.name, lines.median_ns)) == {
         "layer0": 100, "layer1": 100, "layer1 (packed)": 102, "layer2": 100,
         "layer2 (one token)": 103, "layer3": 100}
-    lines, what = plot.lines_of(summary, all_variants=True)
+    lines, what = drawing.lines_of(Run.load(run), all_variants=True)
     assert what == "one line per kernel" and lines.name.nunique() == 16
     assert "layer2/v3 (one token)" in set(lines.name)
 
@@ -806,34 +808,86 @@ def many(tmp_path_factory):
 
 def texts_of(draw, run, all_variants=False):
     """Every text in a figure."""
-    with plot.matplotlib.rc_context(plot.STYLE):
-        figure = draw(runs.load_summary(run), plot.Context("", VIRTUAL, all_variants))
-        texts = {text.get_text() for text in figure.findobj(plot.matplotlib.text.Text)}
-        plot.plt.close(figure)
-    return texts
+    with matplotlib.rc_context(drawing.STYLE):
+        sheet = layout.sheet_of(draw(Run.load(run, all_variants)), "", "")
+        return {text.get_text() for text in sheet.findobj(matplotlib.text.Text)}
 
 
 def test_many_layers_get_panels_of_their_own(many):
-    times = texts_of(plot.draw_us_per_token, many)
+    times = texts_of(us_per_token.draw, many)
     assert {"other3", "decode (one token)", "engine packed", "HidSize 512"} <= times
     assert "other3/v1" not in times
-    roofs = texts_of(plot.draw_roofs, many)
-    assert {"decode (one token)", "SeqLen 1024", "roof/read"} <= roofs
-    assert {"decode (one token)", "L1 ends"} <= texts_of(plot.draw_roofline, many)
-    relative = texts_of(plot.draw_relative, many)
-    assert "Transformer time / other3 time" in relative
-    assert not any("decode" in text for text in relative)
-    assert "other3, HidSize 512" in texts_of(plot.draw_parts, many)
+    under_roofs = texts_of(roofs.draw, many)
+    assert {"decode (one token)", "SeqLen 1024", "roof/read"} <= under_roofs
+    assert {"decode (one token)", "L1 ends"} <= texts_of(roofline.draw, many)
+    assert "other3" in texts_of(relative.draw, many)
+    assert not any("decode" in text for text in texts_of(relative.draw, many))
+    assert "other3, HidSize 512" in texts_of(parts.draw, many)
 
 
 def test_all_variants_of_many_layers_have_a_row_per_layer(many):
-    times = texts_of(plot.draw_us_per_token, many, all_variants=True)
+    times = texts_of(us_per_token.draw, many, all_variants=True)
     assert {"other3, HidSize 512", "other3/v1", "decode/v0 (one token)"} <= times
-    assert "decode (one token)" in texts_of(plot.draw_roofs, many, all_variants=True)
+    assert "decode (one token)" in texts_of(roofs.draw, many, all_variants=True)
+
+
+def test_figures_are_drawn_in_the_order_of_their_places():
+    assert [figure.name for figure in REGISTRY] == FIGURES
+    assert all(figure.title and figure.alt for figure in REGISTRY)
+
+
+def test_names_with_a_dollar_and_unknown_engines_are_drawn(tmp_path, capsys):
+    rows = [sample(kernel, seq_len, 64, 10 * seq_len) for seq_len in (16, 64) for kernel in
+            ("transformer/full", "$a/full", "$b^{/full", "l1/a", "l2/a", "l3/a", "l4/a", "l5/a")]
+    host = VIRTUAL | {"cpu": VIRTUAL["cpu"] | {"model": "CPU $5 ^{"}}
+    run = summarised(tmp_path / "run", rows, host, traits={"l3/a": ("other", "all")})
+    capsys.readouterr()
+    assert command("plot", [str(run)]) == 0
+    text = (run / "figures" / "us_per_token.svg").read_text(encoding="utf-8")
+    assert "CPU $5 ^{" in text and "engine other" in text and ">$b^{<" in text
+
+
+@pytest.mark.parametrize("ratio, text", [
+    (0.953, "0.95"), (0.996, "0.99"), (1.0, "1.0"), (1.004, "1.0"), (0.349, "0.35"), (9.94, "9.9"),
+    (9.96, "10"), (45.4, "45")])
+def test_a_ratio_has_two_digits_and_keeps_its_side_of_1(ratio, text):
+    assert drawing.ratio_text(ratio) == text
+
+
+def test_the_bound_is_read_from_its_table(grid, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(grid, run)
+    shutil.rmtree(run / "figures", ignore_errors=True)
+    table = runs.load_derived(run, "roofline.csv")
+    table["share"] = 0.25
+    runs.write_text(run / "roofline.csv", runs.csv_text(table))
+    assert {text for _, _, text in marks_of(roofline.draw(Run.load(run))) if "4 times" in text}
+    (run / "roofline.csv").unlink()
+    capsys.readouterr()
+    assert command("plot", [str(run)]) == 0
+    assert f"figure roofline skipped: no roofline.csv: `make csv RUN={run}`" in capsys.readouterr().err
+
+
+def marks_of(drawn):
+    """Panel, tag and value of every mark that has one."""
+    with matplotlib.rc_context(drawing.STYLE):
+        pictures = [(panel.title, ElementTree.fromstring(svg.markup(sheet)))
+                    for panel, sheet in layout.each_alone(drawn)]
+    return [(title, mark.tag.rpartition("}")[2], value.text) for title, root in pictures
+            for mark in root.iter() for value in mark.findall(f"{svg.SVG}title")]
+
+
+def test_every_mark_says_its_case_and_value(grid):
+    cells = marks_of(relative.draw(Run.load(grid)))
+    assert {tag for _, tag, _ in cells} == {"path"} and len(cells) == 12
+    assert ("rnn", "path", "16x: transformer/tiled over rnn/literal\nS 1024, H 256, heads 4") in cells
+    points = marks_of(us_per_token.draw(Run.load(grid)))
+    assert {tag for _, tag, _ in points} == {"use"} and len(points) == 18
+    assert any(text.startswith("rnn/literal (openblas)\nS 16, H 64\n") for _, _, text in points)
 
 
 def test_many_layers_stay_readable_in_words(many, capsys):
-    assert answer.main([str(many)]) == 0
+    assert command("answer", [str(many)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 110
     assert sum(line.startswith("other4 packed") for line in lines) == 0  # it has two variants

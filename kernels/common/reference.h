@@ -61,6 +61,29 @@ static inline void reference_layer_norm(int64_t n, const double *x, const double
         y[i] = y[i] * gain[i] + bias[i];
 }
 
+/*
+ * Context of token s of attention over tokens 0 .. seen, head by head. Rows of qkv are [q | k | v],
+ * 3H floats; heads of so many channels; weight[seen] is scratch.
+ */
+static inline void reference_attend(int64_t H, int64_t size, const double *qkv, int64_t s,
+                                    int64_t seen, double *weight, double *context)
+{
+    for (int64_t first = 0; first < H; first += size) {
+        const double *q = qkv + s * 3 * H + first, *k = qkv + H + first, *v = k + H;
+        double sum = 0.0;
+        for (int64_t j = 0; j < seen; j++) {
+            const double score = reference_dot(size, q, k + j * 3 * H) / sqrt((double)size);
+            weight[j] = exp(score); /* scores of a check stay far below 700 */
+            sum += weight[j];
+        }
+        for (int64_t c = 0; c < size; c++) {
+            context[first + c] = 0.0;
+            for (int64_t j = 0; j < seen; j++)
+                context[first + c] += weight[j] / sum * v[j * 3 * H + c];
+        }
+    }
+}
+
 static inline double reference_gelu_tanh(double x)
 {
     return 0.5 * x * (1.0 + tanh(sqrt(2.0 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));

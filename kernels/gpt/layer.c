@@ -49,29 +49,6 @@ static int64_t state(struct dims d)
     return 2 * d.S * d.H;
 }
 
-/* Context of token s; weight[s + 1] is scratch. */
-static void attend(struct dims d, const double *qkv, int64_t s, double *weight, double *context)
-{
-    const int64_t H = d.H, size = H / d.A;
-    for (int64_t head = 0; head < d.A; head++) {
-        const double *q = qkv + s * 3 * H + head * size;
-        double sum = 0.0;
-        for (int64_t j = 0; j <= s; j++) {
-            const double *k = qkv + j * 3 * H + H + head * size;
-            double score = 0.0;
-            for (int64_t c = 0; c < size; c++)
-                score += q[c] * k[c] / sqrt((double)size);
-            weight[j] = exp(score); /* scores of a check stay far below 700 */
-            sum += weight[j];
-        }
-        for (int64_t c = head * size; c < (head + 1) * size; c++) {
-            context[c] = 0.0;
-            for (int64_t j = 0; j <= s; j++)
-                context[c] += weight[j] / sum * qkv[j * 3 * H + 2 * H + c];
-        }
-    }
-}
-
 static void reference(struct dims d, double *const t[])
 {
     const int64_t S = d.S, H = d.H, F = BLOCK_FFN_FACTOR * d.H;
@@ -85,7 +62,7 @@ static void reference(struct dims d, double *const t[])
         double *y = t[GPT_Y] + s * H;
         reference_layer_norm(H, x, p[BLOCK_LN1_G], p[BLOCK_LN1_B], normed);
         reference_linear(1, H, 3 * H, normed, p[BLOCK_WQKV], p[BLOCK_BQKV], qkv + s * 3 * H);
-        attend(d, qkv, s, weight, context);
+        reference_attend(H, H / d.A, qkv, s, s + 1, weight, context);
         reference_linear(1, H, H, context, p[BLOCK_WO], p[BLOCK_BO], branch);
         for (int64_t i = 0; i < H; i++)
             y[i] = x[i] + branch[i];

@@ -76,6 +76,8 @@ const struct algorithm lstm_gates = {
     .name = "lstm.gates",
     .method = "the gates of lstm/literal",
     .layer = &layer,
+    .engine = "openblas",
+    .because = "it is a piece of lstm/literal, timed alone",
     .products = PRODUCTS_STEP,
     MAPS(maps),
     .scratch = scratch,

@@ -71,7 +71,7 @@ const struct algorithm transformer_scores = {
     .method = "one sgemm per head, S x H/A by H/A x S",
     .layer = &scores_layer,
     .engine = "openblas",
-    .because = "its products are of activations, by sgemm",
+    .because = "it is a piece of transformer/full, timed alone",
     .run = scores_run,
 };
 
@@ -182,6 +182,6 @@ const struct algorithm transformer_weighted = {
     .method = "one sgemm per head, S x S by S x H/A",
     .layer = &weighted_layer,
     .engine = "openblas",
-    .because = "its products are of activations, by sgemm",
+    .because = "it is a piece of transformer/full, timed alone",
     .run = weighted_run,
 };

@@ -78,6 +78,8 @@ const struct algorithm transformer_ffn = {
     .name = "transformer.ffn",
     .method = "two products, ReLU between them",
     .layer = &layer,
+    .engine = "openblas",
+    .because = "it is a piece of transformer/full, timed alone",
     MAPS(maps),
     .scratch = scratch,
     .run = run,

@@ -50,29 +50,6 @@ static void add_and_norm(int64_t n, const double *a, const double *b, const doub
         out[i] = (a[i] + b[i] - mean) / sqrt(variance + 1e-5) * gain[i] + bias[i];
 }
 
-/* Context of token s, head by head; weight[S] is scratch. */
-static void attend(struct dims d, const double *qkv, int64_t s, double *weight, double *context)
-{
-    const int64_t size = d.H / d.A;
-    for (int64_t c = 0; c < d.H; c++)
-        context[c] = 0.0;
-    for (int64_t head = 0; head < d.A; head++) {
-        const double *q = qkv + s * 3 * d.H + head * size;
-        double sum = 0.0;
-        for (int64_t j = 0; j < d.S; j++) {
-            double score = 0.0;
-            for (int64_t c = 0; c < size; c++)
-                score += q[c] * qkv[j * 3 * d.H + d.H + head * size + c];
-            weight[j] = exp(score / sqrt((double)size)); /* scores of a check stay far below 700 */
-            sum += weight[j];
-        }
-        for (int64_t j = 0; j < d.S; j++)
-            for (int64_t c = 0; c < size; c++)
-                context[head * size + c] +=
-                    weight[j] / sum * qkv[j * 3 * d.H + 2 * d.H + head * size + c];
-    }
-}
-
 static void reference(struct dims d, double *const t[])
 {
     const int64_t S = d.S, H = d.H, F = BLOCK_FFN_FACTOR * d.H;
@@ -83,7 +60,7 @@ static void reference(struct dims d, double *const t[])
 
     reference_linear(S, H, 3 * H, t[TRANSFORMER_X], p[BLOCK_WQKV], p[BLOCK_BQKV], qkv);
     for (int64_t s = 0; s < S; s++) {
-        attend(d, qkv, s, weight, context);
+        reference_attend(H, H / d.A, qkv, s, S, weight, context);
         reference_linear(1, H, H, context, p[BLOCK_WO], p[BLOCK_BO], branch);
         add_and_norm(H, t[TRANSFORMER_X] + s * H, branch, p[BLOCK_LN1_G], p[BLOCK_LN1_B], x1);
         reference_linear(1, H, F, x1, p[BLOCK_W1], p[BLOCK_B1], hidden);

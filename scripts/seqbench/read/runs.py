@@ -1,9 +1,8 @@
-"""Load and check a run folder, and derive its statistics: all that the other scripts share."""
+"""Read and check the files of a run folder, and write derived ones."""
 from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-README = Path(__file__).resolve().parent.parent / "results" / "README.md"
+README = Path(__file__).resolve().parents[3] / "results" / "README.md"
 REFERENCE = "transformer"  # the layer that every other layer is compared with
 CASE = ["kernel", "kind", "layer", "variant", "cache", "seq_len", "hid_size", "heads"]
 COSTS = ["flops", "elementwise_flops", "transcendentals", "bytes", "streamed_bytes"]
@@ -21,7 +20,6 @@ KNOWN_COSTS = ["flops", "bytes"]  # of every case; the others may be unknown of 
 KERNEL_TRAITS = ["engine", "tokens"]  # of kernels.csv, what the scripts use
 HEADLINE = "openblas"  # the engine of the comparison; others are further curves
 NEEDED_OF_SAMPLES = CASE + ["round", "sample", "iterations", "wall_ns", "flags", *COSTS, "status"]
-RESAMPLES = 2000
 UNTIL = 0.02  # wanted half width of an interval over its median, where host.json does not say
 SEED = 20240229
 DIGITS = 7  # significant digits of a derived number in a file
@@ -238,150 +236,9 @@ def load_summary(run_dir: Path) -> pd.DataFrame:
     return summary
 
 
-def load_host(run_dir: Path) -> dict:
-    """host.json."""
-    path = run_dir / "host.json"
-    try:
-        host = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise RunError(f"{path}: line {error.lineno}: {error.msg}") from error
-    if not isinstance(host, dict):
-        raise RunError(f"{path}: not an object")
-    return host
-
-
-def host_value(host: dict, group: str, key: str):
-    """One value of host.json; None when it is not there."""
-    values = host.get(group)
-    return values.get(key) if isinstance(values, dict) else None
-
-
 def bytes_text(count: float) -> str:
     """A size for a reader: 48 KiB, 1.5 MiB."""
     for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= size:
             return f"{count / size:.3g} {unit}"
     return f"{count:.0f} bytes"
-
-
-def machine_name(host: dict) -> str:
-    """The CPU's name; with family and model where it has no number of its own."""
-    name = str(host_value(host, "cpu", "model") or "unknown CPU").strip()
-    family, model = (host_value(host, "cpu", key) for key in ("family", "model_number"))
-    if family and model and not re.search(r"\d", name):
-        name += f" (family {family}, model {model})"
-    return name
-
-
-def setup_name(host: dict) -> str:
-    """The CPU, and what the code and the products were built for."""
-    march = re.search(r"-march=(\S+)", str(host_value(host, "build", "flags")))
-    core = host_value(host, "libraries", "openblas_corename") or "unknown"
-    return f"{machine_name(host)}, march {march[1] if march else 'unknown'}, OpenBLAS {core}"
-
-
-# ---- statistics of a case ----------------------------------------------------------------------
-
-
-def resampled_medians(rounds: list[np.ndarray], seed: int | list[int] = SEED) -> np.ndarray:
-    """Bootstrap medians: rounds are drawn, then samples in them."""
-    counts = np.array([len(times) for times in rounds])
-    table = np.full((len(rounds), counts.max()), np.nan)
-    for row, times in zip(table, rounds):
-        row[:len(times)] = times
-    random = np.random.default_rng(seed)
-    drawn_round = random.integers(len(rounds), size=(RESAMPLES, len(rounds)))
-    drawn_count = counts[drawn_round][:, :, None]
-    place = random.random((RESAMPLES, *table.shape)) * drawn_count
-    drawn = table[drawn_round[:, :, None], place.astype(int)]
-    drawn[np.broadcast_to(np.arange(counts.max()) >= drawn_count, drawn.shape)] = np.nan
-    drawn = np.sort(drawn.reshape(RESAMPLES, -1), axis=1)  # NaN last
-    total = drawn_count.sum(axis=(1, 2))
-    every = np.arange(RESAMPLES)
-    return (drawn[every, (total - 1) // 2] + drawn[every, total // 2]) / 2
-
-
-def median_interval(rounds: list[np.ndarray]) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the median."""
-    low, high = np.percentile(resampled_medians(rounds), [2.5, 97.5])
-    return low, high
-
-
-def time_statistics(rounds: list[np.ndarray]) -> dict[str, float]:
-    """Median, minimum, MAD and interval of times that are grouped by round."""
-    if not rounds:
-        return dict.fromkeys(("median_ns", "min_ns", "mad_ns", "ci_low_ns", "ci_high_ns"), np.nan)
-    times = np.concatenate(rounds)
-    median = np.median(times)
-    low, high = median_interval(rounds)
-    return {"median_ns": median, "min_ns": times.min(), "mad_ns": np.median(abs(times - median)),
-            "ci_low_ns": low, "ci_high_ns": high}
-
-
-def stability(statistics: dict[str, float], rounds: int, until: float) -> str:
-    """Whether the interval of a median is as narrow as the run was asked for."""
-    half_width = (statistics["ci_high_ns"] - statistics["ci_low_ns"]) / 2
-    is_known = rounds > 1 and half_width <= until * statistics["median_ns"]
-    return "stable" if is_known else "unstable"
-
-
-def clean(samples: pd.DataFrame) -> pd.DataFrame:
-    """The samples that count: neither failed nor disturbed."""
-    return samples[(samples.status == "ok") & (samples["flags"] == "")]
-
-
-def times_by_round(good: pd.DataFrame) -> list[np.ndarray]:
-    """Time of one iteration of each of the samples that count, grouped by round."""
-    times = good.wall_ns.to_numpy() / good.iterations.to_numpy()
-    places = good["round"].to_numpy()
-    return [times[places == place] for place in np.unique(places)]
-
-
-def summarise_case(case: tuple, rows: pd.DataFrame, until: float) -> dict:
-    """One row of summary.csv."""
-    row = dict(zip(CASE + KERNEL_TRAITS, case))
-    good = clean(rows)
-    rounds = times_by_round(good)
-    statistics = time_statistics(rounds)
-    median = statistics["median_ns"]
-    costs = dict.fromkeys(COSTS, np.nan) | (good[COSTS].iloc[0].to_dict() if len(good) else {})
-    tokens = 1 if row["tokens"] == "one" else row["seq_len"]
-    failed = int((rows.status != "ok").sum())
-    return row | {"samples": len(good), "rounds": len(rounds), "failed": failed,
-                  "disturbed": len(rows) - len(good) - failed,
-                  "stability": stability(statistics, len(rounds), until), **statistics,
-                  "us_per_token": median / tokens / 1000, **costs,
-                  "gflops": costs["flops"] / median, "gbytes_per_s": costs["bytes"] / median}
-
-
-def summarise(samples: pd.DataFrame, until: float = UNTIL) -> pd.DataFrame:
-    """summary.csv: one row per case, ordered by kind, kernel and size."""
-    ordered = samples.sort_values(["round", "sample"], kind="stable")
-    rows = [summarise_case(case, group, until)
-            for case, group in ordered.groupby(CASE + KERNEL_TRAITS)]
-    order = ["kind", "kernel", "cache", "seq_len", "hid_size", "heads"]
-    summary = pd.DataFrame(rows).sort_values(order, kind="stable").reset_index(drop=True)
-    return summary.astype(dict.fromkeys(COSTS, "Int64"))
-
-
-# ---- parts of a layer --------------------------------------------------------------------------
-
-
-def part_times(summary: pd.DataFrame, layer: str) -> pd.DataFrame:
-    """Time of a layer's parts in a whole sequence, per cell: one column per part.
-
-    A part that was timed with SeqLen 1 only is of one step and counts SeqLen times, any other once.
-    Cells of the layer where a part was not timed are left out.
-    """
-    cell = ["seq_len", "hid_size", "heads"]
-    of_layer = summary[(summary.layer == layer) & (summary.samples > 0)]
-    table = of_layer.loc[of_layer.kind == "layer", cell].drop_duplicates().set_index(cell)
-    for variant, rows in of_layer[of_layer.kind == "part"].groupby("variant"):
-        is_step = (rows.seq_len == 1).all()
-        times = rows.set_index(cell).median_ns
-        table[variant] = [
-            times.get((1 if is_step else seq_len, hid_size, heads),
-                      times.get((1 if is_step else seq_len, hid_size, 1), np.nan))
-            * (seq_len if is_step else 1)
-            for seq_len, hid_size, heads in table.index]
-    return table.dropna().sort_index()

@@ -38,8 +38,8 @@ def listing(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def cheaper_where(row) -> str:
-    """The SeqLens at which a layer is cheaper, by a row of crossover.csv or whatif.csv.
+def faster_where(row) -> str:
+    """The SeqLens at which a layer is faster, by a row of crossover.csv or whatif.csv.
 
     From all crossings: S < 61, > 158.
     """
@@ -55,11 +55,11 @@ def cheaper_where(row) -> str:
     return f"S {', '.join(pieces)}"
 
 
-def cheaper_by_counts(row) -> str:
+def faster_by_counts(row) -> str:
     """The same by the operation counts of crossover.csv, of which not every crossing is kept."""
     if np.isfinite(row.arithmetic_seq_len):
         return f"S > {row.arithmetic_seq_len:.0f}"
-    words = {"cheaper everywhere": "everywhere", "dearer everywhere": "nowhere",
+    words = {"faster everywhere": "everywhere", "slower everywhere": "nowhere",
              "unknown": "unknown"}
     return words.get(row.arithmetic_verdict, "at first")
 
@@ -101,3 +101,11 @@ def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """The same as markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def duration(ns: float) -> str:
+    """A time with three digits: 512 µs."""
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if ns >= size:
+            return f"{ns / size:.3g} {unit}"
+    return f"{ns:.3g} ns"

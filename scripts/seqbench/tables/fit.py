@@ -9,9 +9,8 @@ import pandas as pd
 from scipy import stats
 from scipy.optimize import nnls
 
-import roofline
-import roofs
-import runs
+from seqbench.read import runs
+from seqbench.tables import rates, roofline
 
 # Terms of the time: name, power of SeqLen, power of HidSize. Of terms that the cells cannot tell
 # apart the first is kept.
@@ -196,8 +195,8 @@ def fit_row(key: tuple, rows: pd.DataFrame) -> dict:
 def with_regime(summary: pd.DataFrame, host: dict) -> pd.DataFrame:
     """The timed layers and parts with the cache that holds their working set."""
     timed = summary[(summary.samples > 0) & (summary.kind != "roof")]
-    caches = roofs.cache_sizes(host)
-    return timed.assign(regime=[roofs.level_of(caches, size)
+    caches = rates.cache_sizes(host)
+    return timed.assign(regime=[rates.level_of(caches, size)
                                 for size in roofline.working_set(timed)])
 
 

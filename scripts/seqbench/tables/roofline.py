@@ -4,8 +4,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-import roofs
-import runs
+from seqbench.read import runs
+from seqbench.tables import rates
 
 PARTS = ["gemm_ns", "stream_ns", "transcendental_ns", "elementwise_ns"]
 
@@ -49,7 +49,7 @@ def known_sum(parts: pd.DataFrame) -> pd.Series:
     return total.where(total > 0)
 
 
-def bounds(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame:
+def bounds(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
     """Parts of the bound of each row, in ns; NaN where the run lacks the roof."""
     numbers = summary.astype(dict.fromkeys(runs.COSTS, float))
     streamed_flops = numbers.streamed_bytes / 2  # 4 bytes and 2 operations per multiply-add
@@ -64,7 +64,7 @@ def bounds(summary: pd.DataFrame, machine: roofs.Roofs) -> pd.DataFrame:
 def roofline(summary: pd.DataFrame, host: dict) -> pd.DataFrame:
     """roofline.csv: one row per timed layer and part, ordered as summary.csv."""
     timed = summary[(summary.samples > 0) & (summary.kind != "roof")]
-    parts = bounds(timed, roofs.roofs_of(summary, host))
+    parts = bounds(timed, rates.roofs_of(summary, host))
     bound = known_sum(parts)
     table = timed[runs.CASE + runs.KERNEL_TRAITS].assign(
         working_set_bytes=working_set(timed), bound_ns=bound, **parts,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-import crossover
-import runs
+from seqbench.read import runs
+from seqbench.tables import crossover
 
 WITHIN = 0.15  # an exponent holds if it is so near
 FAR_BELOW = 0.1  # share of time

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-import runs
+from seqbench.read import hosts
 
 TRANSCENDENTALS = ("exp", "sigmoid", "tanh")
 
@@ -63,7 +63,7 @@ class Roofs:
 
 def cache_sizes(host: dict) -> tuple[float, ...]:
     """Bytes of each data cache of the measured core, from the smallest."""
-    caches = runs.host_value(host, "cpu", "caches")
+    caches = hosts.value(host, "cpu", "caches")
     if not isinstance(caches, list):
         return ()
     return tuple(sorted(float(cache["bytes"]) for cache in caches))

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
 
-import runs
+from seqbench.read import runs
+from seqbench.tables import medians
 
 LEVEL = 0.05  # of the false discoveries; intervals hold the ratio with 1 - LEVEL
 LEAST_ROUNDS = 2
@@ -149,11 +150,11 @@ def group_difference(a: np.ndarray, b: np.ndarray, value: float) -> Differences:
 
 def round_medians(samples: pd.DataFrame) -> pd.DataFrame:
     """Median log time per case and round; a case without a good sample has an empty row."""
-    good = runs.clean(samples)
+    good = medians.clean(samples)
     logs = np.log(good.wall_ns / good.iterations)
-    medians = good.assign(log=logs).pivot_table(index=runs.CASE, columns="round", values="log",
+    by_round = good.assign(log=logs).pivot_table(index=runs.CASE, columns="round", values="log",
                                                 aggfunc="median")
-    return medians.reindex(pd.MultiIndex.from_frame(samples[runs.CASE].drop_duplicates()))
+    return by_round.reindex(pd.MultiIndex.from_frame(samples[runs.CASE].drop_duplicates()))
 
 
 def without_empty_rounds(side: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Tables, words and figures from the run folders of seqbench."""

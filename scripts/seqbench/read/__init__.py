@@ -1,0 +1,1 @@
+"""Files in: run folders, the data dictionary, host.json, results made elsewhere."""

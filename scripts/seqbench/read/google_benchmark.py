@@ -1,0 +1,173 @@
+"""Make a run folder from Google Benchmark JSON files, so that results made elsewhere fit in.
+
+Each file is one process, so one round; a repetition in it is one sample.
+A benchmark is named layer/variant/S:128/H:256, with /A:4 for heads; --pattern reads other names.
+Counters flops, elementwise_flops, transcendentals, bytes, streamed_bytes and resident_bytes hold
+the cost of one iteration. Without them the costs are those of --costs, or 0: then times can be
+compared; GFLOP/s, bounds, predictions and operation counts say nothing.
+"""
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import io
+import json
+import re
+from pathlib import Path
+
+from seqbench.read import runs
+
+PATTERN = r"(?P<layer>[^/:]+)/(?P<variant>[^/:]+)/S:(?P<S>\d+)/H:(?P<H>\d+)(/A:(?P<A>\d+))?"
+# What Google Benchmark itself adds to a name.
+SUFFIXES = re.compile(r"(/(min_time|min_warmup_time|iterations|repeats|threads):[^/]*"
+                      r"|/(real_time|process_time|manual_time))*$")
+UNITS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
+COSTS = [*runs.COSTS, "resident_bytes"]
+COUNTS = ["steal_ticks", "cycles", "instructions", "l2_misses", "last_level_misses"]
+
+
+def read_benchmarks(path: Path) -> dict:
+    """The content of one JSON file."""
+    try:
+        content = json.loads(runs.read_text(path))
+    except json.JSONDecodeError as error:
+        raise runs.RunError(f"{path}: line {error.lineno}: {error.msg}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("benchmarks"), list):
+        raise runs.RunError(f"{path}: no list of benchmarks")
+    return content
+
+
+def case_of(path: Path, name: str, pattern: re.Pattern) -> dict:
+    """Layer, variant and sizes from the name of a benchmark."""
+    match = pattern.fullmatch(SUFFIXES.sub("", name))
+    if not match:
+        raise runs.RunError(f"{path}: '{name}' does not match the pattern {pattern.pattern}")
+    found = match.groupdict()
+    sizes = {column: int(found.get(group) or 1)
+             for column, group in (("seq_len", "S"), ("hid_size", "H"), ("heads", "A"))}
+    return {"kernel": f"{found['layer']}/{found['variant']}", "kind": "layer",
+            "layer": found["layer"], "variant": found["variant"], **sizes}
+
+
+def known_costs(run_dir: Path | None) -> dict[tuple, dict]:
+    """Costs per layer and cell, from the samples of another run."""
+    if run_dir is None:
+        return {}
+    path = run_dir / "samples.csv"
+    cell = ["layer", "seq_len", "hid_size", "heads"]
+    types = runs.schema(runs.README, "samples.csv")
+    needed = [*cell, "kind", "status", *COSTS]
+    samples = runs.read_columns(path, {name: types[name] for name in needed})
+    samples = samples[(samples.kind == "layer") & (samples.status == "ok")].drop_duplicates(cell)
+    return {tuple(row[name] for name in cell): {name: int(row[name]) for name in COSTS}
+            for _, row in samples.iterrows()}
+
+
+def costs_of(entry: dict, case: dict, known: dict[tuple, dict]) -> dict[str, int]:
+    """The costs of one iteration: counters, else those of the other run, else 0."""
+    other = known.get((case["layer"], case["seq_len"], case["hid_size"], case["heads"]), {})
+    return {name: round(entry.get(name, other.get(name, 0))) for name in COSTS}
+
+
+def sample_of(path: Path, entry: dict, case: dict, known: dict[tuple, dict]) -> dict:
+    """The fields of a sample that a benchmark's entry fills."""
+    if entry.get("error_occurred"):
+        return {**case, "status": "failed", "error": entry.get("error_message") or "unknown"}
+    if entry.get("threads", 1) != 1:
+        raise runs.RunError(f"{path}: '{entry['name']}' ran on {entry['threads']} threads")
+    try:
+        iterations, unit = int(entry["iterations"]), UNITS[entry.get("time_unit", "ns")]
+        wall, cpu = (float(entry[name]) * unit * iterations for name in ("real_time", "cpu_time"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise runs.RunError(f"{path}: '{entry['name']}': iterations, real_time, cpu_time or "
+                            f"time_unit: {error!r}") from error
+    return {**case, "iterations": iterations, "wall_ns": wall, "cpu_ns": cpu,
+            **dict.fromkeys(COUNTS, "unavailable"), **costs_of(entry, case, known), "status": "ok"}
+
+
+def samples_of(paths: list[Path], pattern: re.Pattern, known: dict[tuple, dict]) -> list[dict]:
+    """All samples, in the order of the files."""
+    samples, seen = [], {}
+    for number, path in enumerate(paths):
+        for entry in read_benchmarks(path)["benchmarks"]:
+            if entry.get("run_type", "iteration") != "iteration":
+                continue
+            case = case_of(path, str(entry.get("run_name") or entry.get("name")), pattern)
+            key = (number, *case.values())
+            seen[key] = seen.get(key, -1) + 1
+            samples.append({**sample_of(path, entry, case, known), "round": number, "cache": "hot",
+                            "sample": seen[key], "order": len(samples)})
+    if not samples:
+        raise runs.RunError(f"{paths[0]}: no benchmarks")
+    return samples
+
+
+def kernel_rows(samples: list[dict], engine: str, tokens: str) -> list[dict]:
+    """kernels.csv: what little is known."""
+    rows = {}
+    for sample in samples:
+        made = 1 if tokens == "one" else sample["seq_len"]
+        work = (sample.get("flops", 0) + sample.get("elementwise_flops", 0)) // made
+        rows.setdefault(sample["kernel"], {
+            **{name: sample[name] for name in ("kernel", "kind", "layer", "variant")},
+            "engine": engine, "tokens": tokens, "operations_per_token": work,
+            "sequential_share": 0, "equation": "unknown", "method": "imported"})
+    return list(rows.values())
+
+
+def utc_of(date: str) -> str:
+    """The date of a Google Benchmark context in UTC."""
+    try:
+        moment = datetime.datetime.fromisoformat(date).astimezone(datetime.timezone.utc)
+    except (TypeError, ValueError):
+        return "unknown"
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def host_of(contexts: list[dict], paths: list[Path], cpu: str) -> dict:
+    """host.json: what the context tells of the machine."""
+    first = contexts[0]
+    for path, context in zip(paths, contexts):
+        for name in ("host_name", "num_cpus"):
+            if context.get(name) != first.get(name):
+                raise runs.RunError(f"{path}: {name} is not that of {paths[0]}")
+    caches = [{"level": cache["level"], "bytes": cache["size"],
+               "shared_by_cores": cache["num_sharing"]}
+              for cache in first.get("caches", []) if cache.get("type") != "Instruction"]
+    return {"cpu": {"model": cpu, "logical_cores": first.get("num_cpus"), "caches": caches},
+            "libraries": {"google_benchmark": first.get("library_version", "unknown")},
+            "run": {"started_utc": utc_of(first.get("date")), "rounds": len(paths),
+                    "imported_from": [path.name for path in paths]}}
+
+
+def csv_text(name: str, rows: list[dict]) -> str:
+    """Rows as a CSV file with the columns of the data dictionary; what is not there stays empty."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(runs.schema(runs.README, name)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def import_files(options: argparse.Namespace) -> None:
+    """Write the run folder."""
+    try:
+        pattern = re.compile(options.pattern)
+    except re.error as error:
+        raise runs.RunError(f"--pattern: {error}") from error
+    if missing := {"layer", "variant", "S", "H"} - set(pattern.groupindex):
+        raise runs.RunError(f"--pattern: no group named {min(missing)}")
+    if options.out.exists() and any(options.out.iterdir()):
+        raise runs.RunError(f"{options.out}: not empty: a run is never changed")
+    contexts = [read_benchmarks(path).get("context", {}) for path in options.files]
+    host = host_of(contexts, options.files, options.cpu)
+    samples = samples_of(options.files, pattern, known_costs(options.costs))
+    kernels = kernel_rows(samples, options.engine, options.tokens)
+    files = {"samples.csv": csv_text("samples.csv", samples),
+             "kernels.csv": csv_text("kernels.csv", kernels),
+             "host.json": json.dumps(host, indent=1) + "\n"}
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        runs.write_text(options.out / name, text)
+    print(f"{options.out}: {len(samples)} samples; next: make csv RUN={options.out}")

@@ -1,0 +1,167 @@
+"""Predict every case and every crossover of a run from the roofs alone, and what other roofs do."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from seqbench.read import hosts, runs
+from seqbench.tables import crossover, rates, roofline
+
+PACKED_BEFORE = ("packed", "onednn")  # engines whose weights are packed before the clock starts
+# Variants that multiply each token of the input by a vector too, step by step.
+STEPWISE = ("literal", "fused")
+PARTS = ["gemm_ns", "gemv_ns", "transcendental_ns", "elementwise_ns"]
+CHANGES = ["L2 size", "L2 bandwidth", "L3 bandwidth", "FMA rate"]
+FACTORS = {"doubled": 2.0, "halved": 0.5}
+COMPARED = ["lstm", "rnn"]  # layers of the what-if table
+NEEDED = {"fma": "roof/fma", "sgemm": "roof/sgemm"}
+
+
+class Unknown(runs.RunError):
+    """Why nothing can be predicted."""
+
+
+# ---- cases -------------------------------------------------------------------------------------
+
+
+def calibrated(summary: pd.DataFrame, host: dict) -> rates.Roofs:
+    """The roofs of a run, if those that no prediction can do without are there."""
+    machine = rates.roofs_of(summary, host)
+    missing = [name for field, name in NEEDED.items() if not np.isfinite(getattr(machine, field))]
+    if not machine.sgemv.sizes:
+        missing.append("roof/sgemv")
+    if missing:
+        raise Unknown(f"not timed: {', '.join(missing)}")
+    return machine
+
+
+def walked_bytes(rows: pd.DataFrame) -> pd.Series:
+    """Bytes of the matrices that a run multiplies by vectors, all steps together."""
+    is_stepwise = (rows.seq_len == 1) | rows.variant.isin(STEPWISE) | (rows.tokens == "one")
+    return (2 * rows.flops).where(is_stepwise, rows.streamed_bytes).astype(float)
+
+
+def evaluation_rate(machine: rates.Roofs, is_sequential: pd.Series) -> np.ndarray:
+    """Gates are sigmoids and tanhs, half of each; what is not sequential is an exp."""
+    rates = machine.evaluations
+    gate = 2 / (1 / rates.get("sigmoid", np.nan) + 1 / rates.get("tanh", np.nan))
+    return np.where(is_sequential, gate, rates.get("exp", np.nan))
+
+
+def predicted_parts(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
+    """Predicted times of the timed layers and parts, in ns; a part without a roof is NaN."""
+    rows = summary.astype(dict.fromkeys(runs.COSTS, float))
+    walked = walked_bytes(rows)
+    per_step = walked / roofline.steps(rows)
+    gemm_flops = (rows.flops - walked / 2).clip(lower=0)
+    packs = ~rows.engine.isin(PACKED_BEFORE)
+    # The weights that a product of the whole sequence packs: those that no step walks through.
+    packed = (roofline.weight_bytes(rows) - per_step).clip(lower=0).where(
+        (gemm_flops > 0) & packs, 0)
+    packing = np.nan_to_num(machine.packing.at(packed)) * packed
+    gates = (rows.streamed_bytes > 0) | (rows.seq_len == 1)
+    return pd.DataFrame({
+        "gemm_ns": gemm_flops / machine.sgemm + packing,
+        "gemv_ns": np.where(packs, walked * machine.sgemv.at(per_step),
+                            roofline.steps(rows) * machine.walking_ns(per_step)),
+        "transcendental_ns": rows.transcendentals / evaluation_rate(machine, gates),
+        "elementwise_ns": rows.elementwise_flops / (machine.fma / 2)}, index=rows.index)
+
+
+def predicted_total(parts: pd.DataFrame) -> pd.Series:
+    """The sum of the parts; NaN where the roof is not known that the steps read at."""
+    return roofline.known_sum(parts).where(parts.gemv_ns.notna())
+
+
+def predict(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
+    """predict.csv: one row per timed layer and part, ordered as summary.csv."""
+    timed = summary[(summary.samples > 0) & (summary.kind != "roof")]
+    parts = predicted_parts(timed, machine)
+    total = predicted_total(parts)
+    table = timed[runs.CASE + runs.KERNEL_TRAITS].assign(
+        predicted_ns=total, **parts, median_ns=timed.median_ns, error=total / timed.median_ns - 1)
+    return table[list(runs.schema(runs.README, "predict.csv"))]
+
+
+def errors(table: pd.DataFrame) -> pd.DataFrame:
+    """Median and 90th percentile of the absolute error, of all cases and per kind and engine."""
+    table = table[table.error.notna()]
+    size = table.error.abs()
+    groups = [("all cases", size)] if len(table) else []
+    groups += [(f"{kind}s, {engine}", size[rows.index])
+               for (kind, engine), rows in table.groupby(["kind", "engine"])]
+    groups += [(kernel, size[rows.index]) for kernel, rows in table.groupby("kernel")]
+    return pd.DataFrame([{"cases": name, "count": len(values), "median": values.median(),
+                          "p90": values.quantile(0.9)} for name, values in groups])
+
+
+# ---- crossovers --------------------------------------------------------------------------------
+
+
+def with_times(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
+    """The cases that can be predicted, with these times in place of the measured ones."""
+    times = predicted_total(predicted_parts(summary, machine))
+    return summary.assign(median_ns=times)[times.notna()]
+
+
+def crossover_rows(change: str, summary: pd.DataFrame) -> list[dict]:
+    """Rows of whatif.csv of one machine."""
+    found = []
+    groups = crossover.relative(summary).groupby(["layer", "hid_size", "heads"])
+    for (layer, hid_size, heads), cells in groups:
+        seq_len, ratio = cells.seq_len.to_numpy(), cells.ratio.to_numpy()
+        word, faster_from, crossings = crossover.verdict(seq_len, ratio)
+        found.append({"layer": layer, "hid_size": hid_size, "heads": heads, "change": change,
+                      "verdict": word, "faster_from_seq_len": faster_from,
+                      "crossings": " ".join(map(runs.format_number, crossings)),
+                      "ratio_at_min_seq_len": ratio[0], "ratio_at_max_seq_len": ratio[-1]})
+    return found
+
+
+def what_if(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
+    """whatif.csv: crossovers measured, predicted, and predicted for other machines."""
+    whole = crossover.whole_sequences(summary)
+    rows = crossover_rows("measured", whole)
+    rows += crossover_rows("predicted", with_times(whole, machine))
+    compared = whole[whole.layer.isin([*COMPARED, runs.REFERENCE])]
+    for change in CHANGES:
+        if change != "FMA rate" and int(change[1]) > len(machine.caches):
+            continue
+        for word, factor in FACTORS.items():
+            other = rates.changed(machine, change, factor)
+            rows += crossover_rows(f"{change} {word}", with_times(compared, other))
+    table = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "whatif.csv")))
+    return table.sort_values(["layer", "hid_size", "heads"], kind="stable")
+
+
+def predicted_correctly(summary: pd.DataFrame, predicted: pd.DataFrame) -> str:
+    """In how many cells the prediction tells which of a layer and the reference is faster."""
+    whole = crossover.whole_sequences(summary)
+    times = whole[runs.CASE].merge(predicted, how="left", on=runs.CASE).predicted_ns.to_numpy()
+    known = np.isfinite(times)
+    guessed = crossover.relative(whole.assign(median_ns=times)[known])
+    pairs = crossover.relative(whole[known]).merge(
+        guessed, on=["layer", "hid_size", "heads", "seq_len"], suffixes=("", "_guessed"))
+    if pairs.empty:
+        return ""
+    right = ((pairs.ratio > 1) == (pairs.ratio_guessed > 1)).sum()
+    return (f"which of a layer and the Transformer block is faster is predicted correctly in "
+            f"{right} of {len(pairs)} cells")
+
+
+# ---- output ------------------------------------------------------------------------------------
+
+
+def write(run_dir: Path, roofs_dir: Path, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predict the grid of one run from the roofs of another or its own; returns both tables."""
+    summary, source = (runs.load_derived(folder, "summary.csv") for folder in (run_dir, roofs_dir))
+    try:
+        machine = calibrated(source, hosts.load(roofs_dir))
+    except Unknown as unknown:
+        raise Unknown(f"{roofs_dir}: {unknown}") from None
+    predicted, changed = predict(summary, machine), what_if(summary, machine)
+    runs.write_text(out / "predict.csv", runs.csv_text(predicted))
+    runs.write_text(out / "whatif.csv", runs.csv_text(changed))
+    return predicted, changed
