@@ -66,27 +66,6 @@ static int64_t causal_state(struct dims d)
     return 2 * d.S * d.H;
 }
 
-/* Context of token s, which sees so many tokens; weight[S] is scratch. */
-static void attend(struct dims d, const double *qkv, int64_t s, int64_t seen, double *weight,
-                   double *context)
-{
-    const int64_t H = d.H, size = H / d.A;
-    for (int64_t first = 0; first < H; first += size) {
-        double sum = 0.0;
-        for (int64_t j = 0; j < seen; j++) {
-            const double score =
-                reference_dot(size, qkv + s * 3 * H + first, qkv + j * 3 * H + H + first);
-            weight[j] = exp(score / sqrt((double)size)); /* scores of a check stay below 700 */
-            sum += weight[j];
-        }
-        for (int64_t c = first; c < first + size; c++) {
-            context[c] = 0.0;
-            for (int64_t j = 0; j < seen; j++)
-                context[c] += weight[j] / sum * qkv[j * 3 * H + 2 * H + c];
-        }
-    }
-}
-
 static void compute(struct dims d, double *const t[], bool causal)
 {
     const int64_t S = d.S, H = d.H;
@@ -94,7 +73,7 @@ static void compute(struct dims d, double *const t[], bool causal)
     double *weight = qkv + 3 * S * H, *context = weight + S;
     reference_linear(S, H, 3 * H, t[ATTENTION_X], t[ATTENTION_WQKV], t[ATTENTION_BQKV], qkv);
     for (int64_t s = 0; s < S; s++) {
-        attend(d, qkv, s, causal ? s + 1 : S, weight, context);
+        reference_attend(H, H / d.A, qkv, s, causal ? s + 1 : S, weight, context);
         reference_linear(1, H, H, context, t[ATTENTION_WO], t[ATTENTION_BO],
                          t[ATTENTION_Y] + s * H);
     }
