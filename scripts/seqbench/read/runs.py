@@ -153,11 +153,12 @@ def typed(path: Path, column: str, kind: str, lines: list[int], values: Iterable
 
 
 def engines_beside(path: Path) -> dict[str, str]:
-    """The engine of each kernel by the kernels.csv beside a file, if that has one for each."""
-    kernels = path.with_name("kernels.csv")
-    if not kernels.exists():
+    """The engine of each kernel by the files beside a file; none where they do not say."""
+    beside = [path.with_name(name) for name in ("kernels.csv", "summary.csv")]
+    sources = [source for source in beside if source.exists() and source != path]
+    if not sources:
         return {}
-    table = read_columns(kernels, dict.fromkeys(KERNEL, "text")).drop_duplicates()
+    table = read_columns(sources[0], dict.fromkeys(KERNEL, "text")).drop_duplicates()
     if table.kernel.duplicated().any():
         raise RunError(f"{path}: column engine is missing")
     return dict(zip(table.kernel, table.engine))
