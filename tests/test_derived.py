@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from test_scripts import PREDICTIONS, README, TABLES, VIRTUAL, sample, summarised, table, write_run
+from test_scripts import (PACKING, PREDICTIONS, README, TABLES, VIRTUAL, sample, summarised, table,
+                          write_run)
 
 from conftest import command
 from seqbench.read import runs
@@ -25,7 +26,9 @@ def row(kernel, seq_len, hid_size, ns, heads=1, engine="openblas", tokens="all",
     layer, variant = kernel.replace(".", "/").split("/")
     kind = "roof" if layer == "roof" else "part" if "." in kernel else "layer"
     found = COSTS | costs
-    return {"kernel": kernel, "kind": kind, "layer": layer, "variant": variant, "cache": "hot",
+    is_step = tokens == "one" or variant in ("literal", "fused")
+    return {"products": "step" if is_step else "sequence", "bytes_per_weight": 4.0,
+            "packing": PACKING.get(engine, "unknown"), "kernel": kernel, "kind": kind, "layer": layer, "variant": variant, "cache": "hot",
             "seq_len": seq_len, "hid_size": hid_size, "heads": heads, "engine": engine,
             "tokens": tokens, "samples": 3, "median_ns": float(ns), **found,
             "gflops": found["flops"] / ns, "gbytes_per_s": found["bytes"] / ns}
@@ -39,14 +42,16 @@ def frame(rows):
 def machine_rows():
     """The roofs of the planted machine."""
     rows = [row("roof/fma", 4096, 1, 1000, flops=int(1000 * FMA)),
-            row("roof/sgemm", 512, 512, 2 * 512 ** 3 / SGEMM, flops=2 * 512 ** 3)]
-    rows += [row(f"roof/{name}", 1, 1024, 1024 / rate, transcendentals=1024)
+            row("roof/sgemm", 512, 512, 2 * 512 ** 3 / SGEMM, flops=2 * 512 ** 3,
+                parameters=512 ** 2)]
+    rows += [row(f"roof/{name}", 1, 1024, 1024 / rate, **{f"{name}s": 1024})
              for name, rate in EVALUATIONS.items()]
     rows += [row("roof/read", size // 4096, 1024, size / rate, bytes=size + 4)
              for size, rate in [*RATES.items(), (32 * KIB, 200), (MIB, 100)]]  # a cache, full
     for size, rate in RATES.items():
         side = round((size / 4) ** 0.5)
-        rows.append(row("roof/sgemv", 1, side, 4 * side ** 2 / (rate / 2), flops=2 * side ** 2))
+        rows.append(row("roof/sgemv", 1, side, 4 * side ** 2 / (rate / 2), flops=2 * side ** 2,
+                        parameters=side ** 2))
     return rows
 
 
@@ -83,7 +88,8 @@ def test_levels_by_size(size, level):
 def test_packing_is_what_few_rows_take_longer():
     rows = machine_rows()
     rows.append(row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * 4 * 512 ** 2,
-                    flops=32 * 512 ** 2))
+                    flops=32 * 512 ** 2,
+            parameters=512 ** 2))
     machine = rates.roofs_of(frame(rows), VIRTUAL)
     assert machine.sgemm == pytest.approx(SGEMM)
     assert machine.packing.at(MIB) == pytest.approx(0.25)
@@ -113,15 +119,17 @@ def test_a_faster_level_is_faster_there_alone():
 def test_bound_is_the_sum_of_its_planted_parts():
     size = 4 * MIB
     rows = machine_rows() + [row("lstm/a", 10, 1024, 1e7, flops=10_000_000 + 10 * size // 2,
-                                 streamed_bytes=10 * size, transcendentals=8000,
+                                 streamed_bytes=10 * size, exps=800, logs=100,
+                                 rsqrts=100, sigmoids=4000, tanhs=3000,
                                  elementwise_flops=5000, bytes=1)]
     found = roofline.roofline(frame(rows), VIRTUAL).iloc[0]
     stream = 10 * float(MACHINE.reading_ns(size))
     assert found.gemm_ns == pytest.approx(10_000_000 / FMA)
     assert found.stream_ns == pytest.approx(stream) and found.working_set_bytes == size
-    assert found.transcendental_ns == pytest.approx(8000 / 4)  # the fastest of the three
+    evaluations = (800 + 100 + 100) / 4 + 4000 / 2 + 3000 / 1
+    assert found.transcendental_ns == pytest.approx(evaluations)
     assert found.elementwise_ns == pytest.approx(5000 / (FMA / 2))
-    assert found.bound_ns == pytest.approx(100_000 + stream + 2000 + 100)
+    assert found.bound_ns == pytest.approx(100_000 + stream + evaluations + 100)
     assert found.share == pytest.approx(found.bound_ns / 1e7)
 
 
@@ -144,7 +152,7 @@ def test_one_token_walks_through_its_bytes_once():
 def test_parts_without_a_roof_are_empty_and_not_in_the_bound():
     fma = [kept for kept in machine_rows() if kept["kernel"] == "roof/fma"]
     rows = fma + [row("lstm/a", 10, 64, 1e6, flops=1_000_000, streamed_bytes=1000,
-                      transcendentals=5)]
+                      exps=5)]
     found = roofline.roofline(frame(rows), VIRTUAL).iloc[0]
     assert np.isnan(found.transcendental_ns) and np.isnan(found.stream_ns)
     assert found.bound_ns == found.gemm_ns == pytest.approx((1_000_000 - 500) / FMA)
@@ -273,7 +281,7 @@ def test_exponents_are_slopes_with_a_level_per_other_size():
 
 
 def crossing_run(folder, random, at=100, noise=0.01):
-    """A run in which lstm becomes cheaper at some SeqLen: 3 rounds of 3 samples."""
+    """A run in which lstm becomes faster at some SeqLen: 3 rounds of 3 samples."""
     rows = []
     for seq_len in (16, 64, 256, 1024):
         ratio = (seq_len / at) ** 0.7
@@ -286,7 +294,7 @@ def crossing_run(folder, random, at=100, noise=0.01):
 
 def crossover_of(run):
     """Its crossover, without the other tables."""
-    samples = runs.traits_of(run / "kernels.csv", runs.load_samples(run), runs.load_kernels(run))
+    samples = runs.samples_with_tokens(run)
     summary = medians.summarise(samples)
     (found,) = crossover.crossover(summary, crossover.resampled_from(samples)).to_dict("records")
     return found
@@ -297,7 +305,7 @@ def test_crossovers_and_their_intervals_hold_the_planted_one(tmp_path, monkeypat
     near = covered = 0
     for seed in range(100):
         found = crossover_of(crossing_run(tmp_path / "run", np.random.default_rng(seed)))
-        near += abs(found["cheaper_from_seq_len"] / 100 - 1) < 0.02
+        near += abs(found["faster_from_seq_len"] / 100 - 1) < 0.02
         covered += found["crossing_low"] <= 100 <= found["crossing_high"]
     assert near >= 90 and covered >= 90, (near, covered)
 
@@ -331,7 +339,7 @@ def test_headline_is_of_one_engine_and_the_best_of_all_stands_beside_it(tmp_path
                                                      "decode/cached": ("openblas", "one")})
     assert [(found["layer"], found["engine"], found["verdict"])
             for found in table(run / "crossover.csv")] == [
-        ("lstm", "any", "cheaper everywhere"), ("lstm", "openblas", "dearer everywhere")]
+        ("lstm", "any", "faster everywhere"), ("lstm", "openblas", "slower everywhere")]
     by_kernel = {(found["kernel"], found["seq_len"]): found for found in table(run / "summary.csv")}
     assert by_kernel["lstm/packed", "16"]["engine"] == "packed"
     assert by_kernel["decode/cached", "64"]["us_per_token"] == "0.001"
@@ -344,7 +352,7 @@ def test_operations_that_were_not_counted_give_no_verdict(tmp_path):
     (found,) = table(summarised(tmp_path / "run", rows) / "crossover.csv")
     assert found["arithmetic_verdict"] == "unknown" and found["operation_price"] == ""
     (crossed,) = runs.load_derived(tmp_path / "run", "crossover.csv").itertuples()
-    assert wording.cheaper_by_counts(crossed) == "unknown"
+    assert wording.faster_by_counts(crossed) == "unknown"
 
 
 def test_price_of_an_operation_is_the_planted_one(tmp_path):
@@ -368,12 +376,12 @@ def test_kernels_made_of_roofs_are_predicted_exactly():
     size = 16 * KIB
     stream = 10 * size / (200 / 2)
     hoisted = row("lstm/hoisted", 10, 64, 1, flops=10 * size // 2 + 80_000,
-                  streamed_bytes=10 * size, transcendentals=300, elementwise_flops=500)
+                  streamed_bytes=10 * size, sigmoids=200, tanhs=100, elementwise_flops=500)
     fused = row("lstm/fused", 10, 64, 1, flops=10 * size // 2, streamed_bytes=5 * size)
-    block = row("transformer/full", 10, 64, 1, flops=80_000, transcendentals=400)
+    block = row("transformer/full", 10, 64, 1, flops=80_000, exps=400)
     decode = row("decode/cached", 99, 64, 1, flops=size // 2, tokens="one", streamed_bytes=size)
     found = predicted([hoisted, fused, block, decode])
-    gates = 300 * (1 / 2 + 1 / 1) / 2
+    gates = 200 / 2 + 100 / 1
     expected = [1000 + stream + gates + 500 / (FMA / 2), stream, 1000 + 400 / 4, stream / 10]
     assert [line["predicted_ns"] for line in found] == pytest.approx(expected)
     assert [line["error"] for line in found] == pytest.approx([value - 1 for value in expected])
@@ -381,7 +389,8 @@ def test_kernels_made_of_roofs_are_predicted_exactly():
 
 def test_packed_weights_cost_what_the_roof_says():
     rows = machine_rows() + [
-        row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * MIB, flops=32 * 512 ** 2),
+        row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * MIB, flops=32 * 512 ** 2,
+            parameters=512 ** 2),
         *(row("transformer/a", s, 64, 1, flops=8000 * s, bytes=MIB + 512 * s) for s in (16, 64))]
     machine = rates.roofs_of(frame(rows), VIRTUAL)
     found = prediction.predict(frame(rows), machine)
@@ -391,7 +400,8 @@ def test_packed_weights_cost_what_the_roof_says():
 def test_weights_packed_before_the_clock_cost_nothing_and_are_walked_through_at_the_read_roof():
     size = 4 * MIB
     rows = machine_rows() + [
-        row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * MIB, flops=32 * 512 ** 2)]
+        row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * MIB, flops=32 * 512 ** 2,
+            parameters=512 ** 2)]
     rows += [row(f"lstm/{engine}", 10, 1024, 1, engine=engine, bytes=2 * size,
                  flops=8000 + 10 * size // 2, streamed_bytes=10 * size)
              for engine in ("packed", "onednn", "openblas")]
@@ -416,7 +426,7 @@ def crossing_rows():
 
 def test_what_if_table_moves_the_planted_crossover():
     table_of = prediction.what_if(frame(machine_rows() + crossing_rows()), MACHINE)
-    found = table_of.set_index("change").cheaper_from_seq_len
+    found = table_of.set_index("change").faster_from_seq_len
     assert found["measured"] == pytest.approx(64, rel=1e-6)
     slow = float(MACHINE.sgemv.at(4 * MIB)) / (1 / 25)
     assert found["predicted"] == pytest.approx(64 * slow ** 2, rel=1e-6)
@@ -437,9 +447,9 @@ def test_sentence_tells_what_moves_the_middle_crossover():
     changed = pd.DataFrame(rows, columns=["layer", "hid_size", "change", "crossings",
                                           "ratio_at_max_seq_len"]).assign(heads=1)
     changed["verdict"] = changed.crossings.map(lambda found: "crosses" if found else
-                                               "cheaper everywhere")
+                                               "faster everywhere")
     assert answer.what_if_sentence(changed) == (
-        "What moves the crossover of lstm, by the roofs: at H = 128 it is cheaper at S > 40; with "
+        "What moves the crossover of lstm, by the roofs: at H = 128 it is faster at S > 40; with "
         "doubled or halved L2 size S > 30 or nowhere; L2 bandwidth the same; FMA rate S 20 to 90 "
         "or everywhere.")
     assert answer.what_if_sentence(changed[changed.hid_size == 64]) == ""
@@ -459,12 +469,12 @@ def test_predict_takes_the_roofs_of_another_run_and_reports_its_error(tmp_path, 
                sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
     roofs_run = summarised(tmp_path / "roofs", machine)
     run = summarised(tmp_path / "run", [
-        sample("transformer/full", 64, 64, 80, flops=8000, elementwise=0, transcendentals=0)])
+        sample("transformer/full", 64, 64, 80, flops=8000, elementwise=0, exps=0)])
     capsys.readouterr()
     assert command("predict", [str(run), "--roofs", str(roofs_run)]) == 0
     text = capsys.readouterr().out
     assert "all cases                     1    25.0%    25.0%" in text
-    assert "Two machines" not in text and "cheaper" not in text
+    assert "Two machines" not in text and "faster" not in text
     for name in PREDICTIONS:
         runs.validate(roofs_run / name, README)
         assert not (run / name).exists()
@@ -484,12 +494,12 @@ def test_prediction_is_not_written_over_that_of_another_grid(tmp_path, capsys):
     runs.validate(tmp_path / "out" / "x" / "predict.csv", README)
 
 
-def test_prediction_says_where_layers_are_cheaper_and_how_often_it_is_right(tmp_path, capsys):
+def test_prediction_says_where_layers_are_faster_and_how_often_it_is_right(tmp_path, capsys):
     machine = [sample("roof/fma", 1, 1, 10, flops=1000),
                sample("roof/sgemm", 512, 512, 10, flops=1000),
                sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
     roofs_run = summarised(tmp_path / "roofs", machine, VIRTUAL | {"cpu": {"model": "Other 1"}})
-    costs = dict(elementwise=0, transcendentals=0)
+    costs = dict(elementwise=0, exps=0)
     rows = []
     for seq_len, lstm, block in ((16, 100, 90), (64, 400, 500)):  # predicted: 80 and 320, 100, 400
         rows += [sample("lstm/hoisted", seq_len, 64, lstm, flops=500 * seq_len, **costs),
@@ -499,7 +509,7 @@ def test_prediction_says_where_layers_are_cheaper_and_how_often_it_is_right(tmp_
     assert command("predict", [str(run), "--roofs", str(roofs_run)]) == 0
     text = capsys.readouterr().out
     assert "Two machines" in text and "Other 1" in text
-    assert "Transformer block is faster is told right in 1 of 2 cells." in text
+    assert "Transformer block is faster is predicted correctly in 1 of 2 cells." in text
     lines = [line.split() for line in text.splitlines()]
     assert ["lstm", "predicted", "everywhere"] in lines
     assert ["lstm", "measured", "S", ">", "25"] in lines
@@ -515,7 +525,7 @@ def test_what_cannot_be_predicted_is_left_out(tmp_path, capsys):
                sample("roof/sgemm", 512, 512, 10, flops=800),
                sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
     roofs_run = summarised(tmp_path / "roofs", machine)
-    none = dict(flops=0, elementwise=0, transcendentals=0, streamed=0)
+    none = dict(flops=0, elementwise=0, exps=0, streamed=0)
     rows = [sample("lstm/packed", 16, 64, 9, streamed=16 * 16384), sample("rnn/a", 16, 64, 9, **none),
             sample("transformer/full", 16, 64, 9, **none)]
     run = summarised(tmp_path / "run", rows, traits={"lstm/packed": ("packed", "all")})

@@ -92,7 +92,7 @@ def test_every_script_takes_an_imported_run(tmp_path):
         runs.validate(folder / name, README)
     assert command("summarise", [str(folder)]) == 0
     crossover = runs.load_derived(folder, "crossover.csv")
-    assert list(crossover.verdict) == ["cheaper everywhere"]
+    assert list(crossover.verdict) == ["faster everywhere"]
     assert crossover.ratio_at_max_seq_len[0] == pytest.approx(2)
     assert command("report", [str(folder)]) == 0
 

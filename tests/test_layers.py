@@ -56,13 +56,13 @@ def row(layer, engine, hid_size, verdict, crossings, at_min, at_max):
 
 def test_prefill_speaks_of_the_best_of_all_engines():
     found = pd.DataFrame([
-        row("rnn", "openblas", 64, "dearer everywhere", "", 0.5, 0.9),
-        row("rnn", "any", 64, "cheaper everywhere", "", 2.0, 4.0),
+        row("rnn", "openblas", 64, "slower everywhere", "", 0.5, 0.9),
+        row("rnn", "any", 64, "faster everywhere", "", 2.0, 4.0),
         row("gru", "openblas", 64, "crosses", "100", 0.5, 2.0),
         row("gru", "openblas", 128, "crosses", "50", 0.8, 2.0),
         row("tcn", "openblas", 64, "crosses", "20", 0.9, 2.0),
-        row("tcn", "openblas", 128, "cheaper everywhere", "", 1.5, 2.0),
-        row("ttt", "openblas", 64, "dearer everywhere", "", 0.5, 0.9)])
+        row("tcn", "openblas", 128, "faster everywhere", "", 1.5, 2.0),
+        row("ttt", "openblas", 64, "slower everywhere", "", 0.5, 0.9)])
     lines = layers.prefill(found).splitlines()
     assert lines[0].endswith("(ratio at the ends of the grid): rnn (2.00x to 4.00x)")
     assert lines[1] == "- at every SeqLen but at one HidSize: tcn (H = 64: S > 20)"

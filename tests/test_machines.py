@@ -41,22 +41,22 @@ def test_a_machine_with_fewer_caches_has_gaps():
 
 
 def test_crossovers_of_each_machine_and_of_the_counts():
-    a = crossed(("lstm", "openblas", 64, "50", 2.0, "cheaper everywhere", float("nan")),
-                ("lstm", "openblas", 128, "", 0.5, "cheaper from", 100.0),
-                ("lstm", "any", 64, "", 2.0, "cheaper everywhere", float("nan")),
-                ("rnn", "openblas", 64, "", 2.0, "cheaper everywhere", float("nan")))
-    b = crossed(("lstm", "openblas", 64, "", 2.0, "cheaper everywhere", float("nan")),
-                ("rnn", "openblas", 64, "", 3.0, "cheaper everywhere", float("nan")))
+    a = crossed(("lstm", "openblas", 64, "50", 2.0, "faster everywhere", float("nan")),
+                ("lstm", "openblas", 128, "", 0.5, "faster from", 100.0),
+                ("lstm", "any", 64, "", 2.0, "faster everywhere", float("nan")),
+                ("rnn", "openblas", 64, "", 2.0, "faster everywhere", float("nan")))
+    b = crossed(("lstm", "openblas", 64, "", 2.0, "faster everywhere", float("nan")),
+                ("rnn", "openblas", 64, "", 3.0, "faster everywhere", float("nan")))
     text = machines.crossovers({"A": a, "B": b})
     assert text.splitlines() == [
-        "| layer | cheaper | H 64 | H 128 |", "| --- | --- | --- | --- |",
+        "| layer | faster | H 64 | H 128 |", "| --- | --- | --- | --- |",
         "| lstm | A | S > 50 | nowhere |", "| lstm | B | everywhere | - |",
         "| lstm | by operations, on any machine | everywhere | S > 100 |", "",
-        "Cheaper at every SeqLen and HidSize on each of them: rnn."]
+        "Faster at every SeqLen and HidSize on each of them: rnn."]
 
 
-def test_a_layer_that_no_machine_timed_is_not_always_cheaper():
-    found = crossed(("rnn", "openblas", 64, "", 2.0, "cheaper everywhere", float("nan")))
+def test_a_layer_that_no_machine_timed_is_not_always_faster():
+    found = crossed(("rnn", "openblas", 64, "", 2.0, "faster everywhere", float("nan")))
     assert machines.crossovers({"A": found}).endswith("each of them: rnn.")
     assert machines.crossovers({"A": found[:0]}) == ""
 

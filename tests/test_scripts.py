@@ -263,19 +263,19 @@ def test_crossover_of_a_power_law_is_exact(tmp_path):
     assert (row["layer"], row["reference"]) == ("lstm", "transformer")
     assert (row["hid_size"], row["heads"]) == ("64", "2")
     assert row["verdict"] == "crosses"
-    assert float(row["cheaper_from_seq_len"]) == pytest.approx(100, rel=1e-6)
+    assert float(row["faster_from_seq_len"]) == pytest.approx(100, rel=1e-6)
     assert float(row["crossings"]) == pytest.approx(100, rel=1e-6)
     assert (row["min_seq_len"], row["max_seq_len"]) == ("16", "256")
     assert float(row["ratio_at_min_seq_len"]) == pytest.approx(0.16 ** 0.7)
     assert float(row["ratio_at_max_seq_len"]) == pytest.approx(2.56 ** 0.7)
-    assert row["arithmetic_verdict"] == "cheaper everywhere"
+    assert row["arithmetic_verdict"] == "faster everywhere"
     assert row["arithmetic_seq_len"] == ""
 
 
 def test_crossover_by_operation_counts(tmp_path):
     run = ratio_run(tmp_path / "run", [2] * 5, [0.25, 0.5, 1, 2, 4])
     (row,) = table(run / "crossover.csv")
-    assert row["verdict"] == "cheaper everywhere"
+    assert row["verdict"] == "faster everywhere"
     assert row["arithmetic_verdict"] == "crosses"
     assert float(row["arithmetic_seq_len"]) == pytest.approx(64)
 
@@ -283,24 +283,24 @@ def test_crossover_by_operation_counts(tmp_path):
 ROOT_2 = math.sqrt(2)
 
 
-@pytest.mark.parametrize("ratios, word, cheaper_from, crossings", [
-    ([2, 3, 4, 5, 6], "cheaper everywhere", None, []),
-    ([0.5, 0.4, 0.3, 0.2, 0.1], "dearer everywhere", None, []),
-    ([1, 1, 1, 1, 1], "dearer everywhere", None, []),
-    ([0.5, 1, 0.5, 0.5, 0.5], "dearer everywhere", None, []),
+@pytest.mark.parametrize("ratios, word, faster_from, crossings", [
+    ([2, 3, 4, 5, 6], "faster everywhere", None, []),
+    ([0.5, 0.4, 0.3, 0.2, 0.1], "slower everywhere", None, []),
+    ([1, 1, 1, 1, 1], "slower everywhere", None, []),
+    ([0.5, 1, 0.5, 0.5, 0.5], "slower everywhere", None, []),
     ([0.25, 0.5, 0.5, 2, 4], "crosses", 64 * ROOT_2, [64 * ROOT_2]),
     ([4, 2, 0.5, 0.5, 0.5], "crosses back", None, [32 * ROOT_2]),
     ([0.5, 2, 0.5, 2, 2], "several crossings", 64 * ROOT_2,
      [16 * ROOT_2, 32 * ROOT_2, 64 * ROOT_2]),
     ([0.5, 2, 2, 2, 0.5], "several crossings", None, [16 * ROOT_2, 128 * ROOT_2]),
 ])
-def test_verdicts(tmp_path, ratios, word, cheaper_from, crossings):
+def test_verdicts(tmp_path, ratios, word, faster_from, crossings):
     (row,) = table(ratio_run(tmp_path / "run", ratios) / "crossover.csv")
     assert row["verdict"] == word
     assert [float(value) for value in row["crossings"].split()] == pytest.approx(crossings)
-    assert (row["cheaper_from_seq_len"] == "") == (cheaper_from is None)
-    if cheaper_from:
-        assert float(row["cheaper_from_seq_len"]) == pytest.approx(cheaper_from, rel=1e-6)
+    assert (row["faster_from_seq_len"] == "") == (faster_from is None)
+    if faster_from:
+        assert float(row["faster_from_seq_len"]) == pytest.approx(faster_from, rel=1e-6)
 
 
 def test_crossover_has_a_row_per_head_count_of_the_transformer(tmp_path):
@@ -605,12 +605,12 @@ def test_answer_prints_the_planted_numbers(grid, capsys):
     assert "Planted CPU 3000" in flat
     assert "a virtual machine: one session is not a CPU's number" in flat
     assert ("At S 16..128 the Transformer block takes 0.57x to 1.60x as long as lstm "
-            "(middle 1.08x; lstm is faster in 2 of 4 cells)") in flat
+            "(median 1.08x; lstm is faster in 2 of 4 cells)") in flat
     assert "(S <= H/8, S 16..128) the textbook expects equal times (1.06x); measured: 0.57x for " \
         "lstm and 2.06x for rnn." in flat
     assert "At S >= 1024 the Transformer block takes 4.53x as long as lstm" in flat
-    # measured 4.525 over textbook 17 and 5: middle of 0.266 and 0.905 is 0.586, the inverse 1.71
-    assert "the textbook expects a lead of 5.00x to 17.0x; measured, in the middle cell, it is " \
+    # measured 4.525 over textbook 17 and 5: median of 0.266 and 0.905 is 0.586, the inverse 1.71
+    assert "the textbook expects a lead of 5.00x to 17.0x; measured, in the median cell, it is " \
         "1.71 times smaller for lstm" in flat
     assert "Fastest of all at S 16..128: rnn at every H." in flat
 
@@ -636,7 +636,7 @@ def test_answer_words_every_verdict(tmp_path, capsys, ratios, words):
     run = ratio_run(tmp_path / "run", ratios, [0.5, 2, 0.5, 0.5, 0.5])
     command("answer", [str(run), "--markdown"])
     text = capsys.readouterr().out
-    assert "| layer | cheaper | H 64 |" in text
+    assert "| layer | faster | H 64 |" in text
     assert f"| lstm | measured | {words} |\n| lstm | counted | at first |" in text
 
 

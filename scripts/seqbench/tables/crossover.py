@@ -1,4 +1,4 @@
-"""From which SeqLen on a layer is cheaper than the reference, with an interval."""
+"""From which SeqLen on a layer is faster than the reference, with an interval."""
 from __future__ import annotations
 
 import zlib
@@ -72,41 +72,41 @@ def relative(summary: pd.DataFrame, engine: str = runs.HEADLINE) -> pd.DataFrame
 def crossings(seq_len: np.ndarray, ratio: np.ndarray) -> list[float]:
     """SeqLens at which the ratio passes 1, on straight lines between cells in log-log."""
     x, y = np.log(seq_len), np.log(ratio)
-    cheaper = y > 0
+    faster = y > 0
     found = []
-    for i in np.flatnonzero(cheaper[1:] != cheaper[:-1]):
+    for i in np.flatnonzero(faster[1:] != faster[:-1]):
         found.append(float(np.exp(x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i]))))
     return found
 
 
 def verdict(seq_len: np.ndarray, ratio: np.ndarray) -> tuple[str, float, list[float]]:
-    """How the layer fares along SeqLen, from where on it stays cheaper, and all crossings."""
+    """How the layer fares along SeqLen, from where on it stays faster, and all crossings."""
     found = crossings(seq_len, ratio)
-    cheaper_at_end = ratio[-1] > 1
+    faster_at_end = ratio[-1] > 1
     if len(found) > 1:
         word = "several crossings"
     elif found:
-        word = "crosses" if cheaper_at_end else "crosses back"
+        word = "crosses" if faster_at_end else "crosses back"
     else:
-        word = "cheaper everywhere" if cheaper_at_end else "dearer everywhere"
-    return word, found[-1] if found and cheaper_at_end else np.nan, found
+        word = "faster everywhere" if faster_at_end else "slower everywhere"
+    return word, found[-1] if found and faster_at_end else np.nan, found
 
 
 def resampled_crossings(seq_len: np.ndarray, ratios: np.ndarray, last: float,
-                        to_cheaper: bool) -> np.ndarray:
+                        to_faster: bool) -> np.ndarray:
     """In each row of ratios the crossing of that direction which is nearest to `last`.
 
     Where there is none the crossing lies before the grid (0) or behind it (infinity).
     """
     x, y = np.log(seq_len), np.log(ratios)
-    cheaper = y > 0
-    passes = (cheaper[:, 1:] != cheaper[:, :-1]) & (cheaper[:, 1:] == to_cheaper)
+    faster = y > 0
+    passes = (faster[:, 1:] != faster[:, :-1]) & (faster[:, 1:] == to_faster)
     rise = np.where(passes, y[:, 1:] - y[:, :-1], 1)
     places = x[:-1] - y[:, :-1] * np.diff(x) / rise
     distance = np.where(passes, abs(places - np.log(last)), np.inf)
     nearest = distance.argmin(axis=1)
     found = np.exp(places[np.arange(len(y)), nearest])
-    absent = np.where((y.mean(axis=1) > 0) == to_cheaper, 0, np.inf)
+    absent = np.where((y.mean(axis=1) > 0) == to_faster, 0, np.inf)
     return np.where(passes.any(axis=1), found, absent)
 
 
@@ -134,7 +134,7 @@ def crossover_row(key: tuple, engine: str, cells: pd.DataFrame, resampled: Resam
     """One row of crossover.csv, from the cells of one layer and HidSize, ordered by SeqLen."""
     layer, *sizes = key
     seq_len, ratio = cells.seq_len.to_numpy(), cells.ratio.to_numpy()
-    word, cheaper_from, found = verdict(seq_len, ratio)
+    word, faster_from, found = verdict(seq_len, ratio)
     low, high = (crossing_interval(seq_len, ratio, resampled_ratios(cells, resampled))
                  if found else (np.nan, np.nan))
     counted = cells.flops_ratio.to_numpy()
@@ -143,7 +143,7 @@ def crossover_row(key: tuple, engine: str, cells: pd.DataFrame, resampled: Resam
                                            else (UNKNOWN, np.nan, []))
     return {"layer": layer, "reference": runs.REFERENCE, "engine": engine,
             **dict(zip(runs.ACROSS, sizes)), "verdict": word,
-            "cheaper_from_seq_len": cheaper_from,
+            "faster_from_seq_len": faster_from,
             "crossings": " ".join(runs.format_number(value) for value in found),
             "crossing_low": low, "crossing_high": high,
             "min_seq_len": seq_len[0], "max_seq_len": seq_len[-1],

@@ -112,9 +112,9 @@ def crossover_rows(change: str, summary: pd.DataFrame) -> list[dict]:
     groups = crossover.relative(summary).groupby(["layer", *runs.ACROSS])
     for (layer, *sizes), cells in groups:
         seq_len, ratio = cells.seq_len.to_numpy(), cells.ratio.to_numpy()
-        word, cheaper_from, crossings = crossover.verdict(seq_len, ratio)
+        word, faster_from, crossings = crossover.verdict(seq_len, ratio)
         found.append({"layer": layer, **dict(zip(runs.ACROSS, sizes)), "change": change,
-                      "verdict": word, "cheaper_from_seq_len": cheaper_from,
+                      "verdict": word, "faster_from_seq_len": faster_from,
                       "crossings": " ".join(map(runs.format_number, crossings)),
                       "ratio_at_min_seq_len": ratio[0], "ratio_at_max_seq_len": ratio[-1]})
     return found
@@ -136,7 +136,7 @@ def what_if(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
     return table.sort_values(["layer", *runs.ACROSS], kind="stable")
 
 
-def told_right(summary: pd.DataFrame, predicted: pd.DataFrame) -> str:
+def predicted_correctly(summary: pd.DataFrame, predicted: pd.DataFrame) -> str:
     """In how many cells the prediction tells which of a layer and the reference is faster."""
     whole = crossover.whole_sequences(summary)
     times = whole[runs.CASE].merge(predicted, how="left", on=runs.CASE).predicted_ns.to_numpy()
@@ -147,8 +147,8 @@ def told_right(summary: pd.DataFrame, predicted: pd.DataFrame) -> str:
     if pairs.empty:
         return ""
     right = ((pairs.ratio > 1) == (pairs.ratio_guessed > 1)).sum()
-    return (f"which of a layer and the Transformer block is faster is told right in {right} of "
-            f"{len(pairs)} cells")
+    return (f"which of a layer and the Transformer block is faster is predicted correctly in "
+            f"{right} of {len(pairs)} cells")
 
 
 # ---- output ------------------------------------------------------------------------------------

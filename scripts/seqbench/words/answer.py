@@ -19,7 +19,7 @@ ARTICLE = ["lstm", "rnn"]  # the layers that the sentences speak of; tables show
 # Rows of the crossover table, in this order; other engines between the first two.
 MEASURED, COUNTED, PRICE = "measured", "counted", "an operation"
 ROWS = {MEASURED: 0, COUNTED: 2, PRICE: 3}
-WHERE_CHEAPER = ("SeqLen at which a layer is cheaper than the Transformer block (fastest variants, "
+WHERE_FASTER = ("SeqLen at which a layer is faster than the Transformer block (fastest variants, "
                  "within the grid), measured and counted in operations, and how long one of its "
                  "operations takes against one of the block's:")
 RATIOS = ("Transformer time / layer time (above 1: the layer is faster), "
@@ -64,7 +64,7 @@ def time_table(layers: pd.DataFrame, hid_size: int) -> str:
 
 
 def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Where each layer is cheaper than the reference, measured and by operation counts; what one
+    """Where each layer is faster than the reference, measured and by operation counts; what one
     of its operations costs."""
     labels = wording.size_labels(found)
     rows = []
@@ -73,15 +73,15 @@ def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         for row in group.itertuples():
             name = MEASURED if row.engine == runs.HEADLINE else f"{row.engine} engine"
             key = (row.hid_size, row.heads)
-            lines.setdefault(name, {})[key] = wording.cheaper_where(row)
-            lines.setdefault(COUNTED, {})[key] = wording.cheaper_by_counts(row)
+            lines.setdefault(name, {})[key] = wording.faster_where(row)
+            lines.setdefault(COUNTED, {})[key] = wording.faster_by_counts(row)
             if row.engine == runs.HEADLINE and np.isfinite(row.operation_price):
                 lines.setdefault(PRICE, {})[key] = wording.times(row.operation_price)
         alike: dict[tuple, list[str]] = {}  # rows that say the same are one
         for name, cells in sorted(lines.items(), key=lambda line: ROWS.get(line[0], 1)):
             alike.setdefault(tuple(cells.get(key, "-") for key in labels), []).append(name)
         rows += [[layer, ", ".join(names), *cells] for cells, names in alike.items()]
-    return ["layer", "cheaper", *labels.values()], rows
+    return ["layer", "faster", *labels.values()], rows
 
 
 def within(cells: pd.DataFrame, band: tuple[str, float, float]) -> pd.DataFrame:
@@ -154,7 +154,7 @@ def band_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
     if cells.empty:
         return f"At {band[0]} nothing was measured."
     words = [f"{wording.spread(group.ratio)} as long as {layer} "
-             f"(middle {wording.times(group.ratio.median())}; "
+             f"(median {wording.times(group.ratio.median())}; "
              f"{layer} is faster in {(group.ratio > 1).sum()} of {len(group)} cells)"
              for layer, group in cells.groupby("layer")]
     return f"At {band[0]} the Transformer block takes {wording.listing(words)}."
@@ -183,7 +183,7 @@ def far_above_sentence(cells: pd.DataFrame) -> str:
         amount = "larger" if share > 1 else "smaller"
         words.append(f"{wording.plain(max(share, 1 / share))} times {amount} for {layer}")
     return (f"At {LONG[0]} the textbook expects a lead of {wording.spread(cells.textbook)}; "
-            f"measured, in the middle cell, it is {wording.listing(words)}.")
+            f"measured, in the median cell, it is {wording.listing(words)}.")
 
 
 def winner(cells: pd.DataFrame) -> str:
@@ -213,7 +213,7 @@ def prediction_sentence(predicted: pd.DataFrame, summary: pd.DataFrame) -> str:
     error = predicted.error[predicted.kind == "layer"].abs()
     if error.isna().all():
         return ""
-    told = prediction.told_right(summary, predicted)
+    told = prediction.predicted_correctly(summary, predicted)
     return (f"From the roofs alone (products, matrix-vector products by the size of the matrix, "
             f"activations) the time of a layer is predicted with a median error of "
             f"{error.median():.0%}, of 9 in 10 cells within {error.quantile(0.9):.0%}"
@@ -221,25 +221,25 @@ def prediction_sentence(predicted: pd.DataFrame, summary: pd.DataFrame) -> str:
 
 
 def what_if_sentence(changed: pd.DataFrame) -> str:
-    """What other roofs do to a crossover: of the HidSizes where the roofs have one, the middle."""
-    where = changed.assign(where=[wording.cheaper_where(row) for row in changed.itertuples()])
+    """What other roofs do to a crossover: of the HidSizes where the roofs have one, the median."""
+    where = changed.assign(where=[wording.faster_where(row) for row in changed.itertuples()])
     for layer in ARTICLE:
         rows = where[where.layer == layer]
-        crossed = rows[(rows.change == "predicted") & (rows.verdict != "cheaper everywhere")
-                       & (rows.verdict != "dearer everywhere")].sort_values(["hid_size", "heads"])
+        crossed = rows[(rows.change == "predicted") & (rows.verdict != "faster everywhere")
+                       & (rows.verdict != "slower everywhere")].sort_values(["hid_size", "heads"])
         if len(crossed):
-            middle = crossed.iloc[len(crossed) // 2]
-            at = rows[(rows.hid_size == middle.hid_size) & (rows.heads == middle.heads)]
+            median = crossed.iloc[len(crossed) // 2]
+            at = rows[(rows.hid_size == median.hid_size) & (rows.heads == median.heads)]
             at = at.set_index("change")["where"]
             words = []
             for change in prediction.CHANGES:
                 found = [at[name] for word in prediction.FACTORS
                          if (name := f"{change} {word}") in at]
-                is_same = set(found) == {middle["where"]}
+                is_same = set(found) == {median["where"]}
                 if found:
                     words.append(f"{change} {'the same' if is_same else ' or '.join(found)}")
-            return (f"What moves the crossover of {layer}, by the roofs: at H = {middle.hid_size} "
-                    f"it is cheaper at {middle['where']}; with {' or '.join(prediction.FACTORS)} "
+            return (f"What moves the crossover of {layer}, by the roofs: at H = {median.hid_size} "
+                    f"it is faster at {median['where']}; with {' or '.join(prediction.FACTORS)} "
                     f"{'; '.join(words)}.")
     return ""
 
@@ -279,7 +279,7 @@ def answer(run_dir: Path, markdown: bool) -> str:
     cells["textbook"] = 1 + cells.seq_len / cells.hid_size  # (S*H^2 + H*S^2) / (S*H^2)
     words = [*sentences(summary, cells, hosts.load(run_dir)),
              *roof_sentences(run_dir, summary)]
-    tables = [(WHERE_CHEAPER, crossover_table(found))]
+    tables = [(WHERE_FASTER, crossover_table(found))]
     if not markdown:  # there a figure shows it
         tables.append((RATIOS, ratio_table(cells)))
     tables = tables if len(cells) else []

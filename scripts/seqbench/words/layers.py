@@ -74,7 +74,7 @@ def by_hid_size(found: pd.DataFrame) -> str:
     """From which SeqLen on, per HidSize."""
     words: dict[str, list[str]] = {}
     for row in found.itertuples():
-        where = wording.cheaper_where(row)
+        where = wording.faster_where(row)
         words.setdefault(where, []).append(str(row.hid_size))
     return "; ".join(f"H = {', '.join(sizes)}: {where}" for where, sizes in words.items())
 
@@ -85,12 +85,12 @@ def prefill(found: pd.DataFrame) -> str:
     for layer in dict.fromkeys(found.layer):
         rows = found[found.layer == layer]
         rows = rows[rows.engine == ("any" if (rows.engine == "any").any() else runs.HEADLINE)]
-        if (rows.verdict == "cheaper everywhere").all():
+        if (rows.verdict == "faster everywhere").all():
             everywhere.append(f"{layer} ({ends(rows)})")
-        elif (rows.verdict == "dearer everywhere").all():
+        elif (rows.verdict == "slower everywhere").all():
             nowhere.append(f"{layer} ({ends(rows)})")
-        elif len(rows) > 1 and (rows.verdict != "cheaper everywhere").sum() == 1:
-            nearly.append(f"{layer} ({by_hid_size(rows[rows.verdict != 'cheaper everywhere'])})")
+        elif len(rows) > 1 and (rows.verdict != "faster everywhere").sum() == 1:
+            nearly.append(f"{layer} ({by_hid_size(rows[rows.verdict != 'faster everywhere'])})")
         else:
             between.append(f"- {layer}: {by_hid_size(rows)}")
     lines = [f"- at every SeqLen and HidSize (ratio at the ends of the grid): "

@@ -51,22 +51,22 @@ def roof_table(machines: dict[str, rates.Roofs]) -> str:
     return wording.markdown_table(["machine", *header], rows)
 
 
-def where_cheaper(found: pd.DataFrame, layer: str) -> tuple[dict[int, str], dict[int, str]]:
-    """Per HidSize where a layer is cheaper than the block: measured, and by operation counts."""
+def where_faster(found: pd.DataFrame, layer: str) -> tuple[dict[int, str], dict[int, str]]:
+    """Per HidSize where a layer is faster than the block: measured, and by operation counts."""
     rows = found[(found.layer == layer) & (found.engine == runs.HEADLINE)]
-    measured = {row.hid_size: wording.cheaper_where(row) for row in rows.itertuples()}
-    counted = {row.hid_size: wording.cheaper_by_counts(row) for row in rows.itertuples()}
+    measured = {row.hid_size: wording.faster_where(row) for row in rows.itertuples()}
+    counted = {row.hid_size: wording.faster_by_counts(row) for row in rows.itertuples()}
     return measured, counted
 
 
 def crossovers(machines: dict[str, pd.DataFrame]) -> str:
-    """A table of where each layer of the article is cheaper; one sentence where it always is."""
+    """A table of where each layer of the article is faster; one sentence where it always is."""
     sizes = sorted({size for found in machines.values() for size in found.hid_size})
     rows, always = [], []
     for layer in answer.ARTICLE:
         lines, counted = {}, {}
         for name, found in machines.items():
-            lines[name], by_counts = where_cheaper(found, layer)
+            lines[name], by_counts = where_faster(found, layer)
             counted |= by_counts
         lines[COUNTED] = counted
         words = {word for cells in lines.values() for word in cells.values()}
@@ -75,10 +75,10 @@ def crossovers(machines: dict[str, pd.DataFrame]) -> str:
         elif words:
             rows += [[layer, name, *(cells.get(size, "-") for size in sizes)]
                      for name, cells in lines.items()]
-    header = ["layer", "cheaper", *(f"H {size}" for size in sizes)]
+    header = ["layer", "faster", *(f"H {size}" for size in sizes)]
     texts = [wording.markdown_table(header, rows)] if rows else []
     if always:
-        texts.append(f"Cheaper at every SeqLen and HidSize on each of them: "
+        texts.append(f"Faster at every SeqLen and HidSize on each of them: "
                      f"{wording.listing(always)}.")
     return "\n\n".join(texts)
 
@@ -94,5 +94,5 @@ def section(root: Path, folders: list[str]) -> str:
     crossed = {names[folder]: runs.load_derived(root / folder, "crossover.csv")
                for folder in folders}
     return "\n\n".join(["\n".join(lines), roof_table(found),
-                        f"SeqLen at which a layer is cheaper than the Transformer block "
+                        f"SeqLen at which a layer is faster than the Transformer block "
                         f"({runs.HEADLINE} variants):", crossovers(crossed)])

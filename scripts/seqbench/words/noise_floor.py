@@ -28,7 +28,7 @@ def same_build(folders: list[Path], root: Path) -> str:
                       for count, cases, folder in zip(called, found, folders))
     return (f"- The same build timed twice, in turns, {len(found)} times (`make aa GRID=quick`): "
             f"{sum(called)} of {total} cases ({sum(called) / total:.1%}) are called different "
-            f"({links}). The middle 95 % interval is {width:.0%} wide.")
+            f"({links}). The median 95 % interval is {width:.0%} wide.")
 
 
 def planted(folder: Path, root: Path) -> str:

@@ -20,15 +20,15 @@ def place_of(run_dir: Path, roofs_dir: Path) -> Path:
 
 
 def crossover_table(changed: pd.DataFrame) -> str:
-    """Where each layer is cheaper than the reference, measured and predicted, per HidSize."""
+    """Where each layer is faster than the reference, measured and predicted, per HidSize."""
     rows = changed[changed.change.isin(["measured", "predicted"])]
     labels = wording.size_labels(rows)
     lines = []
     for names, group in rows.groupby(["layer", "change"]):
-        cells = {(row.hid_size, row.heads): wording.cheaper_where(row)
+        cells = {(row.hid_size, row.heads): wording.faster_where(row)
                  for row in group.itertuples()}
         lines.append([*names, *(cells.get(key, "-") for key in labels)])
-    return wording.wrapped_table(["layer", "cheaper", *labels.values()], lines)
+    return wording.wrapped_table(["layer", "faster", *labels.values()], lines)
 
 
 def report(run_dir: Path, roofs_dir: Path, out: Path | None) -> str:
@@ -45,7 +45,7 @@ def report(run_dir: Path, roofs_dir: Path, out: Path | None) -> str:
               f"{'cases':24}{'count':>7}{'median':>9}{'90 %':>9}"]
     lines += [f"{row.cases:24}{row.count:7}{row.median:9.1%}{row.p90:9.1%}"
               for row in prediction.errors(predicted).itertuples(index=False)]
-    if told := prediction.told_right(summary, predicted):
-        lines += ["", f"{told[0].upper()}{told[1:]}.", "", "SeqLen at which a layer is cheaper "
+    if told := prediction.predicted_correctly(summary, predicted):
+        lines += ["", f"{told[0].upper()}{told[1:]}.", "", "SeqLen at which a layer is faster "
                   "than the Transformer block:", "", crossover_table(changed)]
     return "\n".join([*lines, "", f"{out}: predict.csv, whatif.csv"])

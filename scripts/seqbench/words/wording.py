@@ -38,8 +38,8 @@ def listing(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def cheaper_where(row) -> str:
-    """The SeqLens at which a layer is cheaper, by a row of crossover.csv or whatif.csv.
+def faster_where(row) -> str:
+    """The SeqLens at which a layer is faster, by a row of crossover.csv or whatif.csv.
 
     From all crossings: S < 61, > 158.
     """
@@ -55,11 +55,11 @@ def cheaper_where(row) -> str:
     return f"S {', '.join(pieces)}"
 
 
-def cheaper_by_counts(row) -> str:
+def faster_by_counts(row) -> str:
     """The same by the operation counts of crossover.csv, of which not every crossing is kept."""
     if np.isfinite(row.arithmetic_seq_len):
         return f"S > {row.arithmetic_seq_len:.0f}"
-    words = {"cheaper everywhere": "everywhere", "dearer everywhere": "nowhere",
+    words = {"faster everywhere": "everywhere", "slower everywhere": "nowhere",
              "unknown": "unknown"}
     return words.get(row.arithmetic_verdict, "at first")
 
