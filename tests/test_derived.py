@@ -1,4 +1,6 @@
 """Tests of what is derived from a summary: planted machines and kernels in, known answers out."""
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ from test_scripts import (PACKING, PREDICTIONS, README, TABLES, VIRTUAL, sample,
 
 from conftest import command
 from seqbench.read import runs
-from seqbench.tables import claims, crossover, fit, medians, prediction, rates, roofline
+from seqbench.tables import (claims, crossover, derived, fit, medians, prediction, rates,
+                             roofline)
 from seqbench.words import answer, wording
 
 KIB, MIB = 2 ** 10, 2 ** 20
@@ -346,6 +349,35 @@ def test_headline_is_of_one_engine_and_the_best_of_all_stands_beside_it(tmp_path
     assert by_kernel["lstm/packed", "64"]["us_per_token"] == "0.0015625"
 
 
+def test_each_engine_of_ours_is_compared_with_the_reference_in_the_same_engine(tmp_path):
+    times = {"openblas": (400, 500), "packed": (300, 200), "onednn": (50, 250)}
+    rows = [sample(kernel, seq_len, 64, ns, engine=engine) for seq_len in (16, 64)
+            for engine, pair in times.items()
+            for kernel, ns in zip(("lstm/hoisted", "transformer/full"), pair)]
+    found = table(summarised(tmp_path / "run", rows) / "crossover.csv")
+    assert {row["engine"]: float(row["ratio_at_max_seq_len"]) for row in found} == {
+        "openblas": 500 / 400, "packed": pytest.approx(200 / 300, rel=1e-6), "any": 200 / 50}
+
+
+def test_an_engine_without_the_reference_is_in_any_alone(tmp_path):
+    rows = [sample(kernel, seq_len, 64, ns, engine=engine) for seq_len in (16, 64)
+            for kernel, ns, engine in (("lstm/hoisted", 400, "openblas"),
+                                       ("transformer/full", 500, "openblas"),
+                                       ("lstm/hoisted", 250, "packed"))]
+    found = table(summarised(tmp_path / "run", rows) / "crossover.csv")
+    assert [(row["engine"], row["ratio_at_max_seq_len"]) for row in found] == [
+        ("any", "2"), ("openblas", "1.25")]
+
+
+def test_parts_are_taken_of_the_engine_asked_for_or_of_the_one_there_is():
+    rows = [row("transformer/full", 16, 64, 1000), row("transformer.qkv", 16, 64, 300),
+            row("transformer.qkv", 16, 64, 200, engine="packed"),
+            row("transformer.softmax", 16, 64, 100, engine="none")]
+    for engine, qkv in (("openblas", 300), ("packed", 200)):
+        (found,) = medians.part_times(frame(rows), "transformer", engine).to_dict("records")
+        assert found == {"qkv": qkv, "softmax": 100}
+
+
 def test_operations_that_were_not_counted_give_no_verdict(tmp_path):
     rows = [sample(kernel, seq_len, 64, 100, flops=0) for seq_len in (16, 64)
             for kernel in ("lstm/hoisted", "transformer/full")]
@@ -410,6 +442,24 @@ def test_weights_packed_before_the_clock_cost_nothing_and_are_walked_through_at_
     assert list(found.gemm_ns[:2]) == pytest.approx([100, 100]) and found.gemm_ns.iloc[2] > 1e6
     assert list(found.gemv_ns[:2]) == pytest.approx([read, read])
     assert found.gemv_ns.iloc[2] == pytest.approx(10 * size * float(MACHINE.sgemv.at(size)))
+
+
+def test_weights_of_fewer_bytes_are_more_weights():
+    size = 16 * KIB
+    half = row("lstm/hoisted", 10, 64, 1, engine="packed", flops=10 * size + 80_000,
+               streamed_bytes=10 * size) | {"bytes_per_weight": 2.0}
+    (found,) = predicted([half])
+    assert found["gemm_ns"] == pytest.approx(80_000 / SGEMM)
+    assert found["gemv_ns"] == pytest.approx(10 * size / FMA)  # its multiply-adds take longer
+
+
+@pytest.mark.parametrize("fact, word", [("packing", "unknown"), ("products", "unknown"),
+                                        ("bytes_per_weight", float("nan"))])
+def test_what_kernels_csv_does_not_say_is_not_predicted(fact, word):
+    known = row("lstm/hoisted", 10, 64, 1, flops=80_000)
+    found = predicted([known, known | {"kernel": "lstm/odd", fact: word}])
+    assert found[0]["predicted_ns"] > 0
+    assert all(np.isnan(found[1][name]) for name in (*prediction.PARTS, "predicted_ns", "error"))
 
 
 def crossing_rows():
@@ -617,13 +667,51 @@ def test_softmax_beside_the_products():
     assert found["softmax share", "softmax time / time of scores and weighted sum"] == "depends"
 
 
-# ---- kernels.csv and the whole -----------------------------------------------------------------
+# ---- the registry, kernels.csv and the whole ---------------------------------------------------
+
+
+def test_the_data_dictionary_lists_what_the_registry_makes():
+    made = {name for name in derived.MADE if name.endswith(".csv")}
+    listed = re.findall(r"^\| `(\w+\.csv)` \| `scripts/summarise.py`", README.read_text(), re.M)
+    assert sorted(derived.TABLES) == sorted(listed) == sorted(made)
+
+
+def earlier_text(path, columns, **old):
+    """A file as it was written before there were engines: some columns under their old names."""
+    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
+    rows = [row | {name: row[now] for name, now in old.items()} for row in rows]
+    path.write_text("\n".join([",".join(columns), *(
+        ",".join(row[name] for name in columns) for row in rows)]) + "\n", encoding="utf-8")
+
+
+def test_runs_made_before_there_were_engines_are_read(tmp_path):
+    rows = [sample(kernel, s, 64, 100 * s, flops=1000 * s, streamed=400 * s, exps=8 * s)
+            for kernel in ("lstm/literal", "lstm/mine", "transformer/full") for s in (16, 64)]
+    rows += [sample("roof/fma", 1, 1, 10, flops=1000), sample("roof/exp", 1, 1024, 10, exps=1024),
+             sample("roof/sgemm", 512, 512, 10, flops=800, parameters=512 ** 2),
+             sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384, parameters=64 ** 2)]
+    traits = {"lstm/mine": ("packed", "all")}
+    now, then = (summarised(tmp_path / name, rows, traits=traits) for name in ("now", "then"))
+    lost = {"engine", *runs.EVALUATIONS, "parameters"}
+    columns = [name for name in runs.schema(README, "samples.csv") if name not in lost]
+    earlier_text(then / "samples.csv", ["transcendentals", *columns], transcendentals="exps")
+    earlier_text(then / "kernels.csv", [
+        "kernel", "kind", "layer", "variant", "engine", "tokens", "operations_per_token",
+        "sequential_share", "state_floats", "equation", "method"])
+    assert command("summarise", [str(then)]) == 0
+    for name in derived.TABLES:
+        before, after = (pd.read_csv(run / name).drop(columns="parameters", errors="ignore")
+                         for run in (then, now))
+        pd.testing.assert_frame_equal(before, after, obj=name)
+
+
 
 
 @pytest.mark.parametrize("change, message", [
     (lambda text: text.replace("openblas,all", "openblas,few"), "tokens is neither all nor one"),
-    (lambda text: text.splitlines()[0] + "\n", "kernel lstm/hoisted is missing"),
-    (lambda text: text + text.splitlines()[1] + "\n", "line 3: this kernel is there already"),
+    (lambda text: text + text.splitlines()[1] + "\n",
+     "line 3: this kernel and engine is there already"),
 ])
 def test_broken_kernels_csv_is_refused(tmp_path, capsys, change, message):
     run = write_run(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
@@ -632,6 +720,39 @@ def test_broken_kernels_csv_is_refused(tmp_path, capsys, change, message):
     assert command("summarise", [str(run)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"summarise.py: {path}: ") and message in error
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda rows: rows + rows[1:], "line 3: this case is there already"),
+    (lambda rows: [rows[0], rows[1].replace("lstm/hoisted", "lstm/other")],
+     "line 2: kernel lstm/other with engine openblas is not in kernels.csv"),
+    (lambda rows: [rows[0], rows[1].replace(",100,", ",-100,", 1)],
+     "line 2: median_ns is not above 0"),
+    (lambda rows: [rows[0], rows[1].replace(",100,", ",0,", 1)],
+     "line 2: median_ns is not above 0"),
+    (lambda rows: [rows[0], rows[1].replace(",100,", ",,", 1)],
+     "line 2: median_ns is not above 0"),
+    (lambda rows: [rows[0], rows[1].replace(",16,64,", ",0,64,", 1)],
+     "line 2: seq_len: '0' is not of type dimension"),
+])
+@pytest.mark.parametrize("script", ["answer", "plot", "predict", "report"])
+def test_broken_summary_is_refused(tmp_path, capsys, script, change, message):
+    run = summarised(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
+    path = run / "summary.csv"
+    path.write_text("".join(change(path.read_text().splitlines(keepends=True))))
+    capsys.readouterr()
+    assert command(script, [str(run)]) == 2
+    assert capsys.readouterr().err == f"{script}.py: {path}: {message}\n"
+
+
+@pytest.mark.parametrize("until", ["NaN", "Infinity", "-1", '"soon"', "[]"])
+def test_an_odd_until_is_refused(tmp_path, capsys, until):
+    run = write_run(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
+    path = run / "host.json"
+    path.write_text('{"run": {"until": %s}}' % until)
+    assert command("summarise", [str(run)]) == 2
+    assert capsys.readouterr().err == (
+        f"summarise.py: {path}: until of run is not a number from 0 on\n")
 
 
 def test_run_without_kernels_csv_is_refused(tmp_path, capsys):

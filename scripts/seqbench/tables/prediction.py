@@ -29,7 +29,7 @@ def calibrated(summary: pd.DataFrame, host: dict) -> rates.Roofs:
     if not machine.sgemv.sizes:
         missing.append("roof/sgemv")
     if missing:
-        raise Unknown(f"{', '.join(missing)} not timed")
+        raise Unknown(f"not timed: {', '.join(missing)}")
     return machine
 
 
