@@ -43,12 +43,15 @@ def drawn_kernels(summary: pd.DataFrame) -> pd.DataFrame:
 def time_table(layers: pd.DataFrame, hid_size: int) -> str:
     """Median time per token of the layers at one HidSize; * marks the fastest sequence."""
     rows = layers[layers.hid_size == hid_size]
+    other = [name for name in runs.ACROSS if name != "hid_size"]
     whole = rows[rows.tokens == "all"].groupby("seq_len").us_per_token.min()
-    table = rows.pivot(index=["kernel", "heads", "tokens"], columns="seq_len",
+    table = rows.pivot(index=["kernel", "engine", *other, "tokens"], columns="seq_len",
                        values="us_per_token")
-    names = [kernel + (f" A={heads}" if heads > 1 else "")
+    several = rows.groupby("kernel").engine.nunique() > 1
+    names = [kernel + (f" {engine}" if several[kernel] else "")
+             + "".join(f" {name}={size}" for name, size in zip(other, sizes) if size > 1)
              + (" (one token)" if tokens == "one" else "")
-             for kernel, heads, tokens in table.index]
+             for kernel, engine, *sizes, tokens in table.index]
     first = max(map(len, names))
     per_line = (wording.WIDTH - first) // CELL_WIDTH
     lines = [f"HidSize {hid_size}: median us per token (* = fastest at that SeqLen)"]
@@ -57,7 +60,7 @@ def time_table(layers: pd.DataFrame, hid_size: int) -> str:
         lines.append(" " * first + "".join(f"S={s}".rjust(CELL_WIDTH - 1) + " " for s in block))
         for name, (key, values) in zip(names, block.iterrows()):
             cells = [("-" if np.isnan(value) else wording.plain(value)).rjust(CELL_WIDTH - 1)
-                     + ("*" if key[2] == "all" and value == whole.get(seq_len) else " ")
+                     + ("*" if key[-1] == "all" and value == whole.get(seq_len) else " ")
                      for seq_len, value in values.items()]
             lines.append(name.ljust(first) + "".join(cells))
     return "\n".join(line.rstrip() for line in lines)
