@@ -745,16 +745,6 @@ def test_broken_summary_is_refused(tmp_path, capsys, script, change, message):
     assert capsys.readouterr().err == f"{script}.py: {path}: {message}\n"
 
 
-@pytest.mark.parametrize("until", ["NaN", "Infinity", "-1", '"soon"', "[]"])
-def test_an_odd_until_is_refused(tmp_path, capsys, until):
-    run = write_run(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
-    path = run / "host.json"
-    path.write_text('{"run": {"until": %s}}' % until)
-    assert command("summarise", [str(run)]) == 2
-    assert capsys.readouterr().err == (
-        f"summarise.py: {path}: until of run is not a number from 0 on\n")
-
-
 def test_run_without_kernels_csv_is_refused(tmp_path, capsys):
     run = write_run(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
     (run / "kernels.csv").unlink()
