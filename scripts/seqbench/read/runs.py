@@ -297,6 +297,12 @@ def load_summary(run_dir: Path) -> pd.DataFrame:
     return summary
 
 
+def kernel_names(table: pd.DataFrame) -> pd.Series:
+    """The kernel of each row, with its engine where the table has several of that kernel."""
+    several = table.groupby("kernel").engine.transform("nunique") > 1
+    return table.kernel + (" " + table.engine).where(several, "")
+
+
 def bytes_text(count: float) -> str:
     """A size for a reader: 48 KiB, 1.5 MiB."""
     for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
