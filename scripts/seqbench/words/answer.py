@@ -11,7 +11,6 @@ from seqbench.read import hosts, runs
 from seqbench.tables import claims, crossover, prediction
 from seqbench.words import wording
 
-CELL_WIDTH = 9
 SHORT = ("S 16..128", 16, 128)
 LONG = ("S >= 1024", 1024, np.inf)
 FAR_BELOW = 8  # S is "far below H" when S <= H / 8
@@ -49,18 +48,13 @@ def time_table(layers: pd.DataFrame, hid_size: int) -> str:
     names = [kernel + (f" A={heads}" if heads > 1 else "")
              + (" (one token)" if tokens == "one" else "")
              for kernel, heads, tokens in table.index]
-    first = max(map(len, names))
-    per_line = (wording.WIDTH - first) // CELL_WIDTH
-    lines = [f"HidSize {hid_size}: median us per token (* = fastest at that SeqLen)"]
-    for start in range(0, table.shape[1], per_line):
-        block = table.iloc[:, start:start + per_line]
-        lines.append(" " * first + "".join(f"S={s}".rjust(CELL_WIDTH - 1) + " " for s in block))
-        for name, (key, values) in zip(names, block.iterrows()):
-            cells = [("-" if np.isnan(value) else wording.plain(value)).rjust(CELL_WIDTH - 1)
+    rows = [[name, *("- " if np.isnan(value) else wording.plain(value)
                      + ("*" if key[2] == "all" and value == whole.get(seq_len) else " ")
-                     for seq_len, value in values.items()]
-            lines.append(name.ljust(first) + "".join(cells))
-    return "\n".join(line.rstrip() for line in lines)
+                     for seq_len, value in values.items())]
+            for name, (key, values) in zip(names, table.iterrows())]
+    header = ["", *(f"S={seq_len} " for seq_len in table.columns)]
+    return (f"HidSize {hid_size}: median us per token (* = fastest at that SeqLen)\n"
+            + wording.wrapped_table(header, rows, kept=1, numbers_from=1))
 
 
 def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -285,9 +279,10 @@ def answer(run_dir: Path, markdown: bool) -> str:
     tables = tables if len(cells) else []
     if markdown:
         machine, *rest = words
-        return "\n\n".join([machine, "\n".join(f"- {line}" for line in rest)]
-                           + [text for title, table in tables
-                              for text in (title, wording.markdown_table(*table))])
+        return wording.without_tags("\n\n".join(
+            [machine, "\n".join(f"- {line}" for line in rest)]
+            + [text for title, table in tables
+               for text in (title, wording.markdown_table(*table))]))
     layers = drawn_kernels(summary)
     texts = [time_table(layers, size) for size in sorted(layers.hid_size.unique())]
     for title, table in tables:
