@@ -21,6 +21,7 @@ def load_command(name):
     path = ROOT / "scripts" / (name if name == "import" else f"{name}.py")
     loader = importlib.machinery.SourceFileLoader(f"command_{name}", str(path))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    sys.modules[loader.name] = module  # dataclasses look their own module up
     loader.exec_module(module)
     return module
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from seqbench.read import runs
 from seqbench.tables import crossover
+from seqbench.tables.table import Made
 
 WITHIN = 0.15  # an exponent holds if it is so near
 FAR_BELOW = 0.1  # share of time
@@ -226,10 +227,13 @@ def claim_rows(claim: Claim, summary: pd.DataFrame) -> list[dict]:
 
 def claims(summary: pd.DataFrame) -> pd.DataFrame:
     """claims.csv: per claim one row of all HidSizes and one of each."""
-    of_headline = summary[(summary.kind != "layer") | (summary.engine == runs.HEADLINE)]
+    of_headline = summary[summary.engine.isin([runs.HEADLINE, "none"])]
     rows = [row for claim in CLAIMS for row in claim_rows(claim, of_headline)]
     table = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "claims.csv")))
     return table.astype({"hid_size": "Int64"})
+
+
+MADE = [Made("claims.csv", ["summary.csv"], claims)]
 
 
 def filled_up(tables: list[pd.DataFrame]) -> pd.DataFrame:
