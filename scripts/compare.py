@@ -60,8 +60,9 @@ def compare(a: Run, b: Run, folder: Path) -> None:
     runs.write_text(folder / "compare_groups.csv", runs.csv_text(groups))
     runs.write_text(folder / "report.txt", text)
     print(text)
+    named = cases.assign(kernel=runs.kernel_names(cases))
     try:
-        plot.write(difference_map.draw(cases), difference_map.TITLE,
+        plot.write(difference_map.draw(named), difference_map.TITLE,
                    f"A: {a.name()}  ·  B: {b.name()}", folder / "figures", "compare")
     except drawing.Skip as skipped:
         print(f"compare.py: {folder}: figure skipped: {skipped}", file=sys.stderr)

@@ -523,7 +523,7 @@ def test_predict_takes_the_roofs_of_another_run_and_reports_its_error(tmp_path, 
     capsys.readouterr()
     assert command("predict", [str(run), "--roofs", str(roofs_run)]) == 0
     text = capsys.readouterr().out
-    assert "all cases                     1    25.0%    25.0%" in text
+    assert re.search(r"^all cases +1 +25\.0% +25\.0%$", text, re.M)
     assert "Two machines" not in text and "faster" not in text
     for name in PREDICTIONS:
         runs.validate(roofs_run / name, README)
@@ -743,16 +743,6 @@ def test_broken_summary_is_refused(tmp_path, capsys, script, change, message):
     capsys.readouterr()
     assert command(script, [str(run)]) == 2
     assert capsys.readouterr().err == f"{script}.py: {path}: {message}\n"
-
-
-@pytest.mark.parametrize("until", ["NaN", "Infinity", "-1", '"soon"', "[]"])
-def test_an_odd_until_is_refused(tmp_path, capsys, until):
-    run = write_run(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
-    path = run / "host.json"
-    path.write_text('{"run": {"until": %s}}' % until)
-    assert command("summarise", [str(run)]) == 2
-    assert capsys.readouterr().err == (
-        f"summarise.py: {path}: until of run is not a number from 0 on\n")
 
 
 def test_run_without_kernels_csv_is_refused(tmp_path, capsys):

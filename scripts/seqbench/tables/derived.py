@@ -28,18 +28,8 @@ TABLES = [name for name in runs.schemas(runs.README) if name in MADE]
 def given(run_dir: Path) -> dict:
     """What the makers of a run start from."""
     host = hosts.load(run_dir)
-    return {"host": host, "until": until_of(run_dir, host),
+    return {"host": host, "until": hosts.value(host, "run", "until") or runs.UNTIL,
             "samples": runs.samples_with_tokens(run_dir)}
-
-
-def until_of(run_dir: Path, host: dict) -> float:
-    """The half width of an interval over its median that the run was asked for."""
-    until = hosts.value(host, "run", "until")
-    if until is None:
-        return runs.UNTIL
-    if not isinstance(until, (int, float)) or not 0 <= until < float("inf"):
-        raise runs.RunError(f"{run_dir / 'host.json'}: until of run is not a number from 0 on")
-    return until or runs.UNTIL
 
 
 def write(run_dir: Path, name: str, table: pd.DataFrame) -> pd.DataFrame:

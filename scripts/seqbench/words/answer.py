@@ -11,7 +11,6 @@ from seqbench.read import hosts, runs
 from seqbench.tables import claims, crossover, prediction
 from seqbench.words import wording
 
-CELL_WIDTH = 9
 SHORT = ("S 16..128", 16, 128)
 LONG = ("S >= 1024", 1024, np.inf)
 FAR_BELOW = 8  # S is "far below H" when S <= H / 8
@@ -34,7 +33,7 @@ def drawn_kernels(summary: pd.DataFrame) -> pd.DataFrame:
     """The layers of the table of times; of many, the fastest variant of each layer and engine."""
     rows = summary[summary.kind == "layer"]
     if rows.kernel.nunique() <= MOST_KERNELS:
-        return rows
+        return rows.assign(kernel=runs.kernel_names(rows))
     best = crossover.fastest(rows, ["layer", "tokens", "engine"])
     other = best.engine != runs.HEADLINE
     return best.assign(kernel=best.layer + (" " + best.engine).where(other, ""))
@@ -45,25 +44,18 @@ def time_table(layers: pd.DataFrame, hid_size: int) -> str:
     rows = layers[layers.hid_size == hid_size]
     other = [name for name in runs.ACROSS if name != "hid_size"]
     whole = rows[rows.tokens == "all"].groupby("seq_len").us_per_token.min()
-    table = rows.pivot(index=["kernel", "engine", *other, "tokens"], columns="seq_len",
+    table = rows.pivot(index=["kernel", *other, "tokens"], columns="seq_len",
                        values="us_per_token")
-    several = rows.groupby("kernel").engine.nunique() > 1
-    names = [kernel + (f" {engine}" if several[kernel] else "")
-             + "".join(f" {name}={size}" for name, size in zip(other, sizes) if size > 1)
+    names = [kernel + "".join(f" {name}={size}" for name, size in zip(other, sizes) if size > 1)
              + (" (one token)" if tokens == "one" else "")
-             for kernel, engine, *sizes, tokens in table.index]
-    first = max(map(len, names))
-    per_line = (wording.WIDTH - first) // CELL_WIDTH
-    lines = [f"HidSize {hid_size}: median us per token (* = fastest at that SeqLen)"]
-    for start in range(0, table.shape[1], per_line):
-        block = table.iloc[:, start:start + per_line]
-        lines.append(" " * first + "".join(f"S={s}".rjust(CELL_WIDTH - 1) + " " for s in block))
-        for name, (key, values) in zip(names, block.iterrows()):
-            cells = [("-" if np.isnan(value) else wording.plain(value)).rjust(CELL_WIDTH - 1)
+             for kernel, *sizes, tokens in table.index]
+    rows = [[name, *("- " if np.isnan(value) else wording.plain(value)
                      + ("*" if key[-1] == "all" and value == whole.get(seq_len) else " ")
-                     for seq_len, value in values.items()]
-            lines.append(name.ljust(first) + "".join(cells))
-    return "\n".join(line.rstrip() for line in lines)
+                     for seq_len, value in values.items())]
+            for name, (key, values) in zip(names, table.iterrows())]
+    header = ["", *(f"S={seq_len} " for seq_len in table.columns)]
+    return (f"HidSize {hid_size}: median us per token (* = fastest at that SeqLen)\n"
+            + wording.wrapped_table(header, rows, kept=1, numbers_from=1))
 
 
 def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -288,9 +280,10 @@ def answer(run_dir: Path, markdown: bool) -> str:
     tables = tables if len(cells) else []
     if markdown:
         machine, *rest = words
-        return "\n\n".join([machine, "\n".join(f"- {line}" for line in rest)]
-                           + [text for title, table in tables
-                              for text in (title, wording.markdown_table(*table))])
+        return wording.without_tags("\n\n".join(
+            [machine, "\n".join(f"- {line}" for line in rest)]
+            + [text for title, table in tables
+               for text in (title, wording.markdown_table(*table))]))
     layers = drawn_kernels(summary)
     texts = [time_table(layers, size) for size in sorted(layers.hid_size.unique())]
     for title, table in tables:

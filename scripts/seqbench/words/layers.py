@@ -52,7 +52,7 @@ def table(kernels: pd.DataFrame, summary: pd.DataFrame, roofline: pd.DataFrame) 
         best = timed_at(summary, layer.layer, *TABLE_AT)
         comparable = best is not None and reference is not None and layer.tokens == "all"
         rows.append([
-            layer.layer, layer.equation.replace("|", "\\|"),
+            layer.layer, layer.equation,
             f"{layer.operations_per_token / 1e6:.2f} M", f"{layer.sequential_share:.0%}",
             "whole sequence" if pd.isna(layer.state_floats) else kibi(layer.state_floats),
             "-" if best is None else best.variant,

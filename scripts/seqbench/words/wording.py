@@ -1,10 +1,20 @@
 """How numbers and tables are put into words for a reader: every script speaks alike."""
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
+import tabulate
 
+tabulate.PRESERVE_WHITESPACE = True  # a blank may stand where another line has a mark
 WIDTH = 110  # of a terminal
+ROW = tabulate.DataRow("|", "|", "|")
+# Cells are not padded: a cell that changes is a line that changes.
+MARKDOWN = tabulate.TableFormat(
+    lineabove=None, linebelowheader=lambda widths, _: "|" + " --- |" * len(widths),
+    linebetweenrows=None, linebelow=None, headerrow=ROW, datarow=ROW, padding=1,
+    with_header_hide=None)
 
 
 # ---- numbers -----------------------------------------------------------------------------------
@@ -75,32 +85,43 @@ def size_labels(cells: pd.DataFrame) -> dict[tuple[int, int], str]:
             for size, heads in keys}
 
 
-def text_table(header: list[str], rows: list[list[str]]) -> str:
-    """Columns of equal width for a terminal."""
-    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
-                     for line in [header, *rows])
+def text_table(header: list[str], rows: list[list[str]], numbers_from: int | None = None) -> str:
+    """Columns of equal width for a terminal; those from a place on are aligned at the right."""
+    first = len(header) if numbers_from is None else numbers_from
+    sides = ["left"] * first + ["right"] * (len(header) - first)
+    return tabulate.tabulate(rows, header, "plain", disable_numparse=True,
+                             colalign=sides if rows else None)
 
 
-def wrapped_table(header: list[str], rows: list[list[str]]) -> str:
-    """The same in as many pieces as the width asks for; the first two columns in each."""
-    widths = [max(len(line[i]) for line in [header, *rows]) + 2 for i in range(len(header))]
-    pieces, places, used = [], [], sum(widths[:2])
-    for i in range(2, len(header)):
+def wrapped_table(header: list[str], rows: list[list[str]], kept: int = 2,
+                  numbers_from: int | None = None) -> str:
+    """The same in as many pieces as the width asks for; the first columns in each."""
+    widths = [max(len(header[i]) + tabulate.MIN_PADDING, *(len(row[i]) for row in rows)) + 2
+              for i in range(len(header))]
+    pieces, places, used = [], [], sum(widths[:kept])
+    for i in range(kept, len(header)):
         if places and used + widths[i] > WIDTH:
             pieces.append(places)
-            places, used = [], sum(widths[:2])
+            places, used = [], sum(widths[:kept])
         places.append(i)
         used += widths[i]
-    return "\n\n".join(text_table([header[i] for i in (0, 1, *piece)],
-                                  [[row[i] for i in (0, 1, *piece)] for row in rows])
+    return "\n\n".join(text_table([header[i] for i in (*range(kept), *piece)],
+                                  [[row[i] for i in (*range(kept), *piece)] for row in rows],
+                                  numbers_from)
                        for piece in [*pieces, places])
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """The same as markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in line]
+             for line in [header, *rows]]
+    return without_tags(tabulate.tabulate(cells[1:], cells[0], MARKDOWN, disable_numparse=True,
+                                          stralign=None))
+
+
+def without_tags(markdown: str) -> str:
+    """Markdown in which nothing is HTML, whatever the names that files gave it."""
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", markdown)
 
 
 def duration(ns: float) -> str:
