@@ -96,7 +96,7 @@ def text_table(header: list[str], rows: list[list[str]], numbers_from: int | Non
 def wrapped_table(header: list[str], rows: list[list[str]], kept: int = 2,
                   numbers_from: int | None = None) -> str:
     """The same in as many pieces as the width asks for; the first columns in each."""
-    widths = [max(len(header[i]) + tabulate.MIN_PADDING, *(len(row[i]) for row in rows)) + 2
+    widths = [max([len(header[i]) + tabulate.MIN_PADDING, *(len(row[i]) for row in rows)]) + 2
               for i in range(len(header))]
     pieces, places, used = [], [], sum(widths[:kept])
     for i in range(kept, len(header)):
