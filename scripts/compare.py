@@ -38,7 +38,7 @@ def refuse_other_folder(folder: Path) -> None:
     """Raise RunError where something would be overwritten that is not a comparison."""
     try:
         if folder.exists() and any(folder.iterdir()):
-            runs.validate(folder / "compare.csv", runs.README)
+            runs.load_derived(folder, "compare.csv")
     except (OSError, runs.RunError):
         raise runs.RunError(f"{folder}: exists and is not a comparison: left alone") from None
 

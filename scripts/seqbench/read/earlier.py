@@ -1,4 +1,4 @@
-"""What a file lacks that was made before some of today's columns: the one place that fills it in."""
+"""What files lack that were made before some of today's columns: the one place that fills it in."""
 from __future__ import annotations
 
 from collections.abc import Callable
