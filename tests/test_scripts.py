@@ -4,7 +4,6 @@ import math
 import random
 import statistics
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -394,6 +393,7 @@ WIDTH, LEFT_OUT = len(HEADER), GOOD_END.count(",")
     (replaced(",ok,\n", ',ok,"x"y\n', 1), "samples.csv: line 2: ',' expected after '\"'"),
     (replaced(",ok,\n", ",maybe,\n", 1), "line 2: status is neither ok nor failed"),
     (replaced(",400.0,", ",1e308,", 1), "samples.csv: line 2: wall_ns is above 1e+16"),
+    (replaced(GOOD_END, ",-1" + GOOD_END[2:], 1), "samples.csv: line 2: flops is negative"),
     (lambda text: "\ufeff" + text, "samples.csv: line 1: starts with a byte order mark"),
     (replaced("openblas,16", "packed,16", 1),
      "line 2: kernel lstm/hoisted with engine packed is not in kernels.csv"),
