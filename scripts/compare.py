@@ -61,9 +61,10 @@ def compare(a: Run, b: Run, folder: Path) -> None:
     runs.write_text(folder / "compare_groups.csv", runs.csv_text(groups))
     runs.write_text(folder / "report.txt", text)
     print(text)
+    named = cases.assign(kernel=runs.kernel_names(cases))
     try:
         with plt.rc_context(drawing.STYLE):
-            figure = difference_map.draw_figure(cases, f"A: {a.name()}  ·  B: {b.name()}")
+            figure = difference_map.draw_figure(named, f"A: {a.name()}  ·  B: {b.name()}")
             plot.save(figure, folder / "figures", "compare")
     except drawing.Skip as skipped:
         print(f"compare.py: {folder}: figure skipped: {skipped}", file=sys.stderr)

@@ -566,6 +566,17 @@ def test_loader_reads_by_name_and_ignores_other_columns(tmp_path):
     assert runs.load_samples(run).equals(before)
 
 
+def test_a_dimension_that_a_file_does_not_know_was_1(tmp_path):
+    run = write_run(tmp_path / "run", TWO_ROWS)
+    for name, size in (("heads", 1), ("hid_size", 64)):
+        path = run / "samples.csv"
+        lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+        place = lines[0].index(name)
+        assert set(runs.load_samples(run)[name]) == {size}
+        path.write_text("".join(",".join(line[:place] + line[place + 1:]) + "\n" for line in lines))
+        assert set(runs.load_samples(run)[name]) == {1}
+
+
 # ---- reruns ------------------------------------------------------------------------------------
 
 
@@ -613,6 +624,17 @@ def test_answer_prints_the_planted_numbers(grid, capsys):
     assert "the textbook expects a lead of 5.00x to 17.0x; measured, in the median cell, it is " \
         "1.71 times smaller for lstm" in flat
     assert "Fastest of all at S 16..128: rnn at every H." in flat
+
+
+def test_a_kernel_with_several_engines_has_a_row_for_each(tmp_path, capsys):
+    rows = [sample(kernel, 16, 64, ns, engine=engine) for kernel, engine, ns in (
+        ("lstm/hoisted", "openblas", 32000), ("lstm/hoisted", "packed", 16000),
+        ("lstm/literal", "openblas", 64000), ("transformer/full", "openblas", 48000))]
+    run = summarised(tmp_path / "run", rows)
+    assert command("answer", [str(run)]) == 0
+    text = capsys.readouterr().out
+    assert "lstm/hoisted openblas" in text and "lstm/hoisted packed" in text
+    assert "lstm/literal " in text and "lstm/literal openblas" not in text
 
 
 def test_answer_names_the_transformer_when_it_wins(tmp_path, capsys):

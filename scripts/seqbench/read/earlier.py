@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 UNKNOWN = "unknown"
-ALL_EVALUATIONS = "transcendentals"  # before they were counted by kind
+EVALUATIONS = ["exps", "logs", "sigmoids", "tanhs", "rsqrts"]
+ALL_EVALUATIONS = "transcendentals"  # before they were counted by kind: read as the first
 # What the columns below are worked out from; read where there is something to fill in.
 SOURCES = {"kernel": "text", "kind": "text", "variant": "text", "engine": "text", "tokens": "text",
            "hid_size": "dimension", ALL_EVALUATIONS: "integer, may be empty"}
@@ -31,22 +32,20 @@ def parameters(table: pd.DataFrame) -> pd.Series | float:
 
 
 FILL: dict[str, Callable[[pd.DataFrame], object]] = {
-    "exps": lambda table: table[ALL_EVALUATIONS],
-    **{name: lambda table: table[ALL_EVALUATIONS] * 0
-       for name in ("logs", "sigmoids", "tanhs", "rsqrts")},
+    **{name: lambda table: table[ALL_EVALUATIONS] * 0 for name in EVALUATIONS},
+    EVALUATIONS[0]: lambda table: table[ALL_EVALUATIONS],
     "parameters": parameters,
     "products": products,
     "parts": lambda table: np.where(table.variant.isin(CUT_INTO_PARTS), "yes", "no"),
     "packing": lambda table: table.engine.map(PACKING).fillna(UNKNOWN),
     "bytes_per_weight": lambda table: 4.0,
-    **{f"{name}_per_token": lambda table: np.nan
-       for name in ("exps", "logs", "sigmoids", "tanhs", "rsqrts", "streamed_bytes")},
+    **{f"{name}_per_token": lambda table: np.nan for name in (*EVALUATIONS, "streamed_bytes")},
     "ours_engine": lambda table: UNKNOWN}
 
 
 def can_fill(column: str, kind: str, header: list[str]) -> bool:
     """Whether a column may be missing from a file with that header."""
-    if column in ("exps", "logs", "sigmoids", "tanhs", "rsqrts"):
+    if column in EVALUATIONS:
         return ALL_EVALUATIONS in header
     return kind == "dimension" or column in FILL or (column == "engine" and "kernel" in header)
 

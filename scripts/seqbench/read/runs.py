@@ -19,7 +19,7 @@ README = Path(__file__).resolve().parents[3] / "results" / "README.md"
 REFERENCE = "transformer"  # the layer that every other layer is compared with
 HEADLINE = "openblas"  # the engine of the comparison; others are further curves
 PEERS = ["onednn", "torch"]  # engines that are whole libraries of layers, not ours
-EVALUATIONS = ["exps", "logs", "sigmoids", "tanhs", "rsqrts"]
+EVALUATIONS = earlier.EVALUATIONS
 COSTS = ["flops", "elementwise_flops", *EVALUATIONS, "parameters", "bytes", "streamed_bytes"]
 KNOWN_COSTS = ["flops", "bytes"]  # of every case; the others may be unknown of foreign kernels
 KERNEL = ["kernel", "engine"]  # what a row of kernels.csv is of
@@ -295,6 +295,12 @@ def load_summary(run_dir: Path) -> pd.DataFrame:
     if summary.empty:
         raise RunError(f"{run_dir / 'summary.csv'}: no case with a good sample")
     return summary
+
+
+def kernel_names(table: pd.DataFrame) -> pd.Series:
+    """The kernel of each row, with its engine where the table has several of that kernel."""
+    several = table.groupby("kernel").engine.transform("nunique") > 1
+    return table.kernel + (" " + table.engine).where(several, "")
 
 
 def bytes_text(count: float) -> str:

@@ -33,7 +33,7 @@ def drawn_kernels(summary: pd.DataFrame) -> pd.DataFrame:
     """The layers of the table of times; of many, the fastest variant of each layer and engine."""
     rows = summary[summary.kind == "layer"]
     if rows.kernel.nunique() <= MOST_KERNELS:
-        return rows
+        return rows.assign(kernel=runs.kernel_names(rows))
     best = crossover.fastest(rows, ["layer", "tokens", "engine"])
     other = best.engine != runs.HEADLINE
     return best.assign(kernel=best.layer + (" " + best.engine).where(other, ""))
