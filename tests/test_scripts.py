@@ -754,7 +754,7 @@ def test_answer_breaks_wide_tables(tmp_path, capsys):
     command("answer", [str(summarised(tmp_path / "run", rows))])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 110
-    assert sum(line.startswith("transformer/tiled A=16") for line in lines) == 3
+    assert sum(line.startswith("transformer/tiled A=16") for line in lines) == 2
     assert {f"S={n}" for n in range(1, 21)} <= {word for line in lines for word in line.split()}
 
 
