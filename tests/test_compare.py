@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from test_scripts import README, ROOT, VIRTUAL, failed, sample, table, write_run
-
+from test_scripts import README, ROOT, failed, sample, table, write_run
 
 from conftest import command
 from seqbench.figures import difference_map

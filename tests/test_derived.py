@@ -734,6 +734,8 @@ def test_broken_kernels_csv_is_refused(tmp_path, capsys, change, message):
      "line 2: median_ns is not above 0"),
     (lambda rows: [rows[0], rows[1].replace(",16,64,", ",0,64,", 1)],
      "line 2: seq_len: '0' is not of type dimension"),
+    (lambda rows: [rows[0], rows[1].replace(",100,", ",1e308,", 1)],
+     "line 2: median_ns is above 1e+16"),
 ])
 @pytest.mark.parametrize("script", ["answer", "plot", "predict", "report"])
 def test_broken_summary_is_refused(tmp_path, capsys, script, change, message):

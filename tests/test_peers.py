@@ -74,6 +74,7 @@ def test_cells_meet_the_fastest_of_ours_and_the_faster_peer(folders, tmp_path, c
             low, middle, high = (float(row[f"{name}_{end}"]) for end in ("ci_low", "ratio", "ci_high"))
             assert middle == pytest.approx(ratio, rel=0.01) and low < middle < high < 1.02 * low
     printed = capsys.readouterr().out
+    assert "hoisted openblas" in printed and "panels packed" in printed
     last = printed[printed.index("Geometric means"):]
     assert all(f"{mean}x (" in last for mean in ("1.06", "1.48", "0.91", "4.00"))
     for figure in ("peers.svg", "peers.png"):

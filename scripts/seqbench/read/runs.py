@@ -235,6 +235,7 @@ def load_samples(run_dir: Path) -> pd.DataFrame:
     for column in COSTS:
         if column in KNOWN_COSTS:
             refuse(path, is_ok & samples[column].isna(), f"{column} is empty")
+        refuse(path, samples[column] < 0, f"{column} is negative")
         first = samples.groupby(CASE)[column].transform("first")
         refuse(path, is_ok & (samples[column].fillna(-1) != first.fillna(-1)),
                f"{column} differs from another row of this case")
@@ -285,6 +286,7 @@ def load_cases(run_dir: Path) -> pd.DataFrame:
     refuse(path, summary.duplicated(CASE), "this case is there already")
     for column in ("median_ns", "min_ns", "ci_low_ns", "ci_high_ns"):
         refuse(path, (summary.samples > 0) & ~(summary[column] > 0), f"{column} is not above 0")
+        refuse(path, summary[column] > LONGEST_NS, f"{column} is above {LONGEST_NS:g}")
     return with_facts(path, summary, FACTS).reset_index(drop=True)
 
 

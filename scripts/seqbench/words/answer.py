@@ -19,8 +19,8 @@ ARTICLE = ["lstm", "rnn"]  # the layers that the sentences speak of; tables show
 MEASURED, COUNTED, PRICE = "measured", "counted", "an operation"
 ROWS = {MEASURED: 0, COUNTED: 2, PRICE: 3}
 WHERE_FASTER = ("SeqLen at which a layer is faster than the Transformer block (fastest variants, "
-                 "within the grid), measured and counted in operations, and how long one of its "
-                 "operations takes against one of the block's:")
+                "within the grid), measured and counted in operations, and how long one of its "
+                "operations takes against one of the block's:")
 RATIOS = ("Transformer time / layer time (above 1: the layer is faster), "
           "measured and by the textbook (1 + S/H):")
 MOST_KERNELS = 12  # in the table of times; of more, the fastest variant of each layer and engine

@@ -8,6 +8,7 @@ import pandas as pd
 import tabulate
 
 tabulate.PRESERVE_WHITESPACE = True  # a blank may stand where another line has a mark
+tabulate.MIN_PADDING = 0  # a column is as wide as its widest cell, header or not
 WIDTH = 110  # of a terminal
 ROW = tabulate.DataRow("|", "|", "|")
 # Cells are not padded: a cell that changes is a line that changes.
