@@ -181,6 +181,9 @@ def test_a_failed_benchmark_is_a_failed_sample(tmp_path):
       for value in (0, -1, float("nan"), float("inf"), 1e300, "1", None, [1], True)),
     ([entry("rnn/x/S:1/H:2", 1, iterations=0)], "real_time of all iterations is 0"),
     ([entry("rnn/x/S:1/H:2", 1, iterations=float("nan"))], "iterations is nan"),
+    ([entry("rnn/x/S:1/H:2", 1, flops=10**30)], "flops is 1000"),
+    ([entry("rnn/x/S:1/H:2", 1, threads="\n")], "ran on '\\n' threads"),
+    ([entry("rnn\n/S:1/H:2", 1)], "'rnn\\n/S:1/H:2' does not match"),
     ([1], "benchmark 1 is not an object"),
     ([entry("rnn/x/S:1/H:2", 1), None], "benchmark 2 is not an object"),
     ([entry("rnn/x/S:1/H:2", 1, run_type="aggregate")], "no benchmarks")])
@@ -211,4 +214,6 @@ def test_bad_files_and_options_are_refused(tmp_path):
     assert "host_name is not that of" in refused(out, good, other)
     assert "no group named" in refused(out, good, "--pattern", "(?P<layer>x)")
     assert "--pattern" in refused(out, good, "--pattern", "(")
+    assert "no layer or no variant" in refused(
+        out, good, "--pattern", r"(?P<layer>)(?P<variant>\D+)(?P<S>\d+)/H:(?P<H>\d+)")
     assert "not empty" in refused(Path(tmp_path), good)

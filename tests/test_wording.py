@@ -1,5 +1,6 @@
 """Tables and sentences for a reader, whatever the names in the files."""
 
+import pandas as pd
 import pytest
 
 from conftest import command
@@ -58,3 +59,12 @@ def test_sections_of_the_readme_have_no_tags_of_files(tmp_path, capsys):
     assert machines.section(tmp_path, ["run"])
     assert command("docs", [str(readme)]) == 0
     assert "&lt;b>7&lt;/b>" in readme.read_text() and "<b>" not in readme.read_text()
+
+
+def test_sizes_are_named_where_they_tell_cells_apart():
+    cells = pd.DataFrame([(64, 1), (128, 2), (128, 4)], columns=["hid_size", "heads"])
+    assert wording.size_labels(cells) == {(64, 1): "H 64 A 1", (128, 2): "H 128 A 2",
+                                          (128, 4): "H 128 A 4"}
+    assert wording.size_labels(cells[:2]) == {(64, 1): "H 64", (128, 2): "H 128"}
+    assert wording.sizes_text({"seq_len": 1, "hid_size": 64, "heads": 1}) == "S=1 H=64"
+    assert wording.sizes_text({"heads": 4, "batch": 2}) == "A=4 batch=2"

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from seqbench.read import earlier, hosts, objects, runs
 
+MOST = 1e18  # a count of more digits is none
 PATTERN = r"(?P<layer>[^/:]+)/(?P<variant>[^/:]+)/S:(?P<S>\d+)/H:(?P<H>\d+)(/A:(?P<A>\d+))?"
 # What Google Benchmark itself adds to a name.
 SUFFIXES = re.compile(r"(/(min_time|min_warmup_time|iterations|repeats|threads):[^/]*"
@@ -52,12 +53,14 @@ def case_of(path: Path, name: str, pattern: re.Pattern) -> dict:
     """Layer, variant and sizes from the name of a benchmark."""
     match = pattern.fullmatch(SUFFIXES.sub("", name))
     if not match:
-        raise runs.RunError(f"{path}: '{name}' does not match the pattern {pattern.pattern}")
+        raise runs.RunError(f"{path}: {name!r} does not match the pattern {pattern.pattern}")
     found = match.groupdict()
+    if not found["layer"] or not found["variant"]:
+        raise runs.RunError(f"{path}: {name!r}: no layer or no variant by {pattern.pattern}")
     sizes = {column: found.get(GROUPS.get(column)) or "1" for column in runs.DIMENSIONS}
     for column, size in sizes.items():
         if not runs.PATTERNS["dimension"].fullmatch(size):
-            raise runs.RunError(f"{path}: '{name}': {column} {size} is not a number from 1 on")
+            raise runs.RunError(f"{path}: {name!r}: {column} {size} is not a number from 1 on")
     return {"kernel": f"{found['layer']}/{found['variant']}", "kind": "layer",
             "layer": found["layer"], "variant": found["variant"],
             **{column: int(size) for column, size in sizes.items()}}
@@ -91,9 +94,9 @@ def number_of(path: Path, entry: dict, name: str) -> float:
     """A number of a benchmark's entry, from 0 on."""
     found = entry.get(name)
     is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
-    if not is_number or not 0 <= found < math.inf:  # NaN is not either
-        raise runs.RunError(f"{path}: '{entry.get('name')}': {name} is {found!r}, not a number "
-                            "from 0 on")
+    if not is_number or not 0 <= found < MOST:  # NaN is not either
+        raise runs.RunError(f"{path}: {entry.get('name')!r}: {name} is {found!r}, not a number "
+                            f"from 0 to {MOST:g}")
     return found
 
 
@@ -101,7 +104,7 @@ def time_of(path: Path, entry: dict, name: str, unit: float) -> float:
     """A time of all iterations in ns."""
     time = number_of(path, entry, name) * unit * number_of(path, entry, "iterations")
     if not 0 < time <= runs.LONGEST_NS:
-        raise runs.RunError(f"{path}: '{entry.get('name')}': {name} of all iterations is {time:g} "
+        raise runs.RunError(f"{path}: {entry.get('name')!r}: {name} of all iterations is {time:g} "
                             f"ns, not above 0 and at most {runs.LONGEST_NS:g}")
     return time
 
@@ -111,10 +114,10 @@ def sample_of(path: Path, entry: dict, case: dict, known: dict[tuple, dict]) -> 
     if entry.get("error_occurred"):
         return {**case, "status": "failed", "error": entry.get("error_message") or "unknown"}
     if entry.get("threads", 1) != 1:
-        raise runs.RunError(f"{path}: '{entry.get('name')}' ran on {entry['threads']} threads")
+        raise runs.RunError(f"{path}: {entry.get('name')!r} ran on {entry['threads']!r} threads")
     unit = UNITS.get(str(entry.get("time_unit", "ns")))
     if unit is None:
-        raise runs.RunError(f"{path}: '{entry.get('name')}': time_unit is {entry['time_unit']!r}, "
+        raise runs.RunError(f"{path}: {entry.get('name')!r}: time_unit is {entry['time_unit']!r}, "
                             f"none of {', '.join(UNITS)}")
     wall, cpu = (time_of(path, entry, name, unit) for name in ("real_time", "cpu_time"))
     return {**case, "iterations": int(entry["iterations"]), "wall_ns": wall, "cpu_ns": cpu,

@@ -56,11 +56,11 @@ def of_kernel(summary: pd.DataFrame, kernel: str) -> pd.DataFrame:
 
 
 def finding(hid_size: int, values: Iterable[float], is_held: Callable[[float], bool]) -> Finding:
-    """The middle of some values; it holds if the middle does."""
+    """The median of some values; it holds if the median does."""
     found = np.array(list(values))
-    middle = float(np.median(found))
-    return Finding(int(hid_size), middle, float(found.min()), float(found.max()), len(found),
-                   bool(is_held(middle)))
+    median = float(np.median(found))
+    return Finding(int(hid_size), median, float(found.min()), float(found.max()), len(found),
+                   bool(is_held(median)))
 
 
 def near(claimed: float) -> Callable[[float], bool]:

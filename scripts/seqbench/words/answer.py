@@ -42,11 +42,11 @@ def drawn_kernels(summary: pd.DataFrame) -> pd.DataFrame:
 def time_table(layers: pd.DataFrame, hid_size: int) -> str:
     """Median time per token of the layers at one HidSize; * marks the fastest sequence."""
     rows = layers[layers.hid_size == hid_size]
-    other = [name for name in runs.ACROSS if name != "hid_size"]
     whole = rows[rows.tokens == "all"].groupby("seq_len").us_per_token.min()
-    table = rows.pivot(index=["kernel", *other, "tokens"], columns="seq_len",
+    others = [name for name in runs.ACROSS if name != "hid_size"]
+    table = rows.pivot(index=["kernel", *others, "tokens"], columns="seq_len",
                        values="us_per_token")
-    names = [kernel + "".join(f" {name}={size}" for name, size in zip(other, sizes) if size > 1)
+    names = [f"{kernel} {wording.sizes_text(dict(zip(others, sizes)))}".strip()
              + (" (one token)" if tokens == "one" else "")
              for kernel, *sizes, tokens in table.index]
     rows = [[name, *("- " if np.isnan(value) else wording.plain(value)
@@ -67,7 +67,7 @@ def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         lines: dict[str, dict] = {}
         for row in group.itertuples():
             name = MEASURED if row.engine == runs.HEADLINE else f"{row.engine} engine"
-            key = (row.hid_size, row.heads)
+            key = wording.size_of(row)
             lines.setdefault(name, {})[key] = wording.faster_where(row)
             lines.setdefault(COUNTED, {})[key] = wording.faster_by_counts(row)
             if row.engine == runs.HEADLINE and np.isfinite(row.operation_price):
@@ -92,7 +92,7 @@ def ratio_table(cells: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         lines = [("textbook", part, "textbook")]
         lines += [(layer, part[part.layer == layer], "ratio") for layer in cells.layer.unique()]
         for name, found, column in lines:
-            groups = {key: group[column] for key, group in found.groupby(["hid_size", "heads"])}
+            groups = {key: group[column] for key, group in found.groupby(runs.ACROSS)}
             rows.append([name, band[0],
                          *(wording.short_spread(groups[key]) if key in groups else "-"
                            for key in labels)])
@@ -193,9 +193,10 @@ def winner_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
     if cells.empty:
         return ""
     sizes: dict[str, list[str]] = {}
-    for (hid_size, heads), group in cells.groupby(["hid_size", "heads"]):
-        several = cells[cells.hid_size == hid_size].heads.nunique() > 1
-        label = f"{hid_size} (A={heads})" if several else str(hid_size)
+    for (hid_size, *others), group in cells.groupby(runs.ACROSS):
+        several = len(cells.loc[cells.hid_size == hid_size, runs.ACROSS].drop_duplicates()) > 1
+        text = wording.sizes_text(dict(zip(runs.ACROSS[1:], others)))
+        label = f"{hid_size} ({text})" if several and text else str(hid_size)
         sizes.setdefault(winner(group), []).append(label)
     everywhere = len(sizes) == 1 and cells.hid_size.nunique() > 1
     words = [f"{layer} at every H" if everywhere else f"{layer} at H = {', '.join(found)}"
@@ -221,10 +222,10 @@ def what_if_sentence(changed: pd.DataFrame) -> str:
     for layer in ARTICLE:
         rows = where[where.layer == layer]
         crossed = rows[(rows.change == "predicted") & (rows.verdict != "faster everywhere")
-                       & (rows.verdict != "slower everywhere")].sort_values(["hid_size", "heads"])
+                       & (rows.verdict != "slower everywhere")].sort_values(runs.ACROSS)
         if len(crossed):
             median = crossed.iloc[len(crossed) // 2]
-            at = rows[(rows.hid_size == median.hid_size) & (rows.heads == median.heads)]
+            at = rows[(rows[runs.ACROSS] == median[runs.ACROSS]).all(axis=1)]
             at = at.set_index("change")["where"]
             words = []
             for change in prediction.CHANGES:

@@ -103,8 +103,8 @@ def section(folder: Path, link: str) -> str:
 
 def case_name(row) -> str:
     """A case in words."""
-    heads = f" A={row.heads}" if row.heads > 1 else ""
-    return f"{row.kernel} S={row.seq_len} H={row.hid_size}{heads}"
+    sizes = {name: getattr(row, name) for name in runs.DIMENSIONS}
+    return f"{row.kernel} {wording.sizes_text(sizes)}"
 
 
 def different_table(cases: pd.DataFrame) -> str:

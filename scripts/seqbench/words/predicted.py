@@ -25,8 +25,7 @@ def crossover_table(changed: pd.DataFrame) -> str:
     labels = wording.size_labels(rows)
     lines = []
     for names, group in rows.groupby(["layer", "change"]):
-        cells = {(row.hid_size, row.heads): wording.faster_where(row)
-                 for row in group.itertuples()}
+        cells = {wording.size_of(row): wording.faster_where(row) for row in group.itertuples()}
         lines.append([*names, *(cells.get(key, "-") for key in labels)])
     return wording.wrapped_table(["layer", "faster", *labels.values()], lines)
 
