@@ -38,6 +38,7 @@ GLOBS = $(or $(globs_$(KERNELS)),$(KERNELS))
 # What a person or the name of a folder says reaches the shell as data, in the environment.
 DATA := GRID GLOBS ENGINE HEADS CPU OUT RUN VARIANTS ROOFS A B
 export $(DATA)
+
 # Every layer takes longer than the budget of the grid: at most 25 minutes in all.
 budget = $(if $(filter all,$(KERNELS)),--budget 1380 --samples 1)
 
@@ -123,10 +124,13 @@ on_core = $(if $(CPU),--cpu "$$CPU")
 with_heads = $(if $(HEADS),--heads "$$HEADS")
 what = -g "$$GRID" -k "$$GLOBS" --engine "$$ENGINE" $(with_heads) $(on_core)
 
+# make runs a line that calls make under -n too, unless the call stands in a variable.
+then_make = $(MAKE) --no-print-directory
+
 bench: all ## check, time the grid, write CSV and figures, print the answer
 	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)
 	$(Q)dir=$$($(BUILD)/seqbench run $(what) $(budget) $(if $(OUT),-o "$$OUT")) && \
-	    RUN="$$dir" $(MAKE) --no-print-directory csv plots answer && \
+	    RUN="$$dir" $(then_make) csv plots answer && \
 	    echo && echo "Every sample, table and figure is in $$dir." && \
 	    echo "One page of all of it: make report RUN=$$dir"
 
