@@ -22,8 +22,6 @@ ROOFS ?=
 A ?=
 B ?=
 RUNS ?=
-# What a person or the name of a folder says reaches the shell as data, in the environment.
-export GRID ENGINE HEADS CPU OUT RUN VARIANTS ROOFS A B
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -35,7 +33,12 @@ endif
 # KERNELS by a word: the layers of the question (without peers), or every layer.
 globs_seed := rnn/*,rnn.*,lstm/*,!lstm/fused,lstm.*,transformer/*,transformer.*,roof/*
 globs_all := *
-export GLOBS = $(or $(globs_$(KERNELS)),$(KERNELS))
+GLOBS = $(or $(globs_$(KERNELS)),$(KERNELS))
+
+# What a person or the name of a folder says reaches the shell as data, in the environment.
+DATA := GRID GLOBS ENGINE HEADS CPU OUT RUN VARIANTS ROOFS A B
+export $(DATA)
+
 # Every layer takes longer than the budget of the grid: at most 25 minutes in all.
 budget = $(if $(filter all,$(KERNELS)),--budget 1380 --samples 1)
 
@@ -121,10 +124,13 @@ on_core = $(if $(CPU),--cpu "$$CPU")
 with_heads = $(if $(HEADS),--heads "$$HEADS")
 what = -g "$$GRID" -k "$$GLOBS" --engine "$$ENGINE" $(with_heads) $(on_core)
 
+# make runs a line that calls make under -n too, unless the call stands in a variable.
+then_make = $(MAKE) --no-print-directory
+
 bench: all ## check, time the grid, write CSV and figures, print the answer
 	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)
 	$(Q)dir=$$($(BUILD)/seqbench run $(what) $(budget) $(if $(OUT),-o "$$OUT")) && \
-	    RUN="$$dir" $(MAKE) --no-print-directory csv plots answer && \
+	    RUN="$$dir" $(then_make) csv plots answer && \
 	    echo && echo "Every sample, table and figure is in $$dir." && \
 	    echo "One page of all of it: make report RUN=$$dir"
 
@@ -191,7 +197,7 @@ peers: have-deps ## time ours, oneDNN and PyTorch in turns, and compare (GRID, K
 	    $(PYTHON) scripts/peers.py "$$out/a" "$$out/b" -o "$$out"
 
 test: all $(C_TESTS) ## every test; the last line counts them
-	$(Q)SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider tests
+	$(Q)env $(DATA:%=-u %) SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider tests
 
 # Built for a CPU with 128-bit vectors and checked under emulation.
 check-arm: $(filter deps-arm,$(MAKECMDGOALS)) ## cross-build for aarch64, check every kernel under qemu

@@ -38,7 +38,7 @@ def refuse_other_folder(folder: Path) -> None:
     """Raise RunError where something would be overwritten that is not a comparison."""
     try:
         if folder.exists() and any(folder.iterdir()):
-            runs.validate(folder / "compare.csv", runs.README)
+            runs.load_derived(folder, "compare.csv")
     except (OSError, runs.RunError):
         raise runs.RunError(f"{folder}: exists and is not a comparison: left alone") from None
 
@@ -60,8 +60,9 @@ def compare(a: Run, b: Run, folder: Path) -> None:
     runs.write_text(folder / "compare_groups.csv", runs.csv_text(groups))
     runs.write_text(folder / "report.txt", text)
     print(text)
+    named = cases.assign(kernel=runs.kernel_names(cases))
     try:
-        plot.write(difference_map.draw(cases), difference_map.TITLE,
+        plot.write(difference_map.draw(named), difference_map.TITLE,
                    f"A: {a.name()}  ·  B: {b.name()}", folder / "figures", "compare")
     except drawing.Skip as skipped:
         print(f"compare.py: {folder}: figure skipped: {skipped}", file=sys.stderr)

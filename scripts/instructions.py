@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Count the instructions of one run of a kernel under callgrind, per multiply-add of its cost.
 
-instructions.py SEQBENCH OUT.csv KERNEL... -S 128 -H 256. The program must be built without
-AVX-512 (MARCH=x86-64-v3), which valgrind does not know.
+instructions.py SEQBENCH OUT.csv KERNEL... --engine packed -S 128 -H 256. Without an engine each
+kernel takes its first. The program must be built without AVX-512 (MARCH=x86-64-v3), which valgrind
+does not know.
 """
 from __future__ import annotations
 
@@ -16,8 +17,9 @@ from pathlib import Path
 
 from seqbench.read import runs
 
-COLUMNS = ["kernel", "seq_len", "hid_size", "heads", "instructions", "multiply_adds",
+COLUMNS = ["kernel", "engine", "seq_len", "hid_size", "heads", "instructions", "multiply_adds",
            "elementwise", "transcendentals", "instructions_per_multiply_add"]
+EVALUATIONS = ["exps", "logs", "sigmoids", "tanhs", "rsqrts"]
 
 
 def counted(text: str) -> int:
@@ -31,21 +33,22 @@ def counted(text: str) -> int:
 def row(case: dict, kernel: str, instructions: int) -> dict:
     """One row of instructions.csv from case.json of the run that was counted."""
     cost = case["cost"]
-    return {"kernel": kernel, "seq_len": case["S"], "hid_size": case["H"], "heads": case["heads"],
+    return {"kernel": kernel, "engine": case["engine"], "seq_len": case["S"],
+            "hid_size": case["H"], "heads": case["heads"],
             "instructions": instructions, "multiply_adds": cost["multiply_adds"],
             "elementwise": cost["elementwise"],
-            "transcendentals": cost["exps"] + cost["sigmoids"] + cost["tanhs"] + cost["rsqrts"],
+            "transcendentals": sum(cost[name] for name in EVALUATIONS),
             "instructions_per_multiply_add":
                 f"{instructions / cost['multiply_adds']:.4f}" if cost["multiply_adds"] else ""}
 
 
-def count(seqbench: str, kernel: str, seq_len: str, hid_size: str) -> dict:
+def count(seqbench: str, kernel: str, sizes: list[str], engine: str | None) -> dict:
     """Run a kernel once under callgrind, counting inside its run only."""
     with tempfile.TemporaryDirectory() as folder:
         out, case = Path(folder, "callgrind"), Path(folder, "case")
         command = ["valgrind", "--tool=callgrind", "--collect-atstart=no",
                    "--toggle-collect=case_run", f"--callgrind-out-file={out}", seqbench, "dump",
-                   "-k", kernel, "-S", seq_len, "-H", hid_size, "-o", str(case)]
+                   "-k", kernel, *sizes, *(["--engine", engine] if engine else []), "-o", str(case)]
         process = subprocess.run(command, capture_output=True, text=True)
         if process.returncode != 0:
             last = (process.stderr.splitlines() or ["no message"])[-1]
@@ -58,14 +61,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("seqbench")
     parser.add_argument("out", type=Path)
     parser.add_argument("kernels", nargs="+")
+    parser.add_argument("--engine")
     parser.add_argument("-S", default="128")
     parser.add_argument("-H", default="256")
     options = parser.parse_args(arguments)
 
     def work() -> None:
-        lines = [",".join(COLUMNS)]
+        lines, sizes = [",".join(COLUMNS)], ["-S", options.S, "-H", options.H]
         for kernel in options.kernels:
-            counts = count(options.seqbench, kernel, options.S, options.H)
+            counts = count(options.seqbench, kernel, sizes, options.engine)
             lines.append(",".join(str(counts[name]) for name in COLUMNS))
             print(lines[-1], flush=True)
         runs.write_text(options.out, "\n".join(lines) + "\n")

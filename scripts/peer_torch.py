@@ -18,11 +18,12 @@ from seqbench.read import runs
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The options of seqbench run that make sense here."""
+    """The options of seqbench run; `others` are for `seqbench plan`."""
     parser = argparse.ArgumentParser(prog="peer_torch.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run")
+    run = commands.add_parser("run", allow_abbrev=False,
+                              epilog="Other options are those of `seqbench plan`.")
     for name, flag in torch_run.OPTIONS.items():
         run.add_argument(flag, dest=name, type=int if name == "cpu" else str)
     run.add_argument("--seed", type=int, default=1)
@@ -36,9 +37,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     one = commands.add_parser("round", help="is started by run")
     one.add_argument("folder", type=Path)
     one.add_argument("number", type=int)
-    options = parser.parse_args(arguments)
+    options, others = parser.parse_known_args(arguments)
+    options.others = others
     if options.command == "run":
         options.grid, options.kernels = options.grid or "default", options.kernels or "*"
+    if others and (options.command != "run" or options.resume):
+        parser.error(f"unknown here: {others[0]}")
     return options
 
 

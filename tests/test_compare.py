@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from test_scripts import README, ROOT, VIRTUAL, failed, sample, table, write_run
-
+from test_scripts import README, ROOT, failed, sample, table, write_run
 
 from conftest import command
 from seqbench.figures import difference_map
@@ -573,11 +572,11 @@ def test_bad_folders_are_refused(pair, tmp_path, capsys, change, message):
 
 @pytest.mark.parametrize("arguments, words", [
     (["compare", "A=results/x"], "compare needs A=run-folder B=run-folder"),
-    (["compare", "A=x", "B=y", "RUNS=z"], "scripts/compare.py 'x' 'y' z"),
-    (["compare", "A=x", "B=y", "OUT=out"], "scripts/compare.py 'x' 'y'  -o 'out'"),
-    (["aa", "GRID=quick", "KERNELS=rnn/*", "OUT=out"], "-g 'quick' -k 'rnn/*'"),
-    (["predict", "CPU=3", "OUT=out"], "run -k 'roof/*' --budget 30 --cpu '3'"),
-    (["predict", "ROOFS=x", "RUN=y"], "roofs='x' && "),
+    (["compare", "A=x", "B=y", "RUNS=z"], 'scripts/compare.py "$A" "$B" z'),
+    (["compare", "A=x", "B=y", "OUT=out"], 'scripts/compare.py "$A" "$B"  -o "$OUT"'),
+    (["aa", "GRID=quick", "KERNELS=rnn/*", "OUT=out"], '-g "$GRID"'),
+    (["predict", "CPU=3", "OUT=out"], '--cpu "$CPU"'),
+    (["predict", "ROOFS=x", "RUN=y"], 'roofs=${ROOFS:-'),
 ])
 def test_make_passes_its_variables_on(arguments, words):
     result = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True,

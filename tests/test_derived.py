@@ -1,14 +1,18 @@
 """Tests of what is derived from a summary: planted machines and kernels in, known answers out."""
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from test_scripts import PREDICTIONS, README, TABLES, VIRTUAL, sample, summarised, table, write_run
+from test_scripts import (PACKING, PREDICTIONS, README, TABLES, VIRTUAL, sample, summarised, table,
+                          write_run)
 
 from conftest import command
 from seqbench.read import runs
-from seqbench.tables import claims, crossover, fit, medians, prediction, rates, roofline
+from seqbench.tables import (claims, crossover, derived, fit, medians, prediction, rates,
+                             roofline)
 from seqbench.words import answer, wording
 
 KIB, MIB = 2 ** 10, 2 ** 20
@@ -25,7 +29,9 @@ def row(kernel, seq_len, hid_size, ns, heads=1, engine="openblas", tokens="all",
     layer, variant = kernel.replace(".", "/").split("/")
     kind = "roof" if layer == "roof" else "part" if "." in kernel else "layer"
     found = COSTS | costs
-    return {"kernel": kernel, "kind": kind, "layer": layer, "variant": variant, "cache": "hot",
+    is_step = tokens == "one" or variant in ("literal", "fused")
+    return {"products": "step" if is_step else "sequence", "bytes_per_weight": 4.0,
+            "packing": PACKING.get(engine, "unknown"), "kernel": kernel, "kind": kind, "layer": layer, "variant": variant, "cache": "hot",
             "seq_len": seq_len, "hid_size": hid_size, "heads": heads, "engine": engine,
             "tokens": tokens, "samples": 3, "median_ns": float(ns), **found,
             "gflops": found["flops"] / ns, "gbytes_per_s": found["bytes"] / ns}
@@ -39,14 +45,16 @@ def frame(rows):
 def machine_rows():
     """The roofs of the planted machine."""
     rows = [row("roof/fma", 4096, 1, 1000, flops=int(1000 * FMA)),
-            row("roof/sgemm", 512, 512, 2 * 512 ** 3 / SGEMM, flops=2 * 512 ** 3)]
-    rows += [row(f"roof/{name}", 1, 1024, 1024 / rate, transcendentals=1024)
+            row("roof/sgemm", 512, 512, 2 * 512 ** 3 / SGEMM, flops=2 * 512 ** 3,
+                parameters=512 ** 2)]
+    rows += [row(f"roof/{name}", 1, 1024, 1024 / rate, **{f"{name}s": 1024})
              for name, rate in EVALUATIONS.items()]
     rows += [row("roof/read", size // 4096, 1024, size / rate, bytes=size + 4)
              for size, rate in [*RATES.items(), (32 * KIB, 200), (MIB, 100)]]  # a cache, full
     for size, rate in RATES.items():
         side = round((size / 4) ** 0.5)
-        rows.append(row("roof/sgemv", 1, side, 4 * side ** 2 / (rate / 2), flops=2 * side ** 2))
+        rows.append(row("roof/sgemv", 1, side, 4 * side ** 2 / (rate / 2), flops=2 * side ** 2,
+                        parameters=side ** 2))
     return rows
 
 
@@ -83,7 +91,8 @@ def test_levels_by_size(size, level):
 def test_packing_is_what_few_rows_take_longer():
     rows = machine_rows()
     rows.append(row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * 4 * 512 ** 2,
-                    flops=32 * 512 ** 2))
+                    flops=32 * 512 ** 2,
+            parameters=512 ** 2))
     machine = rates.roofs_of(frame(rows), VIRTUAL)
     assert machine.sgemm == pytest.approx(SGEMM)
     assert machine.packing.at(MIB) == pytest.approx(0.25)
@@ -113,15 +122,17 @@ def test_a_faster_level_is_faster_there_alone():
 def test_bound_is_the_sum_of_its_planted_parts():
     size = 4 * MIB
     rows = machine_rows() + [row("lstm/a", 10, 1024, 1e7, flops=10_000_000 + 10 * size // 2,
-                                 streamed_bytes=10 * size, transcendentals=8000,
+                                 streamed_bytes=10 * size, exps=800, logs=100,
+                                 rsqrts=100, sigmoids=4000, tanhs=3000,
                                  elementwise_flops=5000, bytes=1)]
     found = roofline.roofline(frame(rows), VIRTUAL).iloc[0]
     stream = 10 * float(MACHINE.reading_ns(size))
     assert found.gemm_ns == pytest.approx(10_000_000 / FMA)
     assert found.stream_ns == pytest.approx(stream) and found.working_set_bytes == size
-    assert found.transcendental_ns == pytest.approx(8000 / 4)  # the fastest of the three
+    evaluations = (800 + 100 + 100) / 4 + 4000 / 2 + 3000 / 1
+    assert found.transcendental_ns == pytest.approx(evaluations)
     assert found.elementwise_ns == pytest.approx(5000 / (FMA / 2))
-    assert found.bound_ns == pytest.approx(100_000 + stream + 2000 + 100)
+    assert found.bound_ns == pytest.approx(100_000 + stream + evaluations + 100)
     assert found.share == pytest.approx(found.bound_ns / 1e7)
 
 
@@ -144,7 +155,7 @@ def test_one_token_walks_through_its_bytes_once():
 def test_parts_without_a_roof_are_empty_and_not_in_the_bound():
     fma = [kept for kept in machine_rows() if kept["kernel"] == "roof/fma"]
     rows = fma + [row("lstm/a", 10, 64, 1e6, flops=1_000_000, streamed_bytes=1000,
-                      transcendentals=5)]
+                      exps=5)]
     found = roofline.roofline(frame(rows), VIRTUAL).iloc[0]
     assert np.isnan(found.transcendental_ns) and np.isnan(found.stream_ns)
     assert found.bound_ns == found.gemm_ns == pytest.approx((1_000_000 - 500) / FMA)
@@ -286,7 +297,7 @@ def crossing_run(folder, random, at=100, noise=0.01):
 
 def crossover_of(run):
     """Its crossover, without the other tables."""
-    samples = runs.traits_of(run / "kernels.csv", runs.load_samples(run), runs.load_kernels(run))
+    samples = runs.samples_with_tokens(run)
     summary = medians.summarise(samples)
     (found,) = crossover.crossover(summary, crossover.resampled_from(samples)).to_dict("records")
     return found
@@ -338,6 +349,35 @@ def test_headline_is_of_one_engine_and_the_best_of_all_stands_beside_it(tmp_path
     assert by_kernel["lstm/packed", "64"]["us_per_token"] == "0.0015625"
 
 
+def test_each_engine_of_ours_is_compared_with_the_reference_in_the_same_engine(tmp_path):
+    times = {"openblas": (400, 500), "packed": (300, 200), "onednn": (50, 250)}
+    rows = [sample(kernel, seq_len, 64, ns, engine=engine) for seq_len in (16, 64)
+            for engine, pair in times.items()
+            for kernel, ns in zip(("lstm/hoisted", "transformer/full"), pair)]
+    found = table(summarised(tmp_path / "run", rows) / "crossover.csv")
+    assert {row["engine"]: float(row["ratio_at_max_seq_len"]) for row in found} == {
+        "openblas": 500 / 400, "packed": pytest.approx(200 / 300, rel=1e-6), "any": 200 / 50}
+
+
+def test_an_engine_without_the_reference_is_in_any_alone(tmp_path):
+    rows = [sample(kernel, seq_len, 64, ns, engine=engine) for seq_len in (16, 64)
+            for kernel, ns, engine in (("lstm/hoisted", 400, "openblas"),
+                                       ("transformer/full", 500, "openblas"),
+                                       ("lstm/hoisted", 250, "packed"))]
+    found = table(summarised(tmp_path / "run", rows) / "crossover.csv")
+    assert [(row["engine"], row["ratio_at_max_seq_len"]) for row in found] == [
+        ("any", "2"), ("openblas", "1.25")]
+
+
+def test_parts_are_taken_of_the_engine_asked_for_or_of_the_one_there_is():
+    rows = [row("transformer/full", 16, 64, 1000), row("transformer.qkv", 16, 64, 300),
+            row("transformer.qkv", 16, 64, 200, engine="packed"),
+            row("transformer.softmax", 16, 64, 100, engine="none")]
+    for engine, qkv in (("openblas", 300), ("packed", 200)):
+        (found,) = medians.part_times(frame(rows), "transformer", engine).to_dict("records")
+        assert found == {"qkv": qkv, "softmax": 100}
+
+
 def test_operations_that_were_not_counted_give_no_verdict(tmp_path):
     rows = [sample(kernel, seq_len, 64, 100, flops=0) for seq_len in (16, 64)
             for kernel in ("lstm/hoisted", "transformer/full")]
@@ -368,12 +408,12 @@ def test_kernels_made_of_roofs_are_predicted_exactly():
     size = 16 * KIB
     stream = 10 * size / (200 / 2)
     hoisted = row("lstm/hoisted", 10, 64, 1, flops=10 * size // 2 + 80_000,
-                  streamed_bytes=10 * size, transcendentals=300, elementwise_flops=500)
+                  streamed_bytes=10 * size, sigmoids=200, tanhs=100, elementwise_flops=500)
     fused = row("lstm/fused", 10, 64, 1, flops=10 * size // 2, streamed_bytes=5 * size)
-    block = row("transformer/full", 10, 64, 1, flops=80_000, transcendentals=400)
+    block = row("transformer/full", 10, 64, 1, flops=80_000, exps=400)
     decode = row("decode/cached", 99, 64, 1, flops=size // 2, tokens="one", streamed_bytes=size)
     found = predicted([hoisted, fused, block, decode])
-    gates = 300 * (1 / 2 + 1 / 1) / 2
+    gates = 200 / 2 + 100 / 1
     expected = [1000 + stream + gates + 500 / (FMA / 2), stream, 1000 + 400 / 4, stream / 10]
     assert [line["predicted_ns"] for line in found] == pytest.approx(expected)
     assert [line["error"] for line in found] == pytest.approx([value - 1 for value in expected])
@@ -381,7 +421,8 @@ def test_kernels_made_of_roofs_are_predicted_exactly():
 
 def test_packed_weights_cost_what_the_roof_says():
     rows = machine_rows() + [
-        row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * MIB, flops=32 * 512 ** 2),
+        row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * MIB, flops=32 * 512 ** 2,
+            parameters=512 ** 2),
         *(row("transformer/a", s, 64, 1, flops=8000 * s, bytes=MIB + 512 * s) for s in (16, 64))]
     machine = rates.roofs_of(frame(rows), VIRTUAL)
     found = prediction.predict(frame(rows), machine)
@@ -391,7 +432,8 @@ def test_packed_weights_cost_what_the_roof_says():
 def test_weights_packed_before_the_clock_cost_nothing_and_are_walked_through_at_the_read_roof():
     size = 4 * MIB
     rows = machine_rows() + [
-        row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * MIB, flops=32 * 512 ** 2)]
+        row("roof/sgemm", 16, 512, 32 * 512 ** 2 / SGEMM + 0.25 * MIB, flops=32 * 512 ** 2,
+            parameters=512 ** 2)]
     rows += [row(f"lstm/{engine}", 10, 1024, 1, engine=engine, bytes=2 * size,
                  flops=8000 + 10 * size // 2, streamed_bytes=10 * size)
              for engine in ("packed", "onednn", "openblas")]
@@ -400,6 +442,24 @@ def test_weights_packed_before_the_clock_cost_nothing_and_are_walked_through_at_
     assert list(found.gemm_ns[:2]) == pytest.approx([100, 100]) and found.gemm_ns.iloc[2] > 1e6
     assert list(found.gemv_ns[:2]) == pytest.approx([read, read])
     assert found.gemv_ns.iloc[2] == pytest.approx(10 * size * float(MACHINE.sgemv.at(size)))
+
+
+def test_weights_of_fewer_bytes_are_more_weights():
+    size = 16 * KIB
+    half = row("lstm/hoisted", 10, 64, 1, engine="packed", flops=10 * size + 80_000,
+               streamed_bytes=10 * size) | {"bytes_per_weight": 2.0}
+    (found,) = predicted([half])
+    assert found["gemm_ns"] == pytest.approx(80_000 / SGEMM)
+    assert found["gemv_ns"] == pytest.approx(10 * size / FMA)  # its multiply-adds take longer
+
+
+@pytest.mark.parametrize("fact, word", [("packing", "unknown"), ("products", "unknown"),
+                                        ("bytes_per_weight", float("nan"))])
+def test_what_kernels_csv_does_not_say_is_not_predicted(fact, word):
+    known = row("lstm/hoisted", 10, 64, 1, flops=80_000)
+    found = predicted([known, known | {"kernel": "lstm/odd", fact: word}])
+    assert found[0]["predicted_ns"] > 0
+    assert all(np.isnan(found[1][name]) for name in (*prediction.PARTS, "predicted_ns", "error"))
 
 
 def crossing_rows():
@@ -459,11 +519,11 @@ def test_predict_takes_the_roofs_of_another_run_and_reports_its_error(tmp_path, 
                sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
     roofs_run = summarised(tmp_path / "roofs", machine)
     run = summarised(tmp_path / "run", [
-        sample("transformer/full", 64, 64, 80, flops=8000, elementwise=0, transcendentals=0)])
+        sample("transformer/full", 64, 64, 80, flops=8000, elementwise=0, exps=0)])
     capsys.readouterr()
     assert command("predict", [str(run), "--roofs", str(roofs_run)]) == 0
     text = capsys.readouterr().out
-    assert "all cases                     1    25.0%    25.0%" in text
+    assert re.search(r"^all cases +1 +25\.0% +25\.0%$", text, re.M)
     assert "Two machines" not in text and "faster" not in text
     for name in PREDICTIONS:
         runs.validate(roofs_run / name, README)
@@ -489,7 +549,7 @@ def test_prediction_says_where_layers_are_faster_and_how_often_it_is_right(tmp_p
                sample("roof/sgemm", 512, 512, 10, flops=1000),
                sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
     roofs_run = summarised(tmp_path / "roofs", machine, VIRTUAL | {"cpu": {"model": "Other 1"}})
-    costs = dict(elementwise=0, transcendentals=0)
+    costs = dict(elementwise=0, exps=0)
     rows = []
     for seq_len, lstm, block in ((16, 100, 90), (64, 400, 500)):  # predicted: 80 and 320, 100, 400
         rows += [sample("lstm/hoisted", seq_len, 64, lstm, flops=500 * seq_len, **costs),
@@ -515,7 +575,7 @@ def test_what_cannot_be_predicted_is_left_out(tmp_path, capsys):
                sample("roof/sgemm", 512, 512, 10, flops=800),
                sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
     roofs_run = summarised(tmp_path / "roofs", machine)
-    none = dict(flops=0, elementwise=0, transcendentals=0, streamed=0)
+    none = dict(flops=0, elementwise=0, exps=0, streamed=0)
     rows = [sample("lstm/packed", 16, 64, 9, streamed=16 * 16384), sample("rnn/a", 16, 64, 9, **none),
             sample("transformer/full", 16, 64, 9, **none)]
     run = summarised(tmp_path / "run", rows, traits={"lstm/packed": ("packed", "all")})
@@ -607,13 +667,51 @@ def test_softmax_beside_the_products():
     assert found["softmax share", "softmax time / time of scores and weighted sum"] == "depends"
 
 
-# ---- kernels.csv and the whole -----------------------------------------------------------------
+# ---- the registry, kernels.csv and the whole ---------------------------------------------------
+
+
+def test_the_data_dictionary_lists_what_the_registry_makes():
+    made = {name for name in derived.MADE if name.endswith(".csv")}
+    listed = re.findall(r"^\| `(\w+\.csv)` \| `scripts/summarise.py`", README.read_text(), re.M)
+    assert sorted(derived.TABLES) == sorted(listed) == sorted(made)
+
+
+def earlier_text(path, columns, **old):
+    """A file as it was written before there were engines: some columns under their old names."""
+    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
+    rows = [row | {name: row[now] for name, now in old.items()} for row in rows]
+    path.write_text("\n".join([",".join(columns), *(
+        ",".join(row[name] for name in columns) for row in rows)]) + "\n", encoding="utf-8")
+
+
+def test_runs_made_before_there_were_engines_are_read(tmp_path):
+    rows = [sample(kernel, s, 64, 100 * s, flops=1000 * s, streamed=400 * s, exps=8 * s)
+            for kernel in ("lstm/literal", "lstm/mine", "transformer/full") for s in (16, 64)]
+    rows += [sample("roof/fma", 1, 1, 10, flops=1000), sample("roof/exp", 1, 1024, 10, exps=1024),
+             sample("roof/sgemm", 512, 512, 10, flops=800, parameters=512 ** 2),
+             sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384, parameters=64 ** 2)]
+    traits = {"lstm/mine": ("packed", "all")}
+    now, then = (summarised(tmp_path / name, rows, traits=traits) for name in ("now", "then"))
+    lost = {"engine", *runs.EVALUATIONS, "parameters"}
+    columns = [name for name in runs.schema(README, "samples.csv") if name not in lost]
+    earlier_text(then / "samples.csv", ["transcendentals", *columns], transcendentals="exps")
+    earlier_text(then / "kernels.csv", [
+        "kernel", "kind", "layer", "variant", "engine", "tokens", "operations_per_token",
+        "sequential_share", "state_floats", "equation", "method"])
+    assert command("summarise", [str(then)]) == 0
+    for name in derived.TABLES:
+        before, after = (pd.read_csv(run / name).drop(columns="parameters", errors="ignore")
+                         for run in (then, now))
+        pd.testing.assert_frame_equal(before, after, obj=name)
+
+
 
 
 @pytest.mark.parametrize("change, message", [
     (lambda text: text.replace("openblas,all", "openblas,few"), "tokens is neither all nor one"),
-    (lambda text: text.splitlines()[0] + "\n", "kernel lstm/hoisted is missing"),
-    (lambda text: text + text.splitlines()[1] + "\n", "line 3: this kernel is there already"),
+    (lambda text: text + text.splitlines()[1] + "\n",
+     "line 3: this kernel and engine is there already"),
 ])
 def test_broken_kernels_csv_is_refused(tmp_path, capsys, change, message):
     run = write_run(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
@@ -622,6 +720,31 @@ def test_broken_kernels_csv_is_refused(tmp_path, capsys, change, message):
     assert command("summarise", [str(run)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"summarise.py: {path}: ") and message in error
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda rows: rows + rows[1:], "line 3: this case is there already"),
+    (lambda rows: [rows[0], rows[1].replace("lstm/hoisted", "lstm/other")],
+     "line 2: kernel lstm/other with engine openblas is not in kernels.csv"),
+    (lambda rows: [rows[0], rows[1].replace(",100,", ",-100,", 1)],
+     "line 2: median_ns is not above 0"),
+    (lambda rows: [rows[0], rows[1].replace(",100,", ",0,", 1)],
+     "line 2: median_ns is not above 0"),
+    (lambda rows: [rows[0], rows[1].replace(",100,", ",,", 1)],
+     "line 2: median_ns is not above 0"),
+    (lambda rows: [rows[0], rows[1].replace(",16,64,", ",0,64,", 1)],
+     "line 2: seq_len: '0' is not of type dimension"),
+    (lambda rows: [rows[0], rows[1].replace(",100,", ",1e308,", 1)],
+     "line 2: median_ns is above 1e+16"),
+])
+@pytest.mark.parametrize("script", ["answer", "plot", "predict", "report"])
+def test_broken_summary_is_refused(tmp_path, capsys, script, change, message):
+    run = summarised(tmp_path / "run", [sample("lstm/hoisted", 16, 64, 100)])
+    path = run / "summary.csv"
+    path.write_text("".join(change(path.read_text().splitlines(keepends=True))))
+    capsys.readouterr()
+    assert command(script, [str(run)]) == 2
+    assert capsys.readouterr().err == f"{script}.py: {path}: {message}\n"
 
 
 def test_run_without_kernels_csv_is_refused(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import subprocess
 
 import pytest
 
@@ -9,9 +10,9 @@ from conftest import BUILD, ROOT, command
 import instructions
 from seqbench.read import runs
 
-CASE = {"S": 2, "H": 8, "heads": 1,
-        "cost": {"multiply_adds": 256, "elementwise": 3, "exps": 1, "sigmoids": 2, "tanhs": 4,
-                 "rsqrts": 8}}
+CASE = {"S": 2, "H": 8, "heads": 1, "engine": "packed",
+        "cost": {"multiply_adds": 256, "elementwise": 3, "exps": 1, "logs": 16, "sigmoids": 2,
+                 "tanhs": 4, "rsqrts": 8}}
 
 
 def test_total_is_found():
@@ -27,7 +28,7 @@ def test_without_a_total():
 def test_row_holds_the_ratio():
     row = instructions.row(CASE, "rnn/hoisted", 512)
     assert row["instructions_per_multiply_add"] == "2.0000"
-    assert row["transcendentals"] == 15
+    assert row["transcendentals"] == 31 and row["engine"] == "packed"
     assert list(row) == instructions.COLUMNS
 
 
@@ -36,6 +37,21 @@ def test_missing_kernel_is_named(tmp_path, capsys):
         pytest.skip("valgrind is not installed")
     assert command("instructions", [str(BUILD / "seqbench"), str(tmp_path / "out.csv"), "no/such"]) == 2
     assert "no/such: valgrind failed" in capsys.readouterr().err
+
+
+def test_an_engine_is_asked_for(monkeypatch):
+    asked = []
+
+    def run(command, **_):
+        asked.append(command[command.index("dump"):])
+        return subprocess.CompletedProcess(command, 1, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    for engine in ("packed", None):
+        with pytest.raises(runs.RunError, match="rnn/hoisted: valgrind failed"):
+            instructions.count("seqbench", "rnn/hoisted", ["-S", "2"], engine)
+    assert asked[0][:7] == ["dump", "-k", "rnn/hoisted", "-S", "2", "--engine", "packed"]
+    assert "--engine" not in asked[1]
 
 
 def test_committed_counts_are_as_the_dictionary_says():

@@ -42,6 +42,23 @@ def test_table_has_the_fastest_variant_and_its_share_of_the_roof():
     assert lines[4].count("| - ") == 1  # one token is not compared with whole sequences
 
 
+def test_engines_are_named_where_a_kernel_has_several_and_peers_are_left_out():
+    summary = pd.concat([SUMMARY.assign(engine="openblas")] + [
+        SUMMARY[SUMMARY.kernel == "rnn/hoisted"].assign(engine=engine, median_ns=ns)
+        for engine, ns in (("packed", 1000.0), ("torch", 1.0))], ignore_index=True)
+    summary = summary[summary.kernel != "rnn/literal"]
+    found = layers.timed_at(layers.ours(summary), "rnn", 1024, 512)
+    assert (found.kernel, found.median_ns) == ("rnn/hoisted packed", 1000.0)
+    assert "| hoisted packed |" in layers.table(KERNELS, layers.ours(summary), ROOFLINE)
+    step = SUMMARY[SUMMARY.kind == "step"].assign(engine="packed", median_ns=5.0)
+    words = layers.decode(pd.concat([layers.ours(summary), step], ignore_index=True))
+    assert words.count("one step of rnn") == 1 and "60.0x" in words
+
+
+def test_no_share_where_there_is_no_roof():
+    assert layers.roof_shares(ROOFLINE.assign(share=float("nan")), "rnn") == "-, -"
+
+
 def test_decoded_token_over_a_step():
     assert layers.decode(SUMMARY) == (
         "With 16 and 1024 tokens of context a decoded token takes 15.0x and 30.0x as long as "

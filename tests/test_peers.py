@@ -22,8 +22,7 @@ HAS_TORCH = subprocess.run([sys.executable, "-c", "import torch"],
 needs_torch = pytest.mark.skipif(not HAS_TORCH,
                                  reason="no torch: `make deps-peers` installs it")
 CORE = min(os.sched_getaffinity(0))  # the other tests that time use the last
-ENGINES = {"hoisted": "openblas", "literal": "openblas", "panels": "packed", "onednn": "onednn",
-           "torch": "torch"}
+ENGINES = {"panels": "packed", "onednn": "onednn", "torch": "torch"}  # of the others: openblas
 
 
 def rows_of(path):
@@ -37,18 +36,10 @@ def rows_of(path):
 def planted(folder, times, rounds=5):
     """A run folder with samples of (kernel, S, H) -> ns, a little noise in every round."""
     random = np.random.default_rng(7)
-    rows = [sample(kernel, S, H, ns * np.exp(random.normal(0, 0.002)), round=number)
+    rows = [sample(kernel, S, H, ns * np.exp(random.normal(0, 0.002)), round=number,
+                   engine=ENGINES.get(kernel.split("/")[-1], "openblas"))
             for (kernel, S, H), ns in times.items() for number in range(rounds)]
-    kernels = sorted({kernel for kernel, _, _ in times})
-    write_run(folder, rows, {"cpu": {"model": "Z80", "measured_core": 3}})
-    header = list(runs.schema(runs.README, "kernels.csv"))
-    with open(folder / "kernels.csv", "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows([name, "part" if "." in name else "layer", *name.replace(".", "/").split("/"),
-                          ENGINES.get(name.split("/")[-1], "openblas"), "all", 1, 0.5, 1, "e", "m"]
-                         for name in kernels)
-    return folder
+    return write_run(folder, rows, {"cpu": {"model": "Z80", "measured_core": 3}})
 
 
 OURS = {("lstm/hoisted", 16, 64): 1000, ("lstm/literal", 16, 64): 2000,
@@ -83,6 +74,7 @@ def test_cells_meet_the_fastest_of_ours_and_the_faster_peer(folders, tmp_path, c
             low, middle, high = (float(row[f"{name}_{end}"]) for end in ("ci_low", "ratio", "ci_high"))
             assert middle == pytest.approx(ratio, rel=0.01) and low < middle < high < 1.02 * low
     printed = capsys.readouterr().out
+    assert "hoisted openblas" in printed and "panels packed" in printed
     last = printed[printed.index("Geometric means"):]
     assert all(f"{mean}x (" in last for mean in ("1.06", "1.48", "0.91", "4.00"))
     for figure in ("peers.svg", "peers.png"):
@@ -129,8 +121,8 @@ def test_runs_that_do_not_meet_make_no_figure(tmp_path, capsys):
 
 
 def test_make_peers_passes_its_variables_on():
-    words = {(): "-g 'peers' -k 'rnn/*,", ("GRID=my/grid", "KERNELS=rnn/*", "CPU=1"):
-             "-g 'my/grid' -k 'rnn/*'  --cpu '1'"}
+    given = '-g "$GRID" -k "$GLOBS" --engine "$ENGINE"'
+    words = {(): given, ("GRID=my/grid", "KERNELS=rnn/*", "CPU=1"): f'{given}  --cpu "$CPU"'}
     for arguments, expected in words.items():
         made = subprocess.run(["make", "-n", "peers", *arguments], cwd=ROOT, capture_output=True,
                               text=True, check=False)
@@ -156,11 +148,82 @@ def test_onednn_is_built_only_where_its_header_is(tmp_path):
 def test_every_round_visits_every_cell_in_its_own_order():
     cells = [("rnn", S, 64, 1) for S in range(20)]
     plan = torch_run.make_plan(cells, 3, 1)
-    assert [row[0] for row in plan] == list(range(60))
-    rounds = [[row[2:] for row in plan if row[1] == number] for number in range(3)]
-    assert all(sorted(visits) == [("rnn/torch", *cell[1:]) for cell in cells] for visits in rounds)
+    assert [row["order"] for row in plan] == list(range(60))
+    assert {row["kernel"] + row["engine"] for row in plan} == {"rnn/torchtorch"}
+    rounds = [[tuple(row[name] for name in runs.DIMENSIONS) for row in plan if row["round"] == number]
+              for number in range(3)]
+    assert all(sorted(visits) == [cell[1:] for cell in cells] for visits in rounds)
     assert rounds[0] != rounds[1] != rounds[2]
     assert plan == torch_run.make_plan(cells, 3, 1) != torch_run.make_plan(cells, 3, 2)
+
+
+def test_facts_of_torch_are_those_of_our_likest_kernel():
+    made = {"layer": "rnn", "kind": "layer", "engine": "openblas"}
+    kernels = [made | {"kernel": name, "engine": engine, "products": products, "parts": parts}
+               for name, engine, products, parts in (
+                   ("rnn/literal", "openblas", "step", "yes"), ("rnn/a", "packed", "sequence", "no"),
+                   ("rnn/full", "openblas", "sequence", "yes"), ("rnn/b", "openblas", "sequence", "no"))]
+    assert torch_run.likest(kernels, "rnn")["kernel"] == "rnn/b"
+    assert torch_run.likest(kernels[:2], "rnn")["kernel"] == "rnn/literal"
+    row, = torch_run.kernel_rows({"rnn": kernels[3]})
+    assert (row["kernel"], row["engine"], row["products"]) == ("rnn/torch", "torch", "sequence")
+
+
+def test_costs_are_those_of_the_case_and_its_tensors():
+    case = {"inputs": ["x", "h0"], "outputs": ["y"],
+            "cost": {"multiply_adds": 8, "elementwise": 3, "exps": 1, "logs": 2}}
+    arrays = {"x": np.zeros(4, np.float32), "h0": np.zeros(2, np.float32),
+              "W": np.zeros((2, 2), np.float32), "y": np.zeros(4, np.float32)}
+    assert torch_run.costs_of(case, arrays) == {
+        "flops": 16, "elementwise_flops": 3, "exps": 1, "logs": 2, "parameters": 4, "bytes": 56}
+
+
+# the lock
+
+
+@pytest.fixture
+def locks(tmp_path, monkeypatch):
+    """A place of its own for locks; the file of core 0."""
+    monkeypatch.setenv("SEQBENCH_LOCKS", str(tmp_path))
+    return tmp_path / "seqbench-core-0.lock"
+
+
+def test_the_lock_is_for_every_user(locks, tmp_path):
+    mask = os.umask(0o077)
+    try:
+        held = torch_run.lock(0, tmp_path, 0)
+    finally:
+        os.umask(mask)
+    assert locks.stat().st_mode & 0o777 == 0o666
+    assert locks.read_text() == f"process {os.getpid()}, into {tmp_path}\n"
+    with pytest.raises(runs.RunError, match=f"core 0 is measured by process {os.getpid()}, into"):
+        torch_run.lock(0, tmp_path, 0)
+    os.close(held)
+    os.close(torch_run.lock(0, tmp_path, 0))
+
+
+def test_a_lock_that_can_only_be_read_is_held_all_the_same(locks, tmp_path, monkeypatch):
+    locks.write_text("")
+    opened = os.open
+
+    def readable(path, flags, *mode):  # as for another user; root may write everywhere
+        if path == str(locks) and flags & os.O_ACCMODE != os.O_RDONLY:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", readable)
+    held = torch_run.lock(0, tmp_path, 0)
+    with pytest.raises(runs.RunError, match="core 0 is measured by another run"):
+        torch_run.lock(0, tmp_path, 0)
+    os.close(held)
+
+
+def test_a_link_is_no_lock(locks, tmp_path):
+    (tmp_path / "precious").write_text("kept")
+    locks.symlink_to(tmp_path / "precious")
+    with pytest.raises(runs.RunError, match="seqbench-core-0.lock: "):
+        torch_run.lock(0, tmp_path, 0)
+    assert (tmp_path / "precious").read_text() == "kept"
 
 
 @pytest.mark.parametrize("change, flags", [
@@ -205,8 +268,8 @@ def turns(tmp_path_factory):
     out = tmp_path_factory.mktemp("peers") / "out"
     made = subprocess.run(
         [ROOT / "scripts" / "turns", out, BUILD / "seqbench", ROOT / "scripts" / "peer_torch.py",
-         "-k", "rnn/hoisted,lstm/hoisted,gru/hoisted,transformer/tiled,decode/cached", "-S", "5,8", "-H", "12,16", "--rounds",
-         "2", "--cpu", str(CORE)], capture_output=True, text=True,
+         "-k", "rnn/hoisted,lstm/hoisted,gru/hoisted,transformer/tiled,decode/cached",
+         "--engine", "openblas", "-S", "5,8", "-H", "12,16", "--rounds", "2", "--cpu", str(CORE)], capture_output=True, text=True,
         env={**os.environ, "SEQBENCH": str(BUILD / "seqbench")})
     assert made.returncode == 0, (out / "log").read_text()
     return out
@@ -224,9 +287,11 @@ def test_torch_times_the_same_cells_in_turns_with_ours(turns):
     keys = ("layer", "seq_len", "hid_size", "heads", "round")
     assert {tuple(row[key] for key in keys) for row in ours} == {
         tuple(row[key] for key in keys) for row in torch}
-    costs = {tuple(row[key] for key in keys): (row["flops"], row["bytes"]) for row in ours}
+    costs = ("flops", "elementwise_flops", *runs.EVALUATIONS, "parameters", "bytes")
+    known = {tuple(row[key] for key in keys): [row[name] for name in costs] for row in ours}
     for row in torch:
-        assert (row["flops"], row["bytes"]) == costs[tuple(row[key] for key in keys)]
+        assert row["engine"] == "torch"
+        assert [row[name] for name in costs] == known[tuple(row[key] for key in keys)]
         assert float(row["wall_ns"]) >= 10e6 and row["status"] == "ok" and row["nonfinite"] == "0"
         assert int(row["cpu_before"]) == int(row["cpu_after"]) == CORE
     runs.load_samples(turns / "b")
@@ -243,6 +308,7 @@ def test_torch_is_checked_and_keeps_to_one_thread(turns):
                                                  "decode/torch"}
     assert len(checks) == 5 * 4 and all(row["verdict"] == "PASS" for row in checks)
     host = hosts.load(turns / "b")
+    assert host["run"]["engines"] == "openblas"
     assert host["libraries"]["torch_threads"] == 1 and host["cpu"]["measured_core"] == CORE
 
 
@@ -275,9 +341,9 @@ def test_what_is_not_ours_is_not_timed(tmp_path, seqbench, capsys, monkeypatch):
     real = torch_run.dump
 
     def swapped(*arguments):
-        t = real(*arguments)
+        case, t = real(*arguments)
         i, f, g, o = np.split(t["W"], 4)
-        return t | {"W": np.concatenate([f, i, g, o])}
+        return case, t | {"W": np.concatenate([f, i, g, o])}
 
     monkeypatch.setattr(torch_run, "SEQBENCH", str(BUILD / "seqbench"))
     monkeypatch.setattr(torch_run, "dump", swapped)
@@ -289,3 +355,36 @@ def test_what_is_not_ours_is_not_timed(tmp_path, seqbench, capsys, monkeypatch):
         os.sched_setaffinity(0, affinity)
     assert "its output is not ours" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@needs_torch
+def test_a_decoded_token_leaves_the_cache_as_it_is(seqbench, monkeypatch):
+    monkeypatch.setattr(torch_run, "SEQBENCH", str(BUILD / "seqbench"))
+    sizes = {"seq_len": 6, "hid_size": 16, "heads": 2}
+    _, arrays = torch_run.dump("decode/cached", sizes, 1)
+    for name in ("k_cache", "v_cache"):
+        arrays[name][:, -1] = np.nan  # the new token's place is not read
+    before = {name: arrays[name].copy() for name in ("k_cache", "v_cache")}
+    assert torch_run.check("decode", sizes, arrays) < torch_run.BOUND
+    for name, array in before.items():
+        np.testing.assert_array_equal(arrays[name], array)
+
+
+@needs_torch
+@pytest.mark.parametrize("layer", ["rnn", "lstm", "gru"])
+def test_torch_begins_with_our_initial_state(seqbench, monkeypatch, layer):
+    monkeypatch.setattr(torch_run, "SEQBENCH", str(BUILD / "seqbench"))
+    sizes = {"seq_len": 2, "hid_size": 8, "heads": 1}
+    _, arrays = torch_run.dump(f"{layer}/hoisted", sizes, 1)
+    assert torch_run.check(layer, sizes, arrays) < torch_run.BOUND
+    assert torch_run.check(layer, sizes, arrays | {"h0": -arrays["h0"]}) > torch_run.BOUND
+
+
+@needs_torch
+def test_other_options_are_those_of_plan(tmp_path, seqbench, capsys, monkeypatch):
+    monkeypatch.setattr(torch_run, "SEQBENCH", str(BUILD / "seqbench"))
+    words = ["run", "-S", "4", "-H", "8", "--nonsense", "3"]
+    assert command("peer_torch", [*words, "-o", str(tmp_path / "run")]) == 2
+    assert "unknown option '--nonsense'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        command("peer_torch", ["run", "--resume", str(tmp_path), "--nonsense"])

@@ -51,20 +51,21 @@ def test_files_are_as_the_dictionary_says(run_dir, name):
 def test_every_planned_visit_has_samples_in_order(run_dir):
     plan = rows(run_dir / "plan.csv")
     samples = rows(run_dir / "samples.csv")
-    keys = ["order", "round", "kernel", "seq_len", "hid_size", "heads"]
+    keys = ["order", "round", "kernel", "engine", *runs.DIMENSIONS]
     visited = []
     for row in samples:
         key = [row[name] for name in keys]
         if not visited or visited[-1] != key:
             visited.append(key)
     assert visited == [[row[name] for name in keys] for row in plan]
-    cells = {row["kernel"]: set() for row in rows(run_dir / "kernels.csv")}
+    cells = {(row["kernel"], row["engine"]): set() for row in rows(run_dir / "kernels.csv")}
     for row in plan:
-        cells[row["kernel"]].add((row["seq_len"], row["hid_size"]))
+        cells[row["kernel"], row["engine"]].add((row["seq_len"], row["hid_size"]))
     assert len(plan) == 2 * sum(map(len, cells.values()))
     grid = {(seq_len, hid_size) for seq_len in "49" for hid_size in ("8", "16")}
-    assert cells["lstm/fused"] == cells["transformer.softmax"] == grid
-    assert cells["rnn.step"] == {("1", "8"), ("1", "16")}
+    assert cells["lstm/fused", "openblas"] == cells["lstm/fused", "packed"] == grid
+    assert cells["transformer.softmax", "none"] == grid
+    assert cells["rnn.step", "packed"] == {("1", "8"), ("1", "16")}
     assert all(cells.values())
     identities = {tuple(row[name] for name in keys + ["sample"]) for row in samples}
     assert len(identities) == len(samples)
@@ -178,7 +179,7 @@ def limited_run(kib, *arguments):
 
 
 def test_disk_full_before_the_first_sample_leaves_nothing(tmp_path):
-    stops(limited_run(2, "-k", "rnn/*", "-S", "4:9:+1", "-H", "8", "-o", tmp_path / "run"),
+    stops(limited_run(2, "-k", "rnn/*", "-S", "4", "-H", "8", "-o", tmp_path / "run"),
           "host.json", "File too large")
     assert list(tmp_path.iterdir()) == []
 

@@ -17,63 +17,82 @@ from seqbench.figures import (FIGURES as REGISTRY, drawing, layout, parts, relat
                               svg, us_per_token)
 from seqbench.figures.drawing import Run
 from seqbench.read import runs
-from seqbench.tables import medians
+from seqbench.tables import derived, medians
 from seqbench.words import sections
 
 README = ROOT / "results" / "README.md"
 
-HEADER = ["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "heads", "round", "cache",
-          "sample", "order", "iterations", "wall_ns", "cpu_ns", "started_utc", "cpu_before",
-          "cpu_after", "voluntary_switches", "involuntary_switches", "minor_faults",
-          "major_faults", "steal_ticks", "clock_ghz_before", "clock_ghz_after", "cycles",
-          "instructions", "l2_misses", "last_level_misses", "sentinel_ns", "sentinel_ratio",
-          "subnormals", "nonfinite", "checksum", "flags", "flops", "elementwise_flops", "transcendentals", "bytes", "streamed_bytes",
-          "resident_bytes", "status", "error"]
+HEADER = list(runs.schema(README, "samples.csv"))
 FIGURES = ["relative", "us_per_token", "roofs", "roofline", "parts"]
-TABLES = ["summary.csv", "crossover.csv", "roofline.csv", "fit.csv", "residuals.csv",
-          "claims.csv"]
 PREDICTIONS = ["predict.csv", "whatif.csv"]
+TABLES = [name for name in derived.TABLES if name not in PREDICTIONS]
 CACHES = [{"level": 1, "bytes": 32768}, {"level": 2, "bytes": 1048576},
           {"level": 3, "bytes": 33554432}]
 VIRTUAL = {"cpu": {"model": "Planted CPU 3000", "caches": CACHES}, "machine": {"virtual": True}}
-KERNELS_HEADER = ("kernel,kind,layer,variant,engine,tokens,operations_per_token,sequential_share,"
-                  "state_floats,equation,method")
+PACKING = {"openblas": "call", "packed": "before", "onednn": "before", "none": "none"}
 
 
 # ---- synthetic runs ----------------------------------------------------------------------------
 
 
 def sample(kernel, seq_len, hid_size, ns, heads=1, round=0, number=0, iterations=4, flops=1000,
-           moved=500, flags="", cache="hot", elementwise=10, transcendentals=5, streamed=0):
+           moved=500, flags="", cache="hot", elementwise=10, exps=5, streamed=0, parameters=7,
+           engine="openblas"):
     """One good row of samples.csv: `ns` per iteration."""
     layer, variant = kernel.replace(".", "/").split("/")
     kind = ("roof" if layer == "roof" else "layer" if "/" in kernel
             else "step" if variant == "step" else "part")
-    return [kernel, kind, layer, variant, seq_len, hid_size, heads, round, cache, number, 0,
-            iterations, repr(float(ns * iterations)), repr(float(ns * iterations)),
-            "2024-05-06T07:08:09.123Z", 3, 3, 0, 0, 0, 0, "unavailable", 2.5, 2.5,
-            *["unavailable"] * 4, 5000.0, 1.0, 0, 0, "0123456789abcdef", flags,
-            flops, elementwise, transcendentals, moved, streamed, 2 * moved, "ok", ""]
+    time = repr(float(ns * iterations))
+    values = {
+        **dict.fromkeys(HEADER, ""), "kernel": kernel, "kind": kind, "layer": layer,
+        "variant": variant, "engine": engine, **dict.fromkeys(runs.DIMENSIONS, 1),
+        "seq_len": seq_len, "hid_size": hid_size, "heads": heads, "round": round, "cache": cache,
+        "sample": number, "order": 0, "iterations": iterations, "wall_ns": time, "cpu_ns": time,
+        "started_utc": "2024-05-06T07:08:09.123Z", "cpu_before": 3, "cpu_after": 3,
+        "steal_ticks": "unavailable", "clock_ghz_before": 2.5, "clock_ghz_after": 2.5,
+        "flags": flags, "flops": flops, "elementwise_flops": elementwise,
+        **dict.fromkeys(runs.EVALUATIONS, 0), "exps": exps, "parameters": parameters,
+        "bytes": moved, "streamed_bytes": streamed, "resident_bytes": 2 * moved, "status": "ok"}
+    return list(values.values())
 
 
 def failed(kernel, seq_len, hid_size, heads=1, round=0, number=0):
     """One row of samples.csv of a sample that failed."""
     row = sample(kernel, seq_len, hid_size, 1, heads, round, number)
-    return row[:11] + [""] * 29 + ["failed", '"cannot, alas"']
+    first = HEADER.index("iterations")
+    return row[:first] + [""] * (len(HEADER) - first - 2) + ["failed", '"cannot, alas"']
+
+
+def facts(kernel, kind, layer, variant, engine, tokens="all"):
+    """A row of kernels.csv."""
+    stepwise = kind == "step" or tokens == "one" or variant in ("literal", "fused")
+    values = {**dict.fromkeys(runs.schema(README, "kernels.csv"), ""), "kernel": kernel,
+              "kind": kind, "layer": layer, "variant": variant, "engine": engine, "tokens": tokens,
+              "products": "step" if stepwise else "sequence",
+              "parts": "yes" if variant in ("literal", "full") else "no",
+              "packing": PACKING.get(engine, "unknown"), "bytes_per_weight": 4,
+              "operations_per_token": 1000, "sequential_share": 0.5, "equation": "y",
+              "method": "m"}
+    return list(values.values())
 
 
 def kernels_text(rows, traits):
     """kernels.csv of the kernels in some rows; traits: what differs from openblas and all."""
-    kernels = {row[0]: row[1:4] for row in rows}
-    lines = [[kernel, *names, *traits.get(kernel, ("openblas", "all")), 1000, 0.5, "", "y", "m"]
-             for kernel, names in kernels.items()]
-    return "".join(",".join(map(str, line)) + "\n" for line in [[KERNELS_HEADER], *lines])
+    kernels = {(row[0], row[4]): row[:5] for row in rows}
+    lines = [facts(*names, *traits.get(names[0], ("", "all"))[1:]) for names in kernels.values()]
+    header = runs.schema(README, "kernels.csv")
+    return "".join(",".join(map(str, line)) + "\n" for line in [header, *lines])
 
 
 def write_run(folder, rows, host=VIRTUAL, traits=None):
-    """A run folder with samples.csv, kernels.csv and host.json."""
+    """A run folder with samples.csv, kernels.csv and host.json.
+
+    traits: engine and tokens of kernels for which they are not those of the rows and `all`.
+    """
+    traits = traits or {}
+    rows = [[*row[:4], traits.get(row[0], [row[4]])[0], *row[5:]] for row in rows]
     folder.mkdir(exist_ok=True)
-    (folder / "kernels.csv").write_text(kernels_text(rows, traits or {}), encoding="utf-8")
+    (folder / "kernels.csv").write_text(kernels_text(rows, traits), encoding="utf-8")
     lines = [HEADER, *rows]
     text = "".join(",".join(str(cell) for cell in line) + "\n" for line in lines)
     (folder / "samples.csv").write_text(text, encoding="utf-8")
@@ -338,7 +357,7 @@ def test_whole_of_a_layer_without_literal_is_its_fastest_variant(tmp_path):
 
 
 def test_cells_with_a_missing_part_are_left_out(tmp_path):
-    rows = [row for row in grid_run() if not (row[0] == "transformer.ffn" and row[4] == 128)]
+    rows = [row for row in grid_run() if not (row[0] == "transformer.ffn" and row[5] == 128)]
     summary = runs.load_summary(summarised(tmp_path / "run", rows))
     assert sorted({cell[0] for cell in medians.part_times(summary, "transformer").index}) == [16, 1024]
 
@@ -355,28 +374,36 @@ def replaced(old, new, count=-1):
 
 
 TWO_ROWS = [sample("lstm/hoisted", 16, 64, 100), sample("lstm/hoisted", 16, 64, 100, number=1)]
-GOOD_END = ",1000,10,5,500,0,1000,ok,\n"
+GOOD_END = ",1000,10,5,0,0,0,0,7,500,0,1000,ok,\n"
+WIDTH, LEFT_OUT = len(HEADER), GOOD_END.count(",")
 
 
 @pytest.mark.parametrize("change, message", [
     (lambda text: "", "samples.csv: empty"),
     (lambda text: text.splitlines(keepends=True)[0], "samples.csv: no rows"),
-    (replaced("wall_ns,", "", 1), "samples.csv: line 2: 42 fields, the header has 41"),
+    (replaced("wall_ns,", "", 1), f"samples.csv: line 2: {WIDTH} fields, the header has {WIDTH - 1}"),
     (replaced("wall_ns,", "wall,", 1), "samples.csv: column wall_ns is missing"),
     (replaced("cpu_ns,", "wall_ns,", 1), "samples.csv: column wall_ns appears twice"),
-    (lambda text: text[:-len(GOOD_END)], "samples.csv: line 3: 34 fields, the header has 42"),
+    (lambda text: text[:-len(GOOD_END)], f"samples.csv: line 3: {WIDTH - LEFT_OUT} fields, the header has {WIDTH}"),
     (replaced(",400.0,", ",fast,", 1), "line 2: wall_ns: 'fast' is not of type number"),
     (replaced(",400.0,", ",nan,", 1), "line 2: wall_ns: 'nan' is not of type number"),
     (replaced(",400.0,", ",,", 1), "samples.csv: line 2: wall_ns is not above 0"),
     (replaced(",400.0,", ",0,", 1), "samples.csv: line 2: wall_ns is not above 0"),
     (replaced(",0,hot,1,0,4,", ",0,hot,1,0,0,"), "samples.csv: line 3: iterations is not at least 1"),
-    (replaced(",16,64,", ",0,64,", 1), "samples.csv: line 2: seq_len is less than 1"),
-    (replaced(",16,64,", ",1.5,64,", 1), "line 2: seq_len: '1.5' is not of type integer"),
+    (replaced(",16,64,", ",0,64,", 1), "line 2: seq_len: '0' is not of type dimension"),
+    (replaced(",16,64,", ",1.5,64,", 1), "line 2: seq_len: '1.5' is not of type dimension"),
     (replaced("hoisted,layer", "hoisted,", 1), "samples.csv: line 2: kind: '' is not of type text"),
     (replaced(",0,hot,1,0,4,", ",0,hot,0,0,4,"), "samples.csv: line 3: this sample is there already"),
     (replaced(GOOD_END, ",9" + GOOD_END[2:], 1), "line 3: flops differs from another row"),
     (replaced(GOOD_END, "," + GOOD_END[5:], 1), "samples.csv: line 2: flops is empty"),
     (replaced(",ok,\n", ',ok,"x"y\n', 1), "samples.csv: line 2: ',' expected after '\"'"),
+    (replaced(",ok,\n", ",maybe,\n", 1), "line 2: status is neither ok nor failed"),
+    (replaced(",400.0,", ",1e308,", 1), "samples.csv: line 2: wall_ns is above 1e+16"),
+    (replaced(GOOD_END, ",-1" + GOOD_END[2:], 1), "samples.csv: line 2: flops is negative"),
+    (lambda text: "\ufeff" + text, "samples.csv: line 1: starts with a byte order mark"),
+    (replaced("openblas,16", "packed,16", 1),
+     "line 2: kernel lstm/hoisted with engine packed is not in kernels.csv"),
+    (replaced("exps,", "exponentials,", 1), "samples.csv: column exps is missing"),
 ])
 def test_malformed_samples_are_refused(tmp_path, capsys, change, message):
     run = write_run(tmp_path / "run", TWO_ROWS)
@@ -473,19 +500,19 @@ def test_run_in_which_everything_failed_is_refused(tmp_path, capsys):
 # ---- the data dictionary -----------------------------------------------------------------------
 
 GOOD_FILES = {
-    "plan.csv": "order,round,kernel,seq_len,hid_size,heads\n0,0,lstm/hoisted,16,64,1\n",
-    "checks.csv": "kernel,seq_len,hid_size,heads,error,bound,verdict\n"
-                  "lstm/hoisted,16,64,1,1.5e-07,0.0001,PASS\nlstm/fused,16,64,1,,0.0001,FAIL\n",
+    "plan.csv": "order,round,kernel,engine,seq_len,hid_size,heads\n"
+                "0,0,lstm/hoisted,packed,16,64,1\n",
+    "checks.csv": "kernel,engine,seq_len,hid_size,heads,error,bound,verdict\n"
+                  "lstm/hoisted,packed,16,64,1,1.5e-07,0.0001,PASS\n"
+                  "lstm/fused,openblas,16,64,1,,0.0001,FAIL\n",
 }
 
 
 def test_data_dictionary_describes_every_file(grid, tmp_path):
     assert list(runs.schemas(README)) == [
         "samples.csv", "plan.csv", "kernels.csv", "checks.csv", "instructions.csv",
-        *TABLES, *PREDICTIONS,
-        "compare.csv", "compare_groups.csv", "peers.csv"]
-    assert list(runs.schema(README, "samples.csv")) == HEADER
-    for name in ("samples.csv", "kernels.csv", *TABLES, *PREDICTIONS):
+        *derived.TABLES, "compare.csv", "compare_groups.csv", "peers.csv"]
+    for name in ("samples.csv", "kernels.csv", *derived.TABLES):
         runs.validate(grid / name, README)
     for name, text in GOOD_FILES.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -496,11 +523,11 @@ def test_data_dictionary_describes_every_file(grid, tmp_path):
     (replaced("heads\n", "head\n"), "column heads is missing"),
     (lambda text: "".join(line[:line.rindex(",")] + "\n" for line in text.splitlines()),
      "column heads is missing"),
-    (replaced("heads\n0", "heads,more\n0"), "line 2: 6 fields, the header has 7"),
-    (replaced("heads\n0,0,lstm/hoisted,16,64,1", "heads,b\n0,0,lstm/hoisted,16,64,1,1"),
+    (replaced("heads\n0", "heads,more\n0"), "line 2: 7 fields, the header has 8"),
+    (lambda text: text.replace("heads\n", "heads,b\n").replace(",1\n", ",1,1\n"),
      "column b is not in the data dictionary"),
     (replaced("order,round", "round,order"), "columns are not in the order"),
-    (replaced(",64,1\n", ",64,one\n"), "line 2: heads: 'one' is not of type integer"),
+    (replaced(",64,1\n", ",64,one\n"), "line 2: heads: 'one' is not of type dimension"),
     (replaced("lstm/hoisted", ""), "line 2: kernel: '' is not of type text"),
 ])
 def test_validate_refuses_what_the_dictionary_does_not_say(tmp_path, change, message):
@@ -545,6 +572,17 @@ def test_loader_reads_by_name_and_ignores_other_columns(tmp_path):
     assert runs.load_samples(run).equals(before)
 
 
+def test_a_dimension_that_a_file_does_not_know_was_1(tmp_path):
+    run = write_run(tmp_path / "run", TWO_ROWS)
+    for name, size in (("heads", 1), ("hid_size", 64)):
+        path = run / "samples.csv"
+        lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+        place = lines[0].index(name)
+        assert set(runs.load_samples(run)[name]) == {size}
+        path.write_text("".join(",".join(line[:place] + line[place + 1:]) + "\n" for line in lines))
+        assert set(runs.load_samples(run)[name]) == {1}
+
+
 # ---- reruns ------------------------------------------------------------------------------------
 
 
@@ -574,7 +612,7 @@ def test_answer_prints_the_planted_numbers(grid, capsys):
     assert ["lstm/hoisted", "2.56", "2.56", "2.56"] in words
     assert ["rnn/literal", "0.704*", "0.704*", "0.704*"] in words
     assert ["transformer/tiled", "1.45", "4.10", "11.6"] in words
-    assert ["transformer/tiled", "A=4", "5.79", "16.4", "46.3"] in words
+    assert ["transformer/tiled", "heads=4", "5.79", "16.4", "46.3"] in words
     assert ["lstm", "measured", "S", ">", "50", "S", ">", "50"] in words
     assert ["rnn", "measured,", "counted", "everywhere", "everywhere"] in words  # rows alike are one
     assert ["textbook", "S", "16..128", "1.25-3.00x", "1.06-1.50x"] in words
@@ -592,6 +630,17 @@ def test_answer_prints_the_planted_numbers(grid, capsys):
     assert "the textbook expects a lead of 5.00x to 17.0x; measured, in the median cell, it is " \
         "1.71 times smaller for lstm" in flat
     assert "Fastest of all at S 16..128: rnn at every H." in flat
+
+
+def test_a_kernel_with_several_engines_has_a_row_for_each(tmp_path, capsys):
+    rows = [sample(kernel, 16, 64, ns, engine=engine) for kernel, engine, ns in (
+        ("lstm/hoisted", "openblas", 32000), ("lstm/hoisted", "packed", 16000),
+        ("lstm/literal", "openblas", 64000), ("transformer/full", "openblas", 48000))]
+    run = summarised(tmp_path / "run", rows)
+    assert command("answer", [str(run)]) == 0
+    text = capsys.readouterr().out
+    assert "lstm/hoisted openblas" in text and "lstm/hoisted packed" in text
+    assert "lstm/literal " in text and "lstm/literal openblas" not in text
 
 
 def test_answer_names_the_transformer_when_it_wins(tmp_path, capsys):
@@ -711,7 +760,7 @@ def test_answer_breaks_wide_tables(tmp_path, capsys):
     command("answer", [str(summarised(tmp_path / "run", rows))])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 110
-    assert sum(line.startswith("transformer/tiled A=16") for line in lines) == 3
+    assert sum(line.startswith("transformer/tiled heads=16") for line in lines) == 2
     assert {f"S={n}" for n in range(1, 21)} <= {word for line in lines for word in line.split()}
 
 

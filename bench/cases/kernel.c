@@ -156,7 +156,9 @@ bool selection_check(struct selection selection, struct err *err)
 
 const char *algorithm_left_out(const struct algorithm *algorithm, struct selection selection)
 {
-    if (!globs_match(selection.globs, algorithm->name))
+    const bool is_foreign = algorithm->map_count == 0; /* left out unless asked for: no news */
+    if (!globs_match(selection.globs, algorithm->name) ||
+        (is_foreign && strcmp(selection.engines, ENGINES_OF_THE_SUITE) == 0))
         return NULL;
     for (int i = 0; kernel_at(i); i++)
         if (kernel_at(i)->algorithm == algorithm && kernel_is_in(kernel_at(i), selection))

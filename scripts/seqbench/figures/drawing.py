@@ -117,11 +117,7 @@ class Run:
     @cached_property
     def kernels(self) -> pd.DataFrame:
         """kernels.csv."""
-        kernels = runs.load_kernels(self.folder).reset_index()
-        if "parts" not in kernels:  # until the reader fills in what an old kernels.csv lacks
-            is_cut = kernels.variant.isin(["full", "literal"])
-            kernels["parts"] = is_cut.map({True: "yes", False: "no"})
-        return kernels
+        return runs.load_kernels(self.folder).reset_index()
 
     def table(self, name: str) -> pd.DataFrame:
         """A derived table."""

@@ -50,7 +50,7 @@ def with_ends(panel: Panel, ends: dict[str, float]) -> Panel:
 def draw(run: Run) -> Drawing:
     """One panel per layer, with the ends of the caches."""
     table = run.table("roofline.csv")
-    keys = [name for name in dict.fromkeys(runs.CASE + runs.KERNEL_TRAITS) if name in table]
+    keys = [*runs.CASE, "tokens"]
     known = table[[*keys, "working_set_bytes", "bound_ns", "share"]].dropna(subset="share")
     rows = lines_of(run, False)[0].merge(known, on=keys)
     if rows.empty:

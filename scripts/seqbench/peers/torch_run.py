@@ -9,9 +9,11 @@ SEQBENCH names the program. The folder has the files of a run. scripts/turns can
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import ctypes
 import fcntl
+import functools
 import hashlib
 import io
 import json
@@ -45,25 +47,16 @@ RETRIES = 2
 BOUND = 1e-5  # largest difference from seqbench's outputs, over max(1, largest value)
 CHECKED_SEQ_LEN = 128  # longer cells are checked at this SeqLen
 
-# Matrix flops and floats of parameters, inputs and outputs of one run, by S and H.
-COSTS: dict[str, tuple[Callable, Callable]] = {
-    "rnn": (lambda S, H: 4 * S * H**2, lambda S, H: 2 * H**2 + H + 2 * S * H),
-    "lstm": (lambda S, H: 16 * S * H**2, lambda S, H: 8 * H**2 + 5 * H + 2 * S * H),
-    "gru": (lambda S, H: 12 * S * H**2, lambda S, H: 6 * H**2 + 4 * H + 2 * S * H),
-    "transformer": (lambda S, H: 24 * S * H**2 + 4 * S**2 * H,
-                    lambda S, H: 12 * H**2 + 13 * H + 2 * S * H),
-    "decode": (lambda S, H: 24 * H**2 + 4 * S * H,
-               lambda S, H: 12 * H**2 + 13 * H + 2 * S * H + 4 * H),
-}
 METHODS = {
     "rnn": "torch.nn.RNN", "lstm": "torch.nn.LSTM", "gru": "torch.nn.GRU",
     "transformer": "torch.nn.TransformerEncoderLayer, eval mode",
-    "decode": "torch: layer_norm, linear, matmul, softmax and gelu over a cache",
+    "decode": "torch: layer_norm, linear, matmul, softmax and gelu; the cache is read, not written",
 }
-ONE_TOKEN = {"decode"}  # a run makes one token against a cache of S
+SIZES = {"seq_len": "-S", "hid_size": "-H", "heads": "--heads"}  # of a layer of torch
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMEXPR_NUM_THREADS": "1", "NUMEXPR_MAX_THREADS": "1"}
-OPTIONS = {"kernels": "-k", "grid": "-g", "seq_len": "-S", "hid_size": "-H", "heads": "--heads",
-           "rounds": "--rounds", "cpu": "--cpu"}
+# Options of `seqbench plan` that host.json tells; others are passed on as they are.
+OPTIONS = {"kernels": "-k", "grid": "-g", "heads": "--heads", "engines": "--engine",
+           "cpu": "--cpu"}
 TORCH = None  # imported by use_torch
 
 
@@ -101,29 +94,33 @@ def parameters_of(layer: str, t: dict[str, np.ndarray]) -> dict[str, np.ndarray]
 
 
 def decode_step(hid_size: int, heads: int, arrays: dict[str, np.ndarray]) -> Callable:
-    """One token of a pre-norm block: writes its key and value into the cache, attends, and FFN."""
+    """One token of a pre-norm block: attends to the cache and to its own key and value, then FFN.
+
+    As in ours, the last place of the cache is the new token's: neither read nor written.
+    """
     torch = use_torch()
     functional = torch.nn.functional
     t = {name: torch.from_numpy(array) for name, array in arrays.items()}
     size = hid_size // heads
-    keys, values = t["k_cache"].clone(), t["v_cache"].clone()
+    keys, values = t["k_cache"][:, :-1].transpose(1, 2), t["v_cache"][:, :-1]
 
     def step(x):
         normed = functional.layer_norm(x, (hid_size,), t["ln1_g"], t["ln1_b"])
         q, k, v = functional.linear(normed, t["Wqkv"], t["bqkv"]).view(3, heads, 1, size)
-        keys[:, -1:], values[:, -1:] = k, v
-        weights = torch.softmax(torch.matmul(q * size ** -0.5, keys.transpose(1, 2)), -1)
-        context = torch.matmul(weights, values).view(1, hid_size)
-        x = x + functional.linear(context, t["Wo"], t["bo"])
+        q = q * size ** -0.5
+        scores = torch.cat([torch.matmul(q, keys), torch.matmul(q, k.transpose(1, 2))], -1)
+        weights = torch.softmax(scores, -1)
+        context = torch.matmul(weights[..., :-1], values) + weights[..., -1:] * v
+        x = x + functional.linear(context.view(1, hid_size), t["Wo"], t["bo"])
         normed = functional.layer_norm(x, (hid_size,), t["ln2_g"], t["ln2_b"])
         hidden = functional.gelu(functional.linear(normed, t["W1"], t["b1"]), approximate="tanh")
-        return x + functional.linear(hidden, t["W2"], t["b2"])
+        return x + functional.linear(hidden, t["W2"], t["b2"]), k, v
 
     return step
 
 
-def make_module(layer: str, hid_size: int, heads: int, t: dict[str, np.ndarray]):
-    """torch's module with these parameters."""
+def make_module(layer: str, hid_size: int, heads: int, t: dict[str, np.ndarray]) -> Callable:
+    """torch's module with these parameters and, if there is one, this state before token 0."""
     torch = use_torch()
     if layer == "decode":
         return decode_step(hid_size, heads, t)
@@ -135,34 +132,52 @@ def make_module(layer: str, hid_size: int, heads: int, t: dict[str, np.ndarray])
         module = kind(hid_size, hid_size, batch_first=True)
     state = {name: torch.from_numpy(value) for name, value in parameters_of(layer, t).items()}
     module.load_state_dict(state, strict=True)
-    return module.eval().requires_grad_(False)
+    module.eval().requires_grad_(False)
+    initial = [torch.from_numpy(t[name])[None, None] for name in ("h0", "c0") if name in t]
+    if not initial:
+        return module
+    return functools.partial(module, hx=tuple(initial) if layer == "lstm" else initial[0])
 
 
 def outputs_of(layer: str, result) -> dict:
     """A module's result by our names of the outputs."""
-    if layer in ("transformer", "decode"):
+    if layer == "transformer":
         return {"y": result[0]}
+    if layer == "decode":
+        return {"y": result[0][0], "k_new": result[1].flatten(), "v_new": result[2].flatten()}
     if layer == "lstm":
         return {"y": result[0][0], "c_last": result[1][1][0, 0]}
     return {"y": result[0][0]}
 
 
-def dump(kernel: str, seq_len: int, hid_size: int, heads: int, seed: int) -> dict[str, np.ndarray]:
-    """The tensors of one case of seqbench: inputs, parameters and outputs."""
+def dump(kernel: str, sizes: dict[str, int], seed: int) -> tuple[dict, dict[str, np.ndarray]]:
+    """case.json and the tensors of one case of seqbench: inputs, parameters and outputs."""
+    chosen = [word for name, option in SIZES.items() for word in (option, sizes[name])]
     with tempfile.TemporaryDirectory() as folder:
         case = Path(folder) / "case"
-        ask_seqbench(["dump", "-k", kernel, "-S", seq_len, "-H", hid_size, "--heads", heads,
-                      "--seed", seed, "-o", case])
-        return {path.stem: np.load(path) for path in case.glob("*.npy")}
+        ask_seqbench(["dump", "-k", kernel, *chosen, "--seed", seed, "-o", case])
+        arrays = {path.stem: np.load(path) for path in case.glob("*.npy")}
+        return json.loads(runs.read_text(case / "case.json")), arrays
 
 
-def check(layer: str, seq_len: int, hid_size: int, heads: int, t: dict) -> float:
+def costs_of(case: dict, arrays: dict[str, np.ndarray]) -> dict[str, int]:
+    """Columns of samples.csv from case.json and the tensors."""
+    cost = dict(case["cost"])
+    given = {*case["inputs"], *case["outputs"]}
+    parameters = sum(array.size for name, array in arrays.items() if name not in given)
+    return {"flops": 2 * cost.pop("multiply_adds"), "elementwise_flops": cost.pop("elementwise"),
+            **cost, "parameters": parameters,
+            "bytes": sum(array.nbytes for array in arrays.values())}
+
+
+def check(layer: str, sizes: dict[str, int], arrays: dict[str, np.ndarray]) -> float:
     """Largest difference between torch's outputs and ours, as bench/check/check.c measures it."""
     torch = use_torch()
-    module = make_module(layer, hid_size, heads, t)
+    module = make_module(layer, sizes["hid_size"], sizes["heads"], arrays)
     with torch.inference_mode():
-        outputs = outputs_of(layer, module(torch.from_numpy(t["x"])[None]))
-    return max(float(np.abs(output.numpy() - t[name]).max() / max(1.0, np.abs(t[name]).max()))
+        outputs = outputs_of(layer, module(torch.from_numpy(arrays["x"])[None]))
+    return max(float(np.abs(output.numpy() - arrays[name]).max()
+                     / max(1.0, np.abs(arrays[name]).max()))
                for name, output in outputs.items())
 
 
@@ -185,56 +200,71 @@ def table(text: str) -> list[dict]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def planned_cells(plan: list[dict], kernels: dict[str, dict]) -> tuple[list[tuple], int]:
-    """Layer, S, H, heads of every case that torch has too, and the number of rounds."""
-    cells = {(kernels[row["kernel"]]["layer"], int(row["seq_len"]), int(row["hid_size"]),
-              int(row["heads"]))
-             for row in plan if kernels[row["kernel"]]["kind"] == "layer"}
+def planned_cells(plan: list[dict], kernels: list[dict]) -> tuple[list[tuple], int]:
+    """Layer and sizes of every case that torch has too, and the number of rounds."""
+    layers = {row["kernel"]: row["layer"] for row in kernels if row["kind"] == "layer"}
+    cells = {(layers[row["kernel"]], *(int(row[name]) for name in runs.DIMENSIONS))
+             for row in plan if row["kernel"] in layers}
     known = sorted(cell for cell in cells if cell[0] in METHODS)
     if not known:
         raise runs.RunError(f"torch has none of these layers; it has {', '.join(METHODS)}")
     return known, 1 + max(int(row["round"]) for row in plan)
 
 
-def make_plan(cells: list[tuple], rounds: int, seed: int) -> list[tuple]:
+def make_plan(cells: list[tuple], rounds: int, seed: int) -> list[dict]:
     """Rows of plan.csv: every round visits every cell once, in its own order."""
     visits = []
     for number in range(rounds):
         order = list(cells)
         random.Random(f"{seed} {number}").shuffle(order)
         visits += [(number, *cell) for cell in order]
-    return [(i, number, f"{layer}/{ENGINE}", *sizes)
+    return [{"order": i, "round": number, "kernel": f"{layer}/{ENGINE}", "engine": ENGINE,
+             **dict(zip(runs.DIMENSIONS, sizes))}
             for i, (number, layer, *sizes) in enumerate(visits)]
+
+
+def likest(kernels: list[dict], layer: str) -> dict:
+    """Our kernel that is most like torch's: over OpenBLAS, whole products where it can."""
+    found = [row for row in kernels if row["kind"] == "layer" and row["layer"] == layer
+             and row["engine"] == "openblas"]
+    return min(found, key=lambda row: (row["products"] == "step", row["parts"] == "yes"))
 
 
 # ---- a run folder ------------------------------------------------------------------------------
 
 
-def csv_rows(rows: list) -> str:
-    """Rows as CSV."""
+def csv_rows(name: str, rows: list[dict], is_new: bool) -> str:
+    """Rows as CSV with the columns of the data dictionary, under a header or not."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    writer = csv.DictWriter(text, list(runs.schema(runs.README, name)), lineterminator="\n")
+    if is_new:
+        writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
 
 
-def write_csv(folder: Path, name: str, rows: list) -> None:
-    """A whole file, with the header of the data dictionary."""
-    runs.write_text(folder / name, csv_rows([list(runs.schema(runs.README, name)), *rows]))
+def write_csv(folder: Path, name: str, rows: list[dict]) -> None:
+    """A whole file."""
+    runs.write_text(folder / name, csv_rows(name, rows, is_new=True))
 
 
-def check_rows(cells: list[tuple], first: dict[str, str], seed: int) -> list[tuple]:
-    """Rows of checks.csv: every HidSize and head count, at the SeqLens that are not too long."""
-    shapes = sorted({(layer, min(S, CHECKED_SEQ_LEN), H, A) for layer, S, H, A in cells})
+def check_rows(cells: list[tuple], like: dict[str, str], seed: int) -> list[dict]:
+    """Rows of checks.csv: every cell, those of a long SeqLen at a shorter one."""
+    shapes = {}
+    for layer, *values in cells:
+        sizes = dict(zip(runs.DIMENSIONS, values))
+        sizes["seq_len"] = min(sizes["seq_len"], CHECKED_SEQ_LEN)
+        shapes[(layer, *sizes.values())] = sizes
     rows = []
-    for layer, *sizes in shapes:
-        error = check(layer, *sizes, dump(first[layer], *sizes, seed))
-        verdict = "PASS" if error <= BOUND else "FAIL"
-        text = f"{error:.3g}" if np.isfinite(error) else ""
-        rows.append((f"{layer}/{ENGINE}", *sizes, text, f"{BOUND:g}", verdict))
+    for (layer, *_), sizes in sorted(shapes.items(), key=lambda item: item[0]):
+        error = check(layer, sizes, dump(like[layer], sizes, seed)[1])
+        rows.append({"kernel": f"{layer}/{ENGINE}", "engine": ENGINE, **sizes,
+                     "error": f"{error:.3g}" if np.isfinite(error) else "", "bound": f"{BOUND:g}",
+                     "verdict": "PASS" if error <= BOUND else "FAIL"})
     return rows
 
 
-def describe(options: argparse.Namespace, cells: list[tuple], rounds: int, first: dict) -> dict:
+def describe(options: argparse.Namespace, plan: list[dict], like: dict[str, str]) -> dict:
     """host.json: the machine as seqbench sees it, and torch."""
     torch = use_torch()
     host = json.loads(ask_seqbench(["host"]))
@@ -245,51 +275,48 @@ def describe(options: argparse.Namespace, cells: list[tuple], rounds: int, first
     host["libraries"]["torch_threads"] = torch.get_num_threads()
     host["libraries"]["torch_mkldnn"] = torch.backends.mkldnn.is_available()
     host["run"] = {
-        "started_utc": utc_now(), "kernels": options.kernels, "grid": options.grid,
-        "seq_len": sorted({cell[1] for cell in cells}),
-        "hid_size": sorted({cell[2] for cell in cells}),
+        "started_utc": utc_now(), "kernels": options.kernels, "engines": options.engines or "",
+        "grid": options.grid, "seq_len": sorted({row["seq_len"] for row in plan}),
+        "hid_size": sorted({row["hid_size"] for row in plan}),
         "heads": [int(text) for text in options.heads.split(",")] if options.heads
                  else "by HidSize",
-        "rounds": rounds, "samples": options.samples, "until": runs.UNTIL, "budget_s": 0,
-        "cache": "hot", "seed": str(options.seed), "flush_to_zero": True, "parameters_of": first,
+        "rounds": 1 + plan[-1]["round"], "samples": options.samples, "until": runs.UNTIL,
+        "budget_s": 0, "cache": "hot", "seed": str(options.seed),
+        "flush_to_zero": "--no-ftz" not in options.others, "parameters_of": like,
     }
     return host
 
 
-def kernel_rows(kernels: dict[str, dict], first: dict[str, str]) -> list[list]:
-    """Rows of kernels.csv: those of our first variants, with torch's names."""
-    rows = []
-    for layer, kernel in first.items():
-        row = kernels[kernel] | {"kernel": f"{layer}/{ENGINE}", "variant": ENGINE,
-                                 "engine": ENGINE, "method": METHODS[layer]}
-        rows.append(list(row.values()))
-    return rows
+def kernel_rows(like: dict[str, dict]) -> list[dict]:
+    """Rows of kernels.csv: those of our kernels, with torch's names."""
+    return [row | {"kernel": f"{layer}/{ENGINE}", "variant": ENGINE, "engine": ENGINE,
+                   "parts": "no", "method": METHODS[layer]} for layer, row in like.items()]
 
 
 def create(options: argparse.Namespace) -> Path:
     """Make the folder of a new run; nothing stays when a check fails."""
-    chosen = [text for name in ("grid", "kernels", "seq_len", "hid_size", "heads", "rounds", "cpu")
-              if (value := getattr(options, name)) is not None
-              for text in (OPTIONS[name], value)]
-    kernels = {row["kernel"]: row for row in table(ask_seqbench(["list", "--csv"]))}
-    plan = table(ask_seqbench(["plan", *chosen]))
-    cells, rounds = planned_cells(plan, kernels)
-    first = {layer: next(name for name, row in kernels.items()
-                         if row["layer"] == layer and row["kind"] == "layer")
-             for layer in METHODS if layer in {cell[0] for cell in cells}}
-    host = describe(options, cells, rounds, first)
+    chosen = [text for name, option in OPTIONS.items()
+              if (value := getattr(options, name)) is not None for text in (option, value)]
+    kernels = table(ask_seqbench(["list", "--csv"]))
+    ours = table(ask_seqbench(["plan", *chosen, *options.others]))
+    cells, rounds = planned_cells(ours, kernels)
+    rows = {layer: likest(kernels, layer) for layer in METHODS
+            if layer in {cell[0] for cell in cells}}
+    like = {layer: row["kernel"] for layer, row in rows.items()}
+    plan = make_plan(cells, rounds, options.seed)
+    host = describe(options, plan, like)
     pin(host["cpu"]["measured_core"])
-    checks = check_rows(cells, first, options.seed)
-    failed = [row for row in checks if row[-1] == "FAIL"]
+    checks = check_rows(cells, like, options.seed)
+    failed = [row for row in checks if row["verdict"] == "FAIL"]
     if failed:
-        raise runs.RunError(f"{failed[0][0]} S={failed[0][1]} H={failed[0][2]}: its output is not "
-                            f"ours (error {failed[0][4]}); nothing was timed")
+        raise runs.RunError("{kernel} S={seq_len} H={hid_size}: its output is not ours (error "
+                            "{error}); nothing was timed".format(**failed[0]))
     try:
         options.folder.mkdir(parents=True)
     except OSError as error:
         raise runs.RunError(f"{options.folder}: {error.strerror}") from error
-    write_csv(options.folder, "plan.csv", make_plan(cells, rounds, options.seed))
-    write_csv(options.folder, "kernels.csv", kernel_rows(kernels, first))
+    write_csv(options.folder, "plan.csv", plan)
+    write_csv(options.folder, "kernels.csv", kernel_rows(rows))
     write_csv(options.folder, "checks.csv", checks)
     runs.write_text(options.folder / "host.json", json.dumps(host, indent="\t") + "\n")
     write_csv(options.folder, "samples.csv", [])
@@ -424,21 +451,13 @@ class Visit:
         return rows
 
 
-def sample_rows(visit: dict, samples: list[dict]) -> list[list]:
+def sample_rows(visit: dict, samples: list[dict], costs: dict[str, int]) -> list[dict]:
     """Rows of samples.csv; what torch's side cannot tell is empty or unavailable."""
-    layer = visit["kernel"].split("/")[0]
-    S, H = int(visit["seq_len"]), int(visit["hid_size"])
-    flops, floats = COSTS[layer]
-    types = runs.schema(runs.README, "samples.csv")
     unknown = {name: "unavailable" if kind.startswith("count") else ""
-               for name, kind in types.items()}
-    rows = []
-    for number, sample in enumerate(samples):
-        row = unknown | visit | sample | {
-            "kind": "layer", "layer": layer, "variant": ENGINE, "cache": "hot", "sample": number,
-            "flops": flops(S, H), "bytes": 4 * floats(S, H), "status": "ok", "error": ""}
-        rows.append([row[name] for name in types])
-    return rows
+               for name, kind in runs.schema(runs.README, "samples.csv").items()}
+    return [unknown | visit | sample | costs | {
+        "kind": "layer", "layer": visit["kernel"].split("/")[0], "variant": ENGINE, "cache": "hot",
+        "sample": number, "status": "ok"} for number, sample in enumerate(samples)]
 
 
 # ---- rounds ------------------------------------------------------------------------------------
@@ -461,34 +480,48 @@ def run_round(folder: Path, number: int) -> None:
     host = hosts.load(folder)
     core, options = host["cpu"]["measured_core"], host["run"]
     pin(core)
-    torch.set_flush_denormal(True)
+    torch.set_flush_denormal(options["flush_to_zero"])
     seed = int(options["seed"])
-    parameters = {}
     for visit in unfinished(folder):
         if int(visit["round"]) != number:
             continue
         layer = visit["kernel"].split("/")[0]
-        S, H, A = (int(visit[name]) for name in ("seq_len", "hid_size", "heads"))
-        is_one_token = layer in ONE_TOKEN
-        sizes = (S if is_one_token else 1, H, A)  # a cache is as long as the context
-        parameters[layer, sizes] = parameters.get((layer, sizes)) or dump(
-            options["parameters_of"][layer], *sizes, seed)
-        module = make_module(layer, H, A, parameters[layer, sizes])
-        shape = (1, H) if is_one_token else (1, S, H)
-        x = np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+        sizes = {name: int(visit[name]) for name in SIZES}
+        case, arrays = dump(options["parameters_of"][layer], sizes, seed)
+        module = make_module(layer, sizes["hid_size"], sizes["heads"], arrays)
+        x = torch.from_numpy(arrays["x"])[None]
         with torch.inference_mode():
-            samples = Visit(module, layer, torch.from_numpy(x), core).samples(options["samples"])
+            samples = Visit(module, layer, x, core).samples(options["samples"])
         if len(os.listdir("/proc/self/task")) > 1:
-            raise runs.RunError(f"{visit['kernel']} S={S} H={H}: torch has started a thread")
+            raise runs.RunError(f"{visit['kernel']} S={sizes['seq_len']} H={sizes['hid_size']}: "
+                                "torch has started a thread")
+        rows = sample_rows(visit, samples, costs_of(case, arrays))
         with open(folder / "samples.csv", "a", encoding="utf-8") as file:
-            file.write(csv_rows(sample_rows(visit, samples)))
+            file.write(csv_rows("samples.csv", rows, is_new=False))
 
 
-def lock(core: int, folder: Path, wait_s: int):
-    """The lock that seqbench holds while it measures on a core; keep what is returned."""
+def open_lock(path: str) -> int:
+    """The file that seqbench locks, for every user of the machine, as bench/run/lock.c opens it."""
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(path, os.O_RDWR | flags)
+    except FileNotFoundError:
+        try:
+            made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | flags, 0o666)
+        except FileExistsError:
+            return open_lock(path)
+        with contextlib.suppress(OSError):  # then others can only read it, and lock it still
+            os.fchmod(made, 0o666)  # whatever the umask
+        return made
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | flags)
+
+
+def lock(core: int, folder: Path, wait_s: int) -> int:
+    """The lock that seqbench holds while it measures on a core; close what is returned."""
     path = f"{os.environ.get('SEQBENCH_LOCKS', '/tmp')}/seqbench-core-{core}.lock"
     try:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
+        file = open_lock(path)
     except OSError as error:
         raise runs.RunError(f"{path}: {error.strerror}") from error
     for left in range(10 * wait_s, -1, -1):
@@ -497,12 +530,14 @@ def lock(core: int, folder: Path, wait_s: int):
             break
         except BlockingIOError as error:
             if left == 0:
-                raise runs.RunError(f"core {core} is measured by {file.read().strip()}; wait for "
-                                    "it with --wait SECONDS") from error
+                holder = os.pread(file, 512, 0).decode(errors="replace").partition("\n")[0]
+                os.close(file)
+                raise runs.RunError(f"core {core} is measured by {holder or 'another run'}; wait "
+                                    "for it with --wait SECONDS") from error
             time.sleep(0.1)
-    file.truncate(0)
-    file.write(f"process {os.getpid()}, into {folder}\n")
-    file.flush()
+    with contextlib.suppress(OSError):  # it may be another user's, to be read only
+        os.truncate(file, 0)
+        os.pwrite(file, f"process {os.getpid()}, into {folder}\n".encode(), 0)
     return file
 
 
@@ -515,7 +550,7 @@ def conduct(folder: Path, pause_after: int | None, wait_s: int) -> None:
                               env=os.environ | ONE_THREAD)
         if done.returncode != 0:
             raise runs.RunError(f"{folder}: round {number} ended with status {done.returncode}")
-    held.close()
+    os.close(held)
     if pause_after and len(rounds) >= pause_after:
         print(f"peer_torch.py: paused; go on with `run --resume {folder}`", file=sys.stderr)
     else:

@@ -2,9 +2,10 @@
 
 Each file is one process, so one round; a repetition in it is one sample.
 A benchmark is named layer/variant/S:128/H:256, with /A:4 for heads; --pattern reads other names.
-Counters flops, elementwise_flops, transcendentals, bytes, streamed_bytes and resident_bytes hold
-the cost of one iteration. Without them the costs are those of --costs, or 0: then times can be
-compared; GFLOP/s, bounds, predictions and operation counts say nothing.
+Counters flops, elementwise_flops, exps, logs, sigmoids, tanhs, rsqrts, parameters, bytes,
+streamed_bytes and resident_bytes hold the cost of one iteration. Without them the costs are those
+of --costs, or 0: then times can be compared; GFLOP/s, bounds, predictions and operation counts say
+nothing. Nor are kernels predicted whose engine is none of those below.
 """
 from __future__ import annotations
 
@@ -13,28 +14,38 @@ import csv
 import datetime
 import io
 import json
+import math
 import re
+import sys
 from pathlib import Path
 
-from seqbench.read import runs
+from seqbench.read import earlier, hosts, objects, runs
 
+MOST = 1e18  # a count of more digits is none
 PATTERN = r"(?P<layer>[^/:]+)/(?P<variant>[^/:]+)/S:(?P<S>\d+)/H:(?P<H>\d+)(/A:(?P<A>\d+))?"
 # What Google Benchmark itself adds to a name.
 SUFFIXES = re.compile(r"(/(min_time|min_warmup_time|iterations|repeats|threads):[^/]*"
                       r"|/(real_time|process_time|manual_time))*$")
 UNITS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
 COSTS = [*runs.COSTS, "resident_bytes"]
+PACKING = earlier.PACKING  # by engine; of others it is not known
+UNKNOWN = earlier.UNKNOWN
+GROUPS = {"seq_len": "S", "hid_size": "H", "heads": "A"}  # of the pattern; other sizes are 1
 COUNTS = ["steal_ticks", "cycles", "instructions", "l2_misses", "last_level_misses"]
 
 
 def read_benchmarks(path: Path) -> dict:
-    """The content of one JSON file."""
-    try:
-        content = json.loads(runs.read_text(path))
-    except json.JSONDecodeError as error:
-        raise runs.RunError(f"{path}: line {error.lineno}: {error.msg}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("benchmarks"), list):
+    """The content of one JSON file: a list of benchmarks, and a context."""
+    content = objects.read_object(path)
+    entries, context = content.get("benchmarks"), content.setdefault("context", {})
+    if not isinstance(entries, list):
         raise runs.RunError(f"{path}: no list of benchmarks")
+    for number, entry in enumerate(entries, start=1):
+        if not isinstance(entry, dict):
+            raise runs.RunError(f"{path}: benchmark {number} is not an object")
+    caches = context.get("caches", []) if isinstance(context, dict) else None
+    if not isinstance(caches, list) or not all(isinstance(cache, dict) for cache in caches):
+        raise runs.RunError(f"{path}: context: not an object with a list of caches, if any")
     return content
 
 
@@ -42,12 +53,17 @@ def case_of(path: Path, name: str, pattern: re.Pattern) -> dict:
     """Layer, variant and sizes from the name of a benchmark."""
     match = pattern.fullmatch(SUFFIXES.sub("", name))
     if not match:
-        raise runs.RunError(f"{path}: '{name}' does not match the pattern {pattern.pattern}")
+        raise runs.RunError(f"{path}: {name!r} does not match the pattern {pattern.pattern}")
     found = match.groupdict()
-    sizes = {column: int(found.get(group) or 1)
-             for column, group in (("seq_len", "S"), ("hid_size", "H"), ("heads", "A"))}
+    if not found["layer"] or not found["variant"]:
+        raise runs.RunError(f"{path}: {name!r}: no layer or no variant by {pattern.pattern}")
+    sizes = {column: found.get(GROUPS.get(column)) or "1" for column in runs.DIMENSIONS}
+    for column, size in sizes.items():
+        if not runs.PATTERNS["dimension"].fullmatch(size):
+            raise runs.RunError(f"{path}: {name!r}: {column} {size} is not a number from 1 on")
     return {"kernel": f"{found['layer']}/{found['variant']}", "kind": "layer",
-            "layer": found["layer"], "variant": found["variant"], **sizes}
+            "layer": found["layer"], "variant": found["variant"],
+            **{column: int(size) for column, size in sizes.items()}}
 
 
 def known_costs(run_dir: Path | None) -> dict[tuple, dict]:
@@ -55,19 +71,42 @@ def known_costs(run_dir: Path | None) -> dict[tuple, dict]:
     if run_dir is None:
         return {}
     path = run_dir / "samples.csv"
-    cell = ["layer", "seq_len", "hid_size", "heads"]
+    cell = ["layer", *runs.DIMENSIONS]
     types = runs.schema(runs.README, "samples.csv")
     needed = [*cell, "kind", "status", *COSTS]
     samples = runs.read_columns(path, {name: types[name] for name in needed})
     samples = samples[(samples.kind == "layer") & (samples.status == "ok")].drop_duplicates(cell)
-    return {tuple(row[name] for name in cell): {name: int(row[name]) for name in COSTS}
+    return {tuple(row[name] for name in cell): {name: int(row[name]) for name in COSTS
+                                                if not math.isnan(row[name])}
             for _, row in samples.iterrows()}
 
 
-def costs_of(entry: dict, case: dict, known: dict[tuple, dict]) -> dict[str, int]:
+def costs_of(path: Path, entry: dict, case: dict, known: dict[tuple, dict]) -> dict[str, int]:
     """The costs of one iteration: counters, else those of the other run, else 0."""
-    other = known.get((case["layer"], case["seq_len"], case["hid_size"], case["heads"]), {})
-    return {name: round(entry.get(name, other.get(name, 0))) for name in COSTS}
+    if "transcendentals" in entry:  # before they were counted by kind
+        entry = {"exps": entry["transcendentals"], **entry}
+    other = known.get((case["layer"], *(case[name] for name in runs.DIMENSIONS)), {})
+    return {name: round(number_of(path, entry, name)) if name in entry else other.get(name, 0)
+            for name in COSTS}
+
+
+def number_of(path: Path, entry: dict, name: str) -> float:
+    """A number of a benchmark's entry, from 0 on."""
+    found = entry.get(name)
+    is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
+    if not is_number or not 0 <= found < MOST:  # NaN is not either
+        raise runs.RunError(f"{path}: {entry.get('name')!r}: {name} is {found!r}, not a number "
+                            f"from 0 to {MOST:g}")
+    return found
+
+
+def time_of(path: Path, entry: dict, name: str, unit: float) -> float:
+    """A time of all iterations in ns."""
+    time = number_of(path, entry, name) * unit * number_of(path, entry, "iterations")
+    if not 0 < time <= runs.LONGEST_NS:
+        raise runs.RunError(f"{path}: {entry.get('name')!r}: {name} of all iterations is {time:g} "
+                            f"ns, not above 0 and at most {runs.LONGEST_NS:g}")
+    return time
 
 
 def sample_of(path: Path, entry: dict, case: dict, known: dict[tuple, dict]) -> dict:
@@ -75,18 +114,19 @@ def sample_of(path: Path, entry: dict, case: dict, known: dict[tuple, dict]) -> 
     if entry.get("error_occurred"):
         return {**case, "status": "failed", "error": entry.get("error_message") or "unknown"}
     if entry.get("threads", 1) != 1:
-        raise runs.RunError(f"{path}: '{entry['name']}' ran on {entry['threads']} threads")
-    try:
-        iterations, unit = int(entry["iterations"]), UNITS[entry.get("time_unit", "ns")]
-        wall, cpu = (float(entry[name]) * unit * iterations for name in ("real_time", "cpu_time"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise runs.RunError(f"{path}: '{entry['name']}': iterations, real_time, cpu_time or "
-                            f"time_unit: {error!r}") from error
-    return {**case, "iterations": iterations, "wall_ns": wall, "cpu_ns": cpu,
-            **dict.fromkeys(COUNTS, "unavailable"), **costs_of(entry, case, known), "status": "ok"}
+        raise runs.RunError(f"{path}: {entry.get('name')!r} ran on {entry['threads']!r} threads")
+    unit = UNITS.get(str(entry.get("time_unit", "ns")))
+    if unit is None:
+        raise runs.RunError(f"{path}: {entry.get('name')!r}: time_unit is {entry['time_unit']!r}, "
+                            f"none of {', '.join(UNITS)}")
+    wall, cpu = (time_of(path, entry, name, unit) for name in ("real_time", "cpu_time"))
+    return {**case, "iterations": int(entry["iterations"]), "wall_ns": wall, "cpu_ns": cpu,
+            **dict.fromkeys(COUNTS, "unavailable"), **costs_of(path, entry, case, known),
+            "status": "ok"}
 
 
-def samples_of(paths: list[Path], pattern: re.Pattern, known: dict[tuple, dict]) -> list[dict]:
+def samples_of(paths: list[Path], pattern: re.Pattern, engine: str,
+               known: dict[tuple, dict]) -> list[dict]:
     """All samples, in the order of the files."""
     samples, seen = [], {}
     for number, path in enumerate(paths):
@@ -96,23 +136,27 @@ def samples_of(paths: list[Path], pattern: re.Pattern, known: dict[tuple, dict])
             case = case_of(path, str(entry.get("run_name") or entry.get("name")), pattern)
             key = (number, *case.values())
             seen[key] = seen.get(key, -1) + 1
-            samples.append({**sample_of(path, entry, case, known), "round": number, "cache": "hot",
-                            "sample": seen[key], "order": len(samples)})
+            samples.append({**sample_of(path, entry, case, known), "engine": engine,
+                            "round": number, "cache": "hot", "sample": seen[key],
+                            "order": len(samples)})
     if not samples:
         raise runs.RunError(f"{paths[0]}: no benchmarks")
     return samples
 
 
-def kernel_rows(samples: list[dict], engine: str, tokens: str) -> list[dict]:
+def kernel_rows(samples: list[dict], tokens: str) -> list[dict]:
     """kernels.csv: what little is known."""
     rows = {}
     for sample in samples:
         made = 1 if tokens == "one" else sample["seq_len"]
         work = (sample.get("flops", 0) + sample.get("elementwise_flops", 0)) // made
+        engine = sample["engine"]
         rows.setdefault(sample["kernel"], {
-            **{name: sample[name] for name in ("kernel", "kind", "layer", "variant")},
-            "engine": engine, "tokens": tokens, "operations_per_token": work,
-            "sequential_share": 0, "equation": "unknown", "method": "imported"})
+            **{name: sample[name] for name in ("kernel", "kind", "layer", "variant", "engine")},
+            "tokens": tokens, "products": "step" if tokens == "one" else "sequence", "parts": "no",
+            "packing": PACKING.get(engine, UNKNOWN), "bytes_per_weight": 4,
+            "operations_per_token": work, "sequential_share": 0, "equation": "unknown",
+            "method": "imported"})
     return list(rows.values())
 
 
@@ -132,9 +176,11 @@ def host_of(contexts: list[dict], paths: list[Path], cpu: str) -> dict:
         for name in ("host_name", "num_cpus"):
             if context.get(name) != first.get(name):
                 raise runs.RunError(f"{path}: {name} is not that of {paths[0]}")
-    caches = [{"level": cache["level"], "bytes": cache["size"],
-               "shared_by_cores": cache["num_sharing"]}
+    caches = [{"level": cache.get("level"), "bytes": cache.get("size"),
+               "shared_by_cores": cache.get("num_sharing")}
               for cache in first.get("caches", []) if cache.get("type") != "Instruction"]
+    if not all(map(hosts.is_cache, caches)):
+        raise runs.RunError(f"{paths[0]}: context: caches: not all have a level and a size")
     return {"cpu": {"model": cpu, "logical_cores": first.get("num_cpus"), "caches": caches},
             "libraries": {"google_benchmark": first.get("library_version", "unknown")},
             "run": {"started_utc": utc_of(first.get("date")), "rounds": len(paths),
@@ -160,10 +206,13 @@ def import_files(options: argparse.Namespace) -> None:
         raise runs.RunError(f"--pattern: no group named {min(missing)}")
     if options.out.exists() and any(options.out.iterdir()):
         raise runs.RunError(f"{options.out}: not empty: a run is never changed")
-    contexts = [read_benchmarks(path).get("context", {}) for path in options.files]
+    contexts = [read_benchmarks(path)["context"] for path in options.files]
     host = host_of(contexts, options.files, options.cpu)
-    samples = samples_of(options.files, pattern, known_costs(options.costs))
-    kernels = kernel_rows(samples, options.engine, options.tokens)
+    if options.engine not in PACKING:
+        print(f"import: engine '{options.engine}' is none of {', '.join(PACKING)}: when it packs "
+              "weights is not known, so its times are not predicted", file=sys.stderr)
+    samples = samples_of(options.files, pattern, options.engine, known_costs(options.costs))
+    kernels = kernel_rows(samples, options.tokens)
     files = {"samples.csv": csv_text("samples.csv", samples),
              "kernels.csv": csv_text("kernels.csv", kernels),
              "host.json": json.dumps(host, indent=1) + "\n"}

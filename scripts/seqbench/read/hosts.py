@@ -1,22 +1,43 @@
 """host.json: the machine, the build and the options of a run."""
 from __future__ import annotations
 
-import json
+import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-from seqbench.read import runs
+from seqbench.read import objects, runs
+
+
+def is_number(found) -> bool:
+    """A number that can be reckoned with."""
+    return isinstance(found, (int, float)) and not isinstance(found, bool) and math.isfinite(found)
+
+
+def is_cache(found) -> bool:
+    """A cache with its level and its size."""
+    return isinstance(found, dict) and all(is_number(found.get(key)) and found[key] > 0
+                                           for key in ("level", "bytes"))
+
+
+# What scripts reckon with: a test, and what it asks for. A value that is not there is unknown.
+WANTED: dict[tuple[str, str], tuple[Callable, str]] = {
+    ("cpu", "caches"): (lambda found: isinstance(found, list) and all(map(is_cache, found)),
+                        "a list of caches with level and bytes"),
+    ("cpu", "measured_core"): (is_number, "the number of a core"),
+    ("machine", "virtual"): (lambda found: isinstance(found, (bool, str)), "true or false"),
+    ("run", "until"): (lambda found: is_number(found) and found > 0, "a number above 0"),
+}
 
 
 def load(run_dir: Path) -> dict:
-    """host.json."""
+    """host.json, checked."""
     path = run_dir / "host.json"
-    try:
-        host = json.loads(runs.read_text(path))
-    except json.JSONDecodeError as error:
-        raise runs.RunError(f"{path}: line {error.lineno}: {error.msg}") from error
-    if not isinstance(host, dict):
-        raise runs.RunError(f"{path}: not an object")
+    host = objects.read_object(path)
+    for (group, key), (is_wanted, words) in WANTED.items():
+        found = value(host, group, key)
+        if found is not None and not is_wanted(found):
+            raise runs.RunError(f"{path}: {group}: {key}: not {words}")
     return host
 
 

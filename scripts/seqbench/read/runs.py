@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import os
 import re
@@ -12,14 +13,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from seqbench.read import earlier
+
 README = Path(__file__).resolve().parents[3] / "results" / "README.md"
 REFERENCE = "transformer"  # the layer that every other layer is compared with
-CASE = ["kernel", "kind", "layer", "variant", "cache", "seq_len", "hid_size", "heads"]
-COSTS = ["flops", "elementwise_flops", "transcendentals", "bytes", "streamed_bytes"]
-KNOWN_COSTS = ["flops", "bytes"]  # of every case; the others may be unknown of foreign kernels
-KERNEL_TRAITS = ["engine", "tokens"]  # of kernels.csv, what the scripts use
 HEADLINE = "openblas"  # the engine of the comparison; others are further curves
-NEEDED_OF_SAMPLES = CASE + ["round", "sample", "iterations", "wall_ns", "flags", *COSTS, "status"]
+PEERS = ["onednn", "torch"]  # engines that are whole libraries of layers, not ours
+EVALUATIONS = earlier.EVALUATIONS
+COSTS = ["flops", "elementwise_flops", *EVALUATIONS, "parameters", "bytes", "streamed_bytes"]
+KNOWN_COSTS = ["flops", "bytes"]  # of every case; the others may be unknown of foreign kernels
+KERNEL = ["kernel", "engine"]  # what a row of kernels.csv is of
+FACTS = ["products", "parts", "packing", "bytes_per_weight"]  # of kernels.csv, beside summary.csv
+LONGEST_NS = 1e16  # a third of a year: no sample takes so long
 UNTIL = 0.02  # wanted half width of an interval over its median, where host.json does not say
 SEED = 20240229
 DIGITS = 7  # significant digits of a derived number in a file
@@ -27,6 +32,7 @@ DIGITS = 7  # significant digits of a derived number in a file
 PATTERNS = {
     "text": re.compile(r".+", re.DOTALL),
     "count": re.compile(r"[0-9]{1,18}|unavailable"),
+    "dimension": re.compile(r"[1-9][0-9]{0,17}"),
     "integer": re.compile(r"-?[0-9]{1,18}"),
     "number": re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"),
     "time": re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9](:[0-5][0-9]){2}\.[0-9]{3}Z"),
@@ -57,11 +63,15 @@ def exit_status(script: str, work: Callable[[], None]) -> int:
 def read_text(path: Path) -> str:
     """The text of a file."""
     try:
-        return path.read_bytes().decode("utf-8")
+        content = path.read_bytes()
+        text = content.decode("utf-8")
     except OSError as error:
         raise RunError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise RunError(f"{path}: not UTF-8 text: byte {error.start}") from error
+    if text.startswith("\ufeff"):
+        raise RunError(f"{path}: line 1: starts with a byte order mark: save it without one")
+    return text
 
 
 def write_text(path: Path, text: str) -> None:
@@ -75,6 +85,7 @@ def write_text(path: Path, text: str) -> None:
         raise RunError(f"{path}: cannot write: {error.strerror}") from error
 
 
+@functools.cache
 def schemas(readme: Path) -> dict[str, dict[str, str]]:
     """Column types of every CSV file, from the tables of the data dictionary."""
     tables: dict[str, dict[str, str]] = {}
@@ -97,6 +108,14 @@ def schema(readme: Path, name: str) -> dict[str, str]:
         return schemas(readme)[name]
     except KeyError:
         raise RunError(f"{readme}: no table for {name}") from None
+
+
+# The dimensions of a case, and a case.
+DIMENSIONS = [name for name, kind in schema(README, "samples.csv").items() if kind == "dimension"]
+ACROSS = [name for name in DIMENSIONS if name != "seq_len"]  # what is held while SeqLen grows
+CASE = ["kernel", "kind", "layer", "variant", "engine", "cache", *DIMENSIONS]
+ORDER = ["kind", "kernel", "engine", "cache", *DIMENSIONS]  # of the rows of a table of cases
+NEEDED_OF_SAMPLES = [*CASE, "round", "sample", "iterations", "wall_ns", "flags", *COSTS, "status"]
 
 
 def read_rows(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
@@ -128,16 +147,32 @@ def typed(path: Path, column: str, kind: str, lines: list[int], values: Iterable
             raise RunError(f"{path}: line {line}: {column}: '{value}' is not of type {kind}")
     if base in ("text", "count", "time"):
         return pd.Series(values, index=lines, dtype=object)
-    if base == "integer" and not may_be_empty:
+    if base in ("integer", "dimension") and not may_be_empty:
         return pd.Series([int(value) for value in values], index=lines, dtype=np.int64)
     return pd.Series([float(value or "nan") for value in values], index=lines, dtype=float)
 
 
+def engines_beside(path: Path) -> dict[str, str]:
+    """The engine of each kernel by the files beside a file; none where they do not say."""
+    beside = [path.with_name(name) for name in ("kernels.csv", "summary.csv")]
+    sources = [source for source in beside if source.exists() and source != path]
+    if not sources:
+        return {}
+    table = read_columns(sources[0], dict.fromkeys(KERNEL, "text")).drop_duplicates()
+    if table.kernel.duplicated().any():
+        raise RunError(f"{path}: column engine is missing")
+    return dict(zip(table.kernel, table.engine))
+
+
 def read_columns(path: Path, types: dict[str, str], exact: bool = False) -> pd.DataFrame:
-    """The named columns of a CSV file, indexed by line number; `exact` forbids any others."""
+    """The named columns of a CSV file, indexed by line number; `exact` forbids any others.
+
+    Columns that earlier versions did not write are filled in, unless `exact`.
+    """
     header, lines, rows = read_rows(path)
-    for column in types:
-        if column not in header:
+    missing = [column for column in types if column not in header]
+    for column in missing:
+        if exact or not earlier.can_fill(column, types[column], header):
             raise RunError(f"{path}: column {column} is missing")
     for place, column in enumerate(header):
         if column in header[:place]:
@@ -147,8 +182,12 @@ def read_columns(path: Path, types: dict[str, str], exact: bool = False) -> pd.D
     if exact and header != list(types):
         raise RunError(f"{path}: columns are not in the order of the data dictionary")
     by_column = dict(zip(header, zip(*rows))) if rows else {}
-    return pd.DataFrame({column: typed(path, column, kind, lines, by_column.get(column, ()))
-                         for column, kind in types.items()})
+    table = pd.DataFrame({column: typed(path, column, kind, lines, by_column.get(column, ()))
+                          for column, kind in ({**earlier.SOURCES, **types} if missing
+                                               else types).items() if column in header})
+    if not missing:
+        return table
+    return earlier.filled(table, missing, lambda: engines_beside(path))[list(types)]
 
 
 def validate(csv_path: Path, readme_path: Path) -> None:
@@ -188,14 +227,15 @@ def load_samples(run_dir: Path) -> pd.DataFrame:
     if samples.empty:
         raise RunError(f"{path}: no rows")
     is_ok = samples.status == "ok"
-    for column in ("seq_len", "hid_size", "heads"):
-        refuse(path, samples[column] < 1, f"{column} is less than 1")
+    refuse(path, ~samples.status.isin(["ok", "failed"]), "status is neither ok nor failed")
     refuse(path, is_ok & ~(samples.iterations >= 1), "iterations is not at least 1")
     refuse(path, is_ok & ~(samples.wall_ns > 0), "wall_ns is not above 0")
+    refuse(path, is_ok & (samples.wall_ns > LONGEST_NS), f"wall_ns is above {LONGEST_NS:g}")
     refuse(path, samples.duplicated(CASE + ["round", "sample"]), "this sample is there already")
     for column in COSTS:
         if column in KNOWN_COSTS:
             refuse(path, is_ok & samples[column].isna(), f"{column} is empty")
+        refuse(path, samples[column] < 0, f"{column} is negative")
         first = samples.groupby(CASE)[column].transform("first")
         refuse(path, is_ok & (samples[column].fillna(-1) != first.fillna(-1)),
                f"{column} differs from another row of this case")
@@ -203,37 +243,66 @@ def load_samples(run_dir: Path) -> pd.DataFrame:
 
 
 def load_kernels(run_dir: Path) -> pd.DataFrame:
-    """kernels.csv by kernel."""
+    """kernels.csv by kernel and engine."""
     path = run_dir / "kernels.csv"
     kernels = read_columns(path, schema(README, "kernels.csv"))
-    refuse(path, kernels.kernel.duplicated(), "this kernel is there already")
+    refuse(path, kernels.duplicated(KERNEL), "this kernel and engine is there already")
     refuse(path, ~kernels.tokens.isin(["all", "one"]), "tokens is neither all nor one")
-    return kernels.set_index("kernel")
+    return kernels.set_index(KERNEL)
 
 
-def traits_of(path: Path, samples: pd.DataFrame, kernels: pd.DataFrame) -> pd.DataFrame:
-    """The samples with the engine and the tokens of their kernel."""
-    unknown = samples[~samples.kernel.isin(kernels.index)]
-    if len(unknown):
-        raise RunError(f"{path}: kernel {unknown.kernel.iloc[0]} is missing")
-    return samples.join(kernels[KERNEL_TRAITS], on="kernel")
+def with_facts(path: Path, table: pd.DataFrame, facts: list[str]) -> pd.DataFrame:
+    """The rows of a file with what the kernels.csv beside it says of their kernels."""
+    kernels = load_kernels(path.parent)
+    places = kernels.index.get_indexer(pd.MultiIndex.from_frame(table[KERNEL]))
+    for kernel, engine in table.loc[places < 0, KERNEL].to_numpy()[:1]:
+        raise RunError(f"{path}: line {table.index[places < 0][0]}: kernel {kernel} with engine "
+                       f"{engine} is not in kernels.csv")
+    return table.assign(**{fact: kernels[fact].to_numpy()[places] for fact in facts})
+
+
+def samples_with_tokens(run_dir: Path) -> pd.DataFrame:
+    """The samples of a run, with the tokens that a run of their kernel makes."""
+    return with_facts(run_dir / "samples.csv", load_samples(run_dir), ["tokens"])
+
+
+def read_derived(run_dir: Path, name: str) -> pd.DataFrame:
+    """A table that summarise.py wrote, indexed by line number."""
+    path = run_dir / name
+    if not path.exists():
+        raise RunError(f"{path}: No such file: run scripts/summarise.py first")
+    return read_columns(path, schema(README, name))
 
 
 def load_derived(run_dir: Path, name: str) -> pd.DataFrame:
     """A table that summarise.py wrote."""
-    path = run_dir / name
-    if not path.exists():
-        raise RunError(f"{path}: No such file: run scripts/summarise.py first")
-    return read_columns(path, schema(README, name)).reset_index(drop=True)
+    return read_derived(run_dir, name).reset_index(drop=True)
+
+
+def load_cases(run_dir: Path) -> pd.DataFrame:
+    """summary.csv, checked, with the facts of kernels.csv."""
+    path = run_dir / "summary.csv"
+    summary = read_derived(run_dir, path.name)
+    refuse(path, summary.duplicated(CASE), "this case is there already")
+    for column in ("median_ns", "min_ns", "ci_low_ns", "ci_high_ns"):
+        refuse(path, (summary.samples > 0) & ~(summary[column] > 0), f"{column} is not above 0")
+        refuse(path, summary[column] > LONGEST_NS, f"{column} is above {LONGEST_NS:g}")
+    return with_facts(path, summary, FACTS).reset_index(drop=True)
 
 
 def load_summary(run_dir: Path) -> pd.DataFrame:
-    """summary.csv, without the cases that have no good sample."""
-    summary = load_derived(run_dir, "summary.csv")
+    """The cases of summary.csv that have a good sample, with the facts of kernels.csv."""
+    summary = load_cases(run_dir)
     summary = summary[summary.samples > 0].reset_index(drop=True)
     if summary.empty:
         raise RunError(f"{run_dir / 'summary.csv'}: no case with a good sample")
     return summary
+
+
+def kernel_names(table: pd.DataFrame) -> pd.Series:
+    """The kernel of each row, with its engine where the table has several of that kernel."""
+    several = table.groupby("kernel").engine.transform("nunique") > 1
+    return table.kernel + (" " + table.engine).where(several, "")
 
 
 def bytes_text(count: float) -> str:

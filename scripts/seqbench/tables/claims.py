@@ -9,6 +9,7 @@ import pandas as pd
 
 from seqbench.read import runs
 from seqbench.tables import crossover
+from seqbench.tables.table import Made
 
 WITHIN = 0.15  # an exponent holds if it is so near
 FAR_BELOW = 0.1  # share of time
@@ -55,11 +56,11 @@ def of_kernel(summary: pd.DataFrame, kernel: str) -> pd.DataFrame:
 
 
 def finding(hid_size: int, values: Iterable[float], is_held: Callable[[float], bool]) -> Finding:
-    """The middle of some values; it holds if the middle does."""
+    """The median of some values; it holds if the median does."""
     found = np.array(list(values))
-    middle = float(np.median(found))
-    return Finding(int(hid_size), middle, float(found.min()), float(found.max()), len(found),
-                   bool(is_held(middle)))
+    median = float(np.median(found))
+    return Finding(int(hid_size), median, float(found.min()), float(found.max()), len(found),
+                   bool(is_held(median)))
 
 
 def near(claimed: float) -> Callable[[float], bool]:
@@ -226,10 +227,13 @@ def claim_rows(claim: Claim, summary: pd.DataFrame) -> list[dict]:
 
 def claims(summary: pd.DataFrame) -> pd.DataFrame:
     """claims.csv: per claim one row of all HidSizes and one of each."""
-    of_headline = summary[(summary.kind != "layer") | (summary.engine == runs.HEADLINE)]
+    of_headline = summary[summary.engine.isin([runs.HEADLINE, "none"])]
     rows = [row for claim in CLAIMS for row in claim_rows(claim, of_headline)]
     table = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "claims.csv")))
     return table.astype({"hid_size": "Int64"})
+
+
+MADE = [Made("claims.csv", ["summary.csv"], claims)]
 
 
 def filled_up(tables: list[pd.DataFrame]) -> pd.DataFrame:

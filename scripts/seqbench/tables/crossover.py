@@ -9,11 +9,13 @@ import pandas as pd
 
 from seqbench.read import runs
 from seqbench.tables import medians
+from seqbench.tables.table import Made
 
 ANY = "any"  # the class of all engines
 UNKNOWN = "unknown"  # verdict of operations that were not counted
-CELL = ["seq_len", "hid_size", "heads"]
-Resampled = Callable[[tuple], np.ndarray]  # (kernel, seq_len, hid_size, heads) to medians
+CELL = runs.DIMENSIONS
+KEY = [*runs.KERNEL, *CELL]
+Resampled = Callable[[tuple], np.ndarray]  # (kernel, engine, dimensions) to medians
 
 
 # ---- layers compared ---------------------------------------------------------------------------
@@ -30,9 +32,11 @@ def of_engine(rows: pd.DataFrame, engine: str) -> pd.DataFrame:
 
 
 def engine_classes(summary: pd.DataFrame) -> list[str]:
-    """The headline's engine, and ANY where a layer was timed with another one too."""
-    others = set(whole_sequences(summary).engine) - {runs.HEADLINE}
-    return [runs.HEADLINE, ANY] if others else [runs.HEADLINE]
+    """The headline's engine, ours that the reference was timed with, ANY if there are several."""
+    timed = whole_sequences(summary)
+    ours = set(timed.engine[timed.layer == runs.REFERENCE]) - {*runs.PEERS, runs.HEADLINE}
+    some = [ANY] if set(timed.engine) - {runs.HEADLINE} else []
+    return [runs.HEADLINE, *sorted(ours), *some]
 
 
 def fastest(rows: pd.DataFrame, by: list[str] | None = None) -> pd.DataFrame:
@@ -47,20 +51,19 @@ def relative(summary: pd.DataFrame, engine: str = runs.HEADLINE) -> pd.DataFrame
 
     A layer with heads meets the reference with as many; one without (heads = 1) meets every.
     """
-    kept = ["layer", "kernel", *CELL, "median_ns", "flops"]
+    kept = ["layer", *KEY, "median_ns", "flops"]
+    alike = [name for name in CELL if name != "heads"]
     best = fastest(of_engine(whole_sequences(summary), engine))[kept].astype({"flops": float})
     is_reference = best.layer == runs.REFERENCE
-    pairs = best[~is_reference].merge(best[is_reference], on=["seq_len", "hid_size"],
-                                      suffixes=("", "_reference"))
+    pairs = best[~is_reference].merge(best[is_reference], on=alike, suffixes=("", "_reference"))
     pairs = pairs[(pairs.heads == 1) | (pairs.heads == pairs.heads_reference)]
-    cell = ["layer", "hid_size", "heads_reference", "seq_len"]
-    pairs = pairs.sort_values(cell + ["heads"]).drop_duplicates(cell, keep="last")
-    return pd.DataFrame({
-        "layer": pairs.layer, "hid_size": pairs.hid_size, "heads": pairs.heads_reference,
-        "seq_len": pairs.seq_len, "ratio": pairs.median_ns_reference / pairs.median_ns,
-        "flops_ratio": pairs.flops_reference / pairs.flops, "kernel": pairs.kernel,
-        "own_heads": pairs.heads, "kernel_reference": pairs.kernel_reference,
-    }).reset_index(drop=True)
+    pairs = pairs.rename(columns={"heads": "own_heads", "heads_reference": "heads"})
+    cell = ["layer", *runs.ACROSS, "seq_len"]
+    pairs = pairs.sort_values(cell + ["own_heads"]).drop_duplicates(cell, keep="last")
+    pairs = pairs.assign(ratio=pairs.median_ns_reference / pairs.median_ns,
+                         flops_ratio=pairs.flops_reference / pairs.flops)
+    return pairs[[*cell, "ratio", "flops_ratio", *runs.KERNEL, "own_heads",
+                  "kernel_reference", "engine_reference"]].reset_index(drop=True)
 
 
 # ---- crossings ---------------------------------------------------------------------------------
@@ -120,15 +123,16 @@ def crossing_interval(seq_len: np.ndarray, ratio: np.ndarray,
 
 def resampled_ratios(cells: pd.DataFrame, resampled: Resampled) -> np.ndarray:
     """Bootstrap ratios, one column per cell."""
-    return np.column_stack([
-        resampled((row.kernel_reference, row.seq_len, row.hid_size, row.heads))
-        / resampled((row.kernel, row.seq_len, row.hid_size, row.own_heads))
-        for row in cells.itertuples()])
+    own = cells[KEY].assign(heads=cells.own_heads)
+    reference = cells[["kernel_reference", "engine_reference", *CELL]]
+    return np.column_stack([resampled(beside) / resampled(case) for case, beside in
+                            zip(own.itertuples(index=False, name=None),
+                                reference.itertuples(index=False, name=None))])
 
 
 def crossover_row(key: tuple, engine: str, cells: pd.DataFrame, resampled: Resampled) -> dict:
     """One row of crossover.csv, from the cells of one layer and HidSize, ordered by SeqLen."""
-    layer, hid_size, heads = key
+    layer, *sizes = key
     seq_len, ratio = cells.seq_len.to_numpy(), cells.ratio.to_numpy()
     word, faster_from, found = verdict(seq_len, ratio)
     low, high = (crossing_interval(seq_len, ratio, resampled_ratios(cells, resampled))
@@ -137,8 +141,9 @@ def crossover_row(key: tuple, engine: str, cells: pd.DataFrame, resampled: Resam
     is_counted = (np.isfinite(counted) & (counted > 0)).all()
     arithmetic_word, arithmetic_from, _ = (verdict(seq_len, counted) if is_counted
                                            else (UNKNOWN, np.nan, []))
-    return {"layer": layer, "reference": runs.REFERENCE, "engine": engine, "hid_size": hid_size,
-            "heads": heads, "verdict": word, "faster_from_seq_len": faster_from,
+    return {"layer": layer, "reference": runs.REFERENCE, "engine": engine,
+            **dict(zip(runs.ACROSS, sizes)), "verdict": word,
+            "faster_from_seq_len": faster_from,
             "crossings": " ".join(runs.format_number(value) for value in found),
             "crossing_low": low, "crossing_high": high,
             "min_seq_len": seq_len[0], "max_seq_len": seq_len[-1],
@@ -150,22 +155,27 @@ def crossover_row(key: tuple, engine: str, cells: pd.DataFrame, resampled: Resam
 def crossover(summary: pd.DataFrame, resampled: Resampled) -> pd.DataFrame:
     """crossover.csv: one row per layer, engine class and HidSize; else only a header."""
     rows = [crossover_row(key, engine, cells, resampled) for engine in engine_classes(summary)
-            for key, cells in relative(summary, engine).groupby(["layer", "hid_size", "heads"])]
+            for key, cells in relative(summary, engine).groupby(["layer", *runs.ACROSS])]
     found = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "crossover.csv")))
-    return found.sort_values(["layer", "engine", "hid_size", "heads"], kind="stable")
+    return found.sort_values(["layer", "engine", *runs.ACROSS], kind="stable")
 
 
 def resampled_from(samples: pd.DataFrame) -> Resampled:
     """Bootstrap medians of a case, drawn for each case on its own, when they are asked for."""
     ordered = medians.clean(samples).sort_values(["round", "sample"], kind="stable")
-    groups = ordered.groupby(["kernel", *CELL])
+    groups = ordered.groupby(KEY)
     kept: dict[tuple, np.ndarray] = {}
 
     def of_case(case: tuple) -> np.ndarray:
         if case not in kept:
-            seed = [runs.SEED, zlib.crc32(repr(tuple(map(str, case))).encode())]
+            kernel, _, *sizes = case
+            seed = [runs.SEED, zlib.crc32(repr((kernel, *map(str, sizes))).encode())]
             rounds = medians.times_by_round(groups.get_group(case))
             kept[case] = medians.resampled_medians(rounds, seed)
         return kept[case]
 
     return of_case
+
+
+MADE = [Made("resampled", ["samples"], resampled_from),
+        Made("crossover.csv", ["summary.csv", "resampled"], crossover)]

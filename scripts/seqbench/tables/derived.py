@@ -1,34 +1,61 @@
-"""Derive every table of a run folder, or of several, from its samples."""
+"""The registry of derived tables, and the making of them.
+
+Each module beside this one lists in MADE what it makes. A table's columns stand in the data
+dictionary. A maker may need, besides what others make, the values that `given` knows.
+"""
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sys
 from pathlib import Path
 
+import pandas as pd
+
+import seqbench.tables
 from seqbench.read import hosts, runs
-from seqbench.tables import claims, crossover, fit, medians, prediction, roofline
+from seqbench.tables.table import Made, Unknown
+
+MODULES = [importlib.import_module(f"seqbench.tables.{module.name}")
+           for module in pkgutil.iter_modules(seqbench.tables.__path__)
+           if module.name != "derived"]
+MADE: dict[str, Made] = {made.name: made for module in MODULES
+                         for made in getattr(module, "MADE", [])}
+# The tables, in the order of the data dictionary.
+TABLES = [name for name in runs.schemas(runs.README) if name in MADE]
+
+
+def given(run_dir: Path) -> dict:
+    """What the makers of a run start from."""
+    host = hosts.load(run_dir)
+    return {"host": host, "until": hosts.value(host, "run", "until") or runs.UNTIL,
+            "samples": runs.samples_with_tokens(run_dir)}
+
+
+def write(run_dir: Path, name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Write a table; the cases are read back as they stand in the file, with their facts."""
+    runs.write_text(run_dir / name, runs.csv_text(table))
+    return runs.load_cases(run_dir) if name == "summary.csv" else table
+
+
+def made(run_dir: Path, name: str, values: dict) -> object:
+    """The value of a name, made with what it needs unless it is there already."""
+    if name not in values:
+        needed = [made(run_dir, need, values) for need in MADE[name].needs]
+        found = MADE[name].make(*needed)
+        values[name] = write(run_dir, name, found) if name in TABLES else found
+    return values[name]
 
 
 def summarise(run_dir: Path) -> None:
-    """Write the tables of one run; what a later one needs is read back as it stands in a file."""
-    host = hosts.load(run_dir)
-    samples = runs.traits_of(run_dir / "kernels.csv", runs.load_samples(run_dir),
-                             runs.load_kernels(run_dir))
-    until = hosts.value(host, "run", "until") or runs.UNTIL
-    runs.write_text(run_dir / "summary.csv", runs.csv_text(medians.summarise(samples, until)))
-    summary = runs.load_derived(run_dir, "summary.csv")
-    fits = fit.fit(summary, host)
-    tables = {
-        "crossover.csv": crossover.crossover(summary, crossover.resampled_from(samples)),
-        "roofline.csv": roofline.roofline(summary, host),
-        "fit.csv": fits,
-        "residuals.csv": fit.residuals(summary, host, fits),
-        "claims.csv": claims.claims(summary),
-    }
-    for name, table in tables.items():
-        runs.write_text(run_dir / name, runs.csv_text(table))
-    try:
-        prediction.write(run_dir, run_dir, run_dir)
-    except prediction.Unknown as unknown:
-        for name in ("predict.csv", "whatif.csv"):
+    """Write the tables of one run; one that cannot be made is removed, and said why."""
+    values = given(run_dir)
+    reasons: dict[str, list[str]] = {}
+    for name in TABLES:
+        try:
+            made(run_dir, name, values)
+        except Unknown as unknown:
             (run_dir / name).unlink(missing_ok=True)
-        print(f"summarise.py: nothing predicted: {unknown}", file=sys.stderr)
+            reasons.setdefault(str(unknown), []).append(name)
+    for reason, names in reasons.items():
+        print(f"summarise.py: {run_dir}: no {' and no '.join(names)}: {reason}", file=sys.stderr)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
+from statsmodels.stats import multitest
 
 from seqbench.read import runs
 from seqbench.tables import medians
@@ -49,12 +50,7 @@ class Differences:
 
 def adjusted(p_values: np.ndarray) -> np.ndarray:
     """Benjamini-Hochberg: the least false discovery rate at which each would be called."""
-    count = len(p_values)
-    order = np.argsort(-p_values, kind="stable")
-    scaled = p_values[order] * count / np.arange(count, 0, -1)
-    result = np.empty(count)
-    result[order] = np.minimum.accumulate(np.minimum(scaled, 1))
-    return result
+    return multitest.fdrcorrection(p_values)[1]
 
 
 @functools.cache
@@ -191,8 +187,7 @@ def compare(a_samples: pd.DataFrame, b_samples: pd.DataFrame) -> tuple[pd.DataFr
     """compare.csv and compare_groups.csv of two runs' samples."""
     tables = [round_medians(samples) for samples in (a_samples, b_samples)]
     index = tables[0].index.union(tables[1].index).reorder_levels(runs.CASE)
-    order = ["kind", "kernel", "seq_len", "hid_size", "heads"]
-    index = index[np.lexsort([index.get_level_values(name) for name in order[::-1]])]
+    index = index[np.lexsort([index.get_level_values(name) for name in runs.ORDER[::-1]])]
     sides = [table.reindex(index).to_numpy() for table in tables]
     counts = [np.isfinite(side).sum(axis=1) for side in sides]
     reasons = list(map(reason, index.isin(tables[0].index), index.isin(tables[1].index), *counts))

@@ -11,11 +11,12 @@ from scipy.optimize import nnls
 
 from seqbench.read import runs
 from seqbench.tables import rates, roofline
+from seqbench.tables.table import Made
 
 # Terms of the time: name, power of SeqLen, power of HidSize. Of terms that the cells cannot tell
 # apart the first is kept.
 TERMS = [("sh2_ns", 1, 2), ("s2h_ns", 2, 1), ("sh_ns", 1, 1), ("s_ns", 1, 0), ("const_ns", 0, 0)]
-REGIME = ["kernel", "cache", "regime"]  # what has a fit of its own
+REGIME = ["kernel", "engine", "cache", "regime"]  # what has a fit of its own
 RESAMPLES = 200
 LEAST_SQUARES = 1e-20  # what rounding leaves
 ENOUGH = 4  # cells beyond the terms; of fewer, drawn residuals are too often all alike
@@ -171,13 +172,15 @@ def fit_row(key: tuple, rows: pd.DataFrame) -> dict:
     columns = term_columns(seq_len, hid_size)
     kept = kept_terms(columns, 1 / times, len(np.unique(seq_len)) == 1)
     found = relative_nnls(columns[:, kept], times)
+    regime = dict(zip(REGIME, key))
+    drawn_for = repr((regime["kernel"], regime["cache"], regime["regime"]))
     low, high = intervals(columns[:, kept], times, found,
-                          [runs.SEED, zlib.crc32(repr(key).encode())])
+                          [runs.SEED, zlib.crc32(drawn_for.encode())])
     names = [TERMS[i][0] for i in kept]
     coefficients = dict.fromkeys((name for name, _, _ in TERMS), 0.0) | dict(zip(names, found))
     bounds = dict(zip(names, zip(low, high)))
     errors = abs(deviation(columns[:, kept] @ found, times))
-    row = {"kernel": key[0], "cache": key[1], "regime": key[2], "cells": len(rows),
+    row = {**regime, "cells": len(rows),
            "min_seq_len": int(seq_len.min()), "max_seq_len": int(seq_len.max()),
            "min_hid_size": int(hid_size.min()), "max_hid_size": int(hid_size.max())}
     for name, _, _ in TERMS:
@@ -216,3 +219,7 @@ def residuals(summary: pd.DataFrame, host: dict, fits: pd.DataFrame) -> pd.DataF
     fitted = (found.fillna(0).to_numpy(float) * terms).sum(axis=1)
     table = cells.assign(fitted_ns=fitted, residual=deviation(fitted, cells.median_ns))
     return table[list(runs.schema(runs.README, "residuals.csv"))]
+
+
+MADE = [Made("fit.csv", ["summary.csv", "host"], fit),
+        Made("residuals.csv", ["summary.csv", "host", "fit.csv"], residuals)]

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 from seqbench.read import runs
+from seqbench.tables.table import Made
 
 RESAMPLES = 2000
 
@@ -65,7 +66,7 @@ def times_by_round(good: pd.DataFrame) -> list[np.ndarray]:
 
 def summarise_case(case: tuple, rows: pd.DataFrame, until: float) -> dict:
     """One row of summary.csv."""
-    row = dict(zip(runs.CASE + runs.KERNEL_TRAITS, case))
+    row = dict(zip([*runs.CASE, "tokens"], case))
     good = clean(rows)
     rounds = times_by_round(good)
     statistics = time_statistics(rounds)
@@ -84,30 +85,36 @@ def summarise(samples: pd.DataFrame, until: float = runs.UNTIL) -> pd.DataFrame:
     """summary.csv: one row per case, ordered by kind, kernel and size."""
     ordered = samples.sort_values(["round", "sample"], kind="stable")
     rows = [summarise_case(case, group, until)
-            for case, group in ordered.groupby(runs.CASE + runs.KERNEL_TRAITS)]
-    order = ["kind", "kernel", "cache", "seq_len", "hid_size", "heads"]
-    summary = pd.DataFrame(rows).sort_values(order, kind="stable").reset_index(drop=True)
+            for case, group in ordered.groupby([*runs.CASE, "tokens"])]
+    summary = pd.DataFrame(rows).sort_values(runs.ORDER, kind="stable").reset_index(drop=True)
     return summary.astype(dict.fromkeys(runs.COSTS, "Int64"))
 
 
 # ---- parts of a layer --------------------------------------------------------------------------
 
 
-def part_times(summary: pd.DataFrame, layer: str) -> pd.DataFrame:
+def part_times(summary: pd.DataFrame, layer: str, engine: str = runs.HEADLINE) -> pd.DataFrame:
     """Time of a layer's parts in a whole sequence, per cell: one column per part.
 
+    A part that was not timed with this engine is taken with the one that it was timed with.
     A part that was timed with SeqLen 1 only is of one step and counts SeqLen times, any other once.
     Cells of the layer where a part was not timed are left out.
     """
-    cell = ["seq_len", "hid_size", "heads"]
+    cell = runs.DIMENSIONS
     of_layer = summary[(summary.layer == layer) & (summary.samples > 0)]
     table = of_layer.loc[of_layer.kind == "layer", cell].drop_duplicates().set_index(cell)
     for variant, rows in of_layer[of_layer.kind == "part"].groupby("variant"):
+        times = rows.sort_values("engine", key=lambda names: names != engine).drop_duplicates(
+            cell).set_index(cell).median_ns
         is_step = (rows.seq_len == 1).all()
-        times = rows.set_index(cell).median_ns
-        table[variant] = [
-            times.get((1 if is_step else seq_len, hid_size, heads),
-                      times.get((1 if is_step else seq_len, hid_size, 1), np.nan))
-            * (seq_len if is_step else 1)
-            for seq_len, hid_size, heads in table.index]
+        of_part = [dict(zip(cell, sizes)) | ({"seq_len": 1} if is_step else {})
+                   for sizes in table.index]
+        found = [times.get(tuple(sizes.values()),
+                           times.get(tuple((sizes | {"heads": 1}).values()), np.nan))
+                 for sizes in of_part]
+        table[variant] = np.array(found) * (table.index.get_level_values("seq_len")
+                                            if is_step else 1)
     return table.dropna().sort_index()
+
+
+MADE = [Made("summary.csv", ["samples", "until"], summarise)]

@@ -9,10 +9,9 @@ import pandas as pd
 from seqbench.read import runs
 from seqbench.tables import differences
 
-OURS = ["openblas", "packed"]
-PEERS = ["onednn", "torch"]
+PEERS = runs.PEERS
 FASTER = "faster"  # the faster of the peers in a cell
-CELL = ["layer", "seq_len", "hid_size", "heads"]
+CELL = ["layer", *runs.DIMENSIONS]
 RATIO = ["ratio", "ci_low", "ci_high"]
 
 
@@ -20,33 +19,28 @@ RATIO = ["ratio", "ci_low", "ci_high"]
 
 
 def load(folder: Path) -> pd.DataFrame:
-    """The samples of the whole layers of a run, with the engine of each kernel."""
-    path = folder / "kernels.csv"
-    engines = runs.read_columns(path, runs.schema(runs.README, "kernels.csv"))
-    samples = runs.load_samples(folder)
-    samples = samples[samples.kind == "layer"]
-    engine = samples.kernel.map(dict(zip(engines.kernel, engines.engine)))
-    runs.refuse(path, engine.isna(), "a kernel of samples.csv is missing")
-    return samples.assign(engine=engine)
+    """The samples of the whole layers of a run."""
+    samples = runs.samples_with_tokens(folder)
+    return samples[samples.kind == "layer"]
 
 
 def cell_times(samples: pd.DataFrame) -> pd.DataFrame:
-    """Median over rounds of the rounds' medians, per cell and kernel, in ns."""
+    """Median over rounds of the rounds' medians, per cell, kernel and engine, in ns."""
     logs = differences.round_medians(samples).median(axis=1).dropna()
-    return np.exp(logs).rename("ns").reset_index()[["kernel", *CELL, "ns"]]
+    return np.exp(logs).rename("ns").reset_index()[[*runs.KERNEL, *CELL, "ns"]]
 
 
-def fastest(samples: pd.DataFrame, engines: list[str]) -> pd.DataFrame:
-    """The fastest kernel of these engines in each cell: kernel and ns, indexed by cell."""
-    times = cell_times(samples[samples.engine.isin(engines)])
+def fastest(samples: pd.DataFrame) -> pd.DataFrame:
+    """The fastest kernel in each cell: kernel, engine and ns, indexed by cell."""
+    times = cell_times(samples)
     return times.loc[times.groupby(CELL).ns.idxmin()].set_index(CELL)
 
 
 def as_one_kernel(samples: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     """The samples of the chosen kernels under one name per layer, so that runs can be compared."""
-    names = chosen.kernel.reindex(pd.MultiIndex.from_frame(samples[CELL])).to_numpy()
-    kept = samples[samples.kernel.to_numpy() == names]
-    return kept.assign(kernel=kept.layer + "/chosen", variant="chosen")
+    names = chosen[runs.KERNEL].reindex(pd.MultiIndex.from_frame(samples[CELL])).to_numpy()
+    kept = samples[(samples[runs.KERNEL].to_numpy() == names).all(axis=1)]
+    return kept.assign(kernel=kept.layer + "/chosen", variant="chosen", engine="chosen")
 
 
 # ---- ratios ------------------------------------------------------------------------------------
@@ -72,12 +66,12 @@ def faster_peer(theirs: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 def peers(samples: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """peers.csv, and per peer the geometric means of the layers."""
-    ours = fastest(samples, OURS)
-    theirs = {peer: fastest(samples, [peer]) for peer in PEERS}
+    ours = fastest(samples[~samples.engine.isin(PEERS)])
+    theirs = {peer: fastest(samples[samples.engine == peer]) for peer in PEERS}
     if ours.empty or all(chosen.empty for chosen in theirs.values()):
         raise runs.RunError("no cell with a good sample of ours and of a peer")
     theirs[FASTER] = faster_peer(theirs)
-    frame = ours.rename(columns={"kernel": "ours", "ns": "ours_ns"})
+    frame = ours.rename(columns={"kernel": "ours", "engine": "ours_engine", "ns": "ours_ns"})
     groups = {}
     for peer, chosen in theirs.items():
         cells, groups[peer] = compared(samples, ours, chosen)

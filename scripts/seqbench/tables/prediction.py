@@ -8,19 +8,15 @@ import pandas as pd
 
 from seqbench.read import hosts, runs
 from seqbench.tables import crossover, rates, roofline
+from seqbench.tables.table import Made, Unknown
 
-PACKED_BEFORE = ("packed", "onednn")  # engines whose weights are packed before the clock starts
-# Variants that multiply each token of the input by a vector too, step by step.
-STEPWISE = ("literal", "fused")
+# What kernels.csv must say of a kernel for it to be predicted.
+KNOWN = {"products": ["sequence", "step", "none"], "packing": ["call", "before", "none"]}
 PARTS = ["gemm_ns", "gemv_ns", "transcendental_ns", "elementwise_ns"]
 CHANGES = ["L2 size", "L2 bandwidth", "L3 bandwidth", "FMA rate"]
 FACTORS = {"doubled": 2.0, "halved": 0.5}
 COMPARED = ["lstm", "rnn"]  # layers of the what-if table
 NEEDED = {"fma": "roof/fma", "sgemm": "roof/sgemm"}
-
-
-class Unknown(runs.RunError):
-    """Why nothing can be predicted."""
 
 
 # ---- cases -------------------------------------------------------------------------------------
@@ -39,15 +35,17 @@ def calibrated(summary: pd.DataFrame, host: dict) -> rates.Roofs:
 
 def walked_bytes(rows: pd.DataFrame) -> pd.Series:
     """Bytes of the matrices that a run multiplies by vectors, all steps together."""
-    is_stepwise = (rows.seq_len == 1) | rows.variant.isin(STEPWISE) | (rows.tokens == "one")
-    return (2 * rows.flops).where(is_stepwise, rows.streamed_bytes).astype(float)
+    is_stepwise = (rows.seq_len == 1) | (rows.products == "step")
+    every = rows.flops / 2 * rows.bytes_per_weight
+    return every.where(is_stepwise, rows.streamed_bytes).astype(float)
 
 
-def evaluation_rate(machine: rates.Roofs, is_sequential: pd.Series) -> np.ndarray:
-    """Gates are sigmoids and tanhs, half of each; what is not sequential is an exp."""
-    rates = machine.evaluations
-    gate = 2 / (1 / rates.get("sigmoid", np.nan) + 1 / rates.get("tanh", np.nan))
-    return np.where(is_sequential, gate, rates.get("exp", np.nan))
+def is_known(rows: pd.DataFrame) -> pd.Series:
+    """Whether kernels.csv says what a prediction needs."""
+    found = rows.bytes_per_weight > 0
+    for fact, words in KNOWN.items():
+        found = found & rows[fact].isin(words)
+    return found
 
 
 def predicted_parts(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
@@ -55,19 +53,20 @@ def predicted_parts(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame
     rows = summary.astype(dict.fromkeys(runs.COSTS, float))
     walked = walked_bytes(rows)
     per_step = walked / roofline.steps(rows)
-    gemm_flops = (rows.flops - walked / 2).clip(lower=0)
-    packs = ~rows.engine.isin(PACKED_BEFORE)
+    walked_flops = rates.multiply_adds(walked, rows.bytes_per_weight)
+    gemm_flops = (rows.flops - walked_flops).clip(lower=0)
+    packs = rows.packing != "before"
     # The weights that a product of the whole sequence packs: those that no step walks through.
     packed = (roofline.weight_bytes(rows) - per_step).clip(lower=0).where(
         (gemm_flops > 0) & packs, 0)
     packing = np.nan_to_num(machine.packing.at(packed)) * packed
-    gates = (rows.streamed_bytes > 0) | (rows.seq_len == 1)
-    return pd.DataFrame({
+    parts = pd.DataFrame({
         "gemm_ns": gemm_flops / machine.sgemm + packing,
-        "gemv_ns": np.where(packs, walked * machine.sgemv.at(per_step),
-                            roofline.steps(rows) * machine.walking_ns(per_step)),
-        "transcendental_ns": rows.transcendentals / evaluation_rate(machine, gates),
+        "gemv_ns": np.where(packs, walked * machine.sgemv.at(per_step), roofline.steps(rows) *
+                            machine.walking_ns(per_step, rows.bytes_per_weight)),
+        "transcendental_ns": machine.evaluating_ns(rows),
         "elementwise_ns": rows.elementwise_flops / (machine.fma / 2)}, index=rows.index)
+    return parts[is_known(rows)].reindex(rows.index)
 
 
 def predicted_total(parts: pd.DataFrame) -> pd.Series:
@@ -80,7 +79,7 @@ def predict(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
     timed = summary[(summary.samples > 0) & (summary.kind != "roof")]
     parts = predicted_parts(timed, machine)
     total = predicted_total(parts)
-    table = timed[runs.CASE + runs.KERNEL_TRAITS].assign(
+    table = timed[[*runs.CASE, "tokens"]].assign(
         predicted_ns=total, **parts, median_ns=timed.median_ns, error=total / timed.median_ns - 1)
     return table[list(runs.schema(runs.README, "predict.csv"))]
 
@@ -92,7 +91,8 @@ def errors(table: pd.DataFrame) -> pd.DataFrame:
     groups = [("all cases", size)] if len(table) else []
     groups += [(f"{kind}s, {engine}", size[rows.index])
                for (kind, engine), rows in table.groupby(["kind", "engine"])]
-    groups += [(kernel, size[rows.index]) for kernel, rows in table.groupby("kernel")]
+    groups += [(f"{kernel}, {engine}", size[rows.index])
+               for (kernel, engine), rows in table.groupby(runs.KERNEL)]
     return pd.DataFrame([{"cases": name, "count": len(values), "median": values.median(),
                           "p90": values.quantile(0.9)} for name, values in groups])
 
@@ -109,11 +109,11 @@ def with_times(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
 def crossover_rows(change: str, summary: pd.DataFrame) -> list[dict]:
     """Rows of whatif.csv of one machine."""
     found = []
-    groups = crossover.relative(summary).groupby(["layer", "hid_size", "heads"])
-    for (layer, hid_size, heads), cells in groups:
+    groups = crossover.relative(summary).groupby(["layer", *runs.ACROSS])
+    for (layer, *sizes), cells in groups:
         seq_len, ratio = cells.seq_len.to_numpy(), cells.ratio.to_numpy()
         word, faster_from, crossings = crossover.verdict(seq_len, ratio)
-        found.append({"layer": layer, "hid_size": hid_size, "heads": heads, "change": change,
+        found.append({"layer": layer, **dict(zip(runs.ACROSS, sizes)), "change": change,
                       "verdict": word, "faster_from_seq_len": faster_from,
                       "crossings": " ".join(map(runs.format_number, crossings)),
                       "ratio_at_min_seq_len": ratio[0], "ratio_at_max_seq_len": ratio[-1]})
@@ -133,7 +133,7 @@ def what_if(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
             other = rates.changed(machine, change, factor)
             rows += crossover_rows(f"{change} {word}", with_times(compared, other))
     table = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "whatif.csv")))
-    return table.sort_values(["layer", "hid_size", "heads"], kind="stable")
+    return table.sort_values(["layer", *runs.ACROSS], kind="stable")
 
 
 def predicted_correctly(summary: pd.DataFrame, predicted: pd.DataFrame) -> str:
@@ -143,7 +143,7 @@ def predicted_correctly(summary: pd.DataFrame, predicted: pd.DataFrame) -> str:
     known = np.isfinite(times)
     guessed = crossover.relative(whole.assign(median_ns=times)[known])
     pairs = crossover.relative(whole[known]).merge(
-        guessed, on=["layer", "hid_size", "heads", "seq_len"], suffixes=("", "_guessed"))
+        guessed, on=["layer", *runs.DIMENSIONS], suffixes=("", "_guessed"))
     if pairs.empty:
         return ""
     right = ((pairs.ratio > 1) == (pairs.ratio_guessed > 1)).sum()
@@ -156,12 +156,17 @@ def predicted_correctly(summary: pd.DataFrame, predicted: pd.DataFrame) -> str:
 
 def write(run_dir: Path, roofs_dir: Path, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predict the grid of one run from the roofs of another or its own; returns both tables."""
-    summary, source = (runs.load_derived(folder, "summary.csv") for folder in (run_dir, roofs_dir))
+    summary, source = (runs.load_cases(folder) for folder in (run_dir, roofs_dir))
     try:
         machine = calibrated(source, hosts.load(roofs_dir))
     except Unknown as unknown:
-        raise Unknown(f"{roofs_dir}: {unknown}") from None
+        raise runs.RunError(f"{roofs_dir}: nothing to predict from: {unknown}") from None
     predicted, changed = predict(summary, machine), what_if(summary, machine)
     runs.write_text(out / "predict.csv", runs.csv_text(predicted))
     runs.write_text(out / "whatif.csv", runs.csv_text(changed))
     return predicted, changed
+
+
+MADE = [Made("roofs", ["summary.csv", "host"], calibrated),
+        Made("predict.csv", ["summary.csv", "roofs"], predict),
+        Made("whatif.csv", ["summary.csv", "roofs"], what_if)]

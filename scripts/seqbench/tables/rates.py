@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from seqbench.read import hosts
+from seqbench.read import hosts, runs
 
-TRANSCENDENTALS = ("exp", "sigmoid", "tanh")
+# The roof at whose rate each kind of evaluation is done at best.
+ROOF_OF = {"exps": "exp", "logs": "exp", "sigmoids": "sigmoid", "tanhs": "tanh", "rsqrts": "exp"}
+RESULT_BYTES = 4  # of `bytes` of roof/read, what it writes: one number
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,25 @@ class Roofs:
             total = total + np.where(part > 0, part / rate, 0)
         return total
 
-    def walking_ns(self, matrix):
+    def walking_ns(self, matrix, bytes_per_weight):
         """Least time of a product of a matrix of so many bytes and a vector.
 
         Reading it again, or its multiply-adds where these take longer.
         """
-        reading, computing = self.reading_ns(matrix), np.asarray(matrix, float) / 2 / self.fma
+        reading = self.reading_ns(matrix)
+        computing = multiply_adds(np.asarray(matrix, float), bytes_per_weight) / self.fma
         return np.where(computing > reading, computing, reading)
+
+    def evaluating_ns(self, counts: pd.DataFrame) -> pd.Series:
+        """Least time of the evaluations of each row; NaN where there are some without a roof."""
+        times = [(counts[kind] / self.evaluations.get(roof, np.nan)).where(counts[kind] != 0, 0)
+                 for kind, roof in ROOF_OF.items()]
+        return sum(times)
+
+
+def multiply_adds(weight_bytes, bytes_per_weight):
+    """Operations of a product of weights of so many bytes and a vector: 2 for each weight."""
+    return 2 * weight_bytes / bytes_per_weight
 
 
 def cache_sizes(host: dict) -> tuple[float, ...]:
@@ -86,10 +100,15 @@ def curve(sizes: pd.Series, ns_per_byte: pd.Series) -> Curve:
                  tuple(map(float, ns_per_byte.to_numpy(float)[order])))
 
 
+def matrix_bytes(products: pd.DataFrame) -> pd.Series:
+    """Size of the matrix of each product that is a roof."""
+    return products.parameters.astype(float) * products.bytes_per_weight
+
+
 def packing_curve(sgemm: pd.DataFrame, rate: float) -> Curve:
     """Time per byte of the matrix that a product of few rows takes beyond its operations."""
     few = sgemm[sgemm.seq_len < sgemm.hid_size.clip(upper=64)]
-    matrix = 4.0 * few.hid_size ** 2
+    matrix = matrix_bytes(few)
     extra = (few.median_ns - few.flops.astype(float) / rate) / matrix
     known = extra > 0
     return curve(matrix[known], extra[known])
@@ -99,14 +118,14 @@ def roofs_of(summary: pd.DataFrame, host: dict) -> Roofs:
     """The roofs of one run."""
     timed = summary[(summary.kind == "roof") & (summary.samples > 0)]
     by_name = {name: timed[timed.variant == name] for name in
-               ("fma", "sgemm", "sgemv", "read", *TRANSCENDENTALS)}
+               ("fma", "sgemm", "sgemv", "read", *ROOF_OF.values())}
     sgemm, sgemv, read = by_name["sgemm"], by_name["sgemv"], by_name["read"]
     square = sgemm[sgemm.seq_len == sgemm.hid_size]
     rate = square.gflops.median()
-    walked = 4.0 * read.seq_len * read.hid_size  # without the one number that is the result
-    matrix = 4.0 * sgemv.hid_size ** 2
-    counts = {name: (rows.transcendentals.astype(float) / rows.median_ns).max()
-              for name, rows in by_name.items() if name in TRANSCENDENTALS}
+    walked = read.bytes.astype(float) - RESULT_BYTES
+    matrix = matrix_bytes(sgemv)
+    counts = {name: (by_name[name][runs.EVALUATIONS].astype(float).sum(axis=1)
+                     / by_name[name].median_ns).max() for name in dict.fromkeys(ROOF_OF.values())}
     return Roofs(caches=cache_sizes(host), fma=by_name["fma"].gflops.max(), sgemm=rate,
                  sgemv=curve(matrix, sgemv.median_ns / matrix),
                  packing=packing_curve(sgemm, rate), read=curve(walked, read.median_ns / walked),

@@ -6,6 +6,7 @@ import pandas as pd
 
 from seqbench.read import runs
 from seqbench.tables import rates
+from seqbench.tables.table import Made
 
 PARTS = ["gemm_ns", "stream_ns", "transcendental_ns", "elementwise_ns"]
 
@@ -26,7 +27,7 @@ def weight_bytes(summary: pd.DataFrame) -> pd.Series:
     With one SeqLen all bytes count.
     """
     found = pd.Series(np.nan, index=summary.index)
-    for _, rows in summary.groupby(["kernel", "cache", "hid_size", "heads"]):
+    for _, rows in summary.groupby(["kernel", "engine", "cache", *runs.ACROSS]):
         by_length = rows.sort_values("seq_len").drop_duplicates("seq_len")
         size = by_length.bytes.astype(float).to_numpy()
         length = by_length.seq_len.to_numpy(float)
@@ -52,12 +53,12 @@ def known_sum(parts: pd.DataFrame) -> pd.Series:
 def bounds(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
     """Parts of the bound of each row, in ns; NaN where the run lacks the roof."""
     numbers = summary.astype(dict.fromkeys(runs.COSTS, float))
-    streamed_flops = numbers.streamed_bytes / 2  # 4 bytes and 2 operations per multiply-add
-    rates = [rate for rate in machine.evaluations.values() if np.isfinite(rate)]
+    streamed_flops = rates.multiply_adds(numbers.streamed_bytes, numbers.bytes_per_weight)
     return pd.DataFrame({
         "gemm_ns": (numbers.flops - streamed_flops).clip(lower=0) / machine.fma,
-        "stream_ns": steps(summary) * machine.walking_ns(streamed_per_step(summary)),
-        "transcendental_ns": numbers.transcendentals / max(rates, default=np.nan),
+        "stream_ns": steps(summary) * machine.walking_ns(streamed_per_step(summary),
+                                                          numbers.bytes_per_weight),
+        "transcendental_ns": machine.evaluating_ns(numbers),
         "elementwise_ns": numbers.elementwise_flops / (machine.fma / 2)})
 
 
@@ -66,7 +67,10 @@ def roofline(summary: pd.DataFrame, host: dict) -> pd.DataFrame:
     timed = summary[(summary.samples > 0) & (summary.kind != "roof")]
     parts = bounds(timed, rates.roofs_of(summary, host))
     bound = known_sum(parts)
-    table = timed[runs.CASE + runs.KERNEL_TRAITS].assign(
+    table = timed[[*runs.CASE, "tokens"]].assign(
         working_set_bytes=working_set(timed), bound_ns=bound, **parts,
         median_ns=timed.median_ns, share=bound / timed.median_ns)
     return table[list(runs.schema(runs.README, "roofline.csv"))]
+
+
+MADE = [Made("roofline.csv", ["summary.csv", "host"], roofline)]

@@ -11,7 +11,6 @@ from seqbench.read import hosts, runs
 from seqbench.tables import claims, crossover, prediction
 from seqbench.words import wording
 
-CELL_WIDTH = 9
 SHORT = ("S 16..128", 16, 128)
 LONG = ("S >= 1024", 1024, np.inf)
 FAR_BELOW = 8  # S is "far below H" when S <= H / 8
@@ -20,8 +19,8 @@ ARTICLE = ["lstm", "rnn"]  # the layers that the sentences speak of; tables show
 MEASURED, COUNTED, PRICE = "measured", "counted", "an operation"
 ROWS = {MEASURED: 0, COUNTED: 2, PRICE: 3}
 WHERE_FASTER = ("SeqLen at which a layer is faster than the Transformer block (fastest variants, "
-                 "within the grid), measured and counted in operations, and how long one of its "
-                 "operations takes against one of the block's:")
+                "within the grid), measured and counted in operations, and how long one of its "
+                "operations takes against one of the block's:")
 RATIOS = ("Transformer time / layer time (above 1: the layer is faster), "
           "measured and by the textbook (1 + S/H):")
 MOST_KERNELS = 12  # in the table of times; of more, the fastest variant of each layer and engine
@@ -34,7 +33,7 @@ def drawn_kernels(summary: pd.DataFrame) -> pd.DataFrame:
     """The layers of the table of times; of many, the fastest variant of each layer and engine."""
     rows = summary[summary.kind == "layer"]
     if rows.kernel.nunique() <= MOST_KERNELS:
-        return rows
+        return rows.assign(kernel=runs.kernel_names(rows))
     best = crossover.fastest(rows, ["layer", "tokens", "engine"])
     other = best.engine != runs.HEADLINE
     return best.assign(kernel=best.layer + (" " + best.engine).where(other, ""))
@@ -44,23 +43,19 @@ def time_table(layers: pd.DataFrame, hid_size: int) -> str:
     """Median time per token of the layers at one HidSize; * marks the fastest sequence."""
     rows = layers[layers.hid_size == hid_size]
     whole = rows[rows.tokens == "all"].groupby("seq_len").us_per_token.min()
-    table = rows.pivot(index=["kernel", "heads", "tokens"], columns="seq_len",
+    others = [name for name in runs.ACROSS if name != "hid_size"]
+    table = rows.pivot(index=["kernel", *others, "tokens"], columns="seq_len",
                        values="us_per_token")
-    names = [kernel + (f" A={heads}" if heads > 1 else "")
+    names = [f"{kernel} {wording.sizes_text(dict(zip(others, sizes)))}".strip()
              + (" (one token)" if tokens == "one" else "")
-             for kernel, heads, tokens in table.index]
-    first = max(map(len, names))
-    per_line = (wording.WIDTH - first) // CELL_WIDTH
-    lines = [f"HidSize {hid_size}: median us per token (* = fastest at that SeqLen)"]
-    for start in range(0, table.shape[1], per_line):
-        block = table.iloc[:, start:start + per_line]
-        lines.append(" " * first + "".join(f"S={s}".rjust(CELL_WIDTH - 1) + " " for s in block))
-        for name, (key, values) in zip(names, block.iterrows()):
-            cells = [("-" if np.isnan(value) else wording.plain(value)).rjust(CELL_WIDTH - 1)
-                     + ("*" if key[2] == "all" and value == whole.get(seq_len) else " ")
-                     for seq_len, value in values.items()]
-            lines.append(name.ljust(first) + "".join(cells))
-    return "\n".join(line.rstrip() for line in lines)
+             for kernel, *sizes, tokens in table.index]
+    rows = [[name, *("- " if np.isnan(value) else wording.plain(value)
+                     + ("*" if key[-1] == "all" and value == whole.get(seq_len) else " ")
+                     for seq_len, value in values.items())]
+            for name, (key, values) in zip(names, table.iterrows())]
+    header = ["", *(f"S={seq_len} " for seq_len in table.columns)]
+    return (f"HidSize {hid_size}: median us per token (* = fastest at that SeqLen)\n"
+            + wording.wrapped_table(header, rows, kept=1, numbers_from=1))
 
 
 def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -72,7 +67,7 @@ def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         lines: dict[str, dict] = {}
         for row in group.itertuples():
             name = MEASURED if row.engine == runs.HEADLINE else f"{row.engine} engine"
-            key = (row.hid_size, row.heads)
+            key = wording.size_of(row)
             lines.setdefault(name, {})[key] = wording.faster_where(row)
             lines.setdefault(COUNTED, {})[key] = wording.faster_by_counts(row)
             if row.engine == runs.HEADLINE and np.isfinite(row.operation_price):
@@ -97,7 +92,7 @@ def ratio_table(cells: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         lines = [("textbook", part, "textbook")]
         lines += [(layer, part[part.layer == layer], "ratio") for layer in cells.layer.unique()]
         for name, found, column in lines:
-            groups = {key: group[column] for key, group in found.groupby(["hid_size", "heads"])}
+            groups = {key: group[column] for key, group in found.groupby(runs.ACROSS)}
             rows.append([name, band[0],
                          *(wording.short_spread(groups[key]) if key in groups else "-"
                            for key in labels)])
@@ -198,9 +193,10 @@ def winner_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
     if cells.empty:
         return ""
     sizes: dict[str, list[str]] = {}
-    for (hid_size, heads), group in cells.groupby(["hid_size", "heads"]):
-        several = cells[cells.hid_size == hid_size].heads.nunique() > 1
-        label = f"{hid_size} (A={heads})" if several else str(hid_size)
+    for (hid_size, *others), group in cells.groupby(runs.ACROSS):
+        several = len(cells.loc[cells.hid_size == hid_size, runs.ACROSS].drop_duplicates()) > 1
+        text = wording.sizes_text(dict(zip(runs.ACROSS[1:], others)))
+        label = f"{hid_size} ({text})" if several and text else str(hid_size)
         sizes.setdefault(winner(group), []).append(label)
     everywhere = len(sizes) == 1 and cells.hid_size.nunique() > 1
     words = [f"{layer} at every H" if everywhere else f"{layer} at H = {', '.join(found)}"
@@ -226,10 +222,10 @@ def what_if_sentence(changed: pd.DataFrame) -> str:
     for layer in ARTICLE:
         rows = where[where.layer == layer]
         crossed = rows[(rows.change == "predicted") & (rows.verdict != "faster everywhere")
-                       & (rows.verdict != "slower everywhere")].sort_values(["hid_size", "heads"])
+                       & (rows.verdict != "slower everywhere")].sort_values(runs.ACROSS)
         if len(crossed):
             median = crossed.iloc[len(crossed) // 2]
-            at = rows[(rows.hid_size == median.hid_size) & (rows.heads == median.heads)]
+            at = rows[(rows[runs.ACROSS] == median[runs.ACROSS]).all(axis=1)]
             at = at.set_index("change")["where"]
             words = []
             for change in prediction.CHANGES:
@@ -285,9 +281,10 @@ def answer(run_dir: Path, markdown: bool) -> str:
     tables = tables if len(cells) else []
     if markdown:
         machine, *rest = words
-        return "\n\n".join([machine, "\n".join(f"- {line}" for line in rest)]
-                           + [text for title, table in tables
-                              for text in (title, wording.markdown_table(*table))])
+        return wording.without_tags("\n\n".join(
+            [machine, "\n".join(f"- {line}" for line in rest)]
+            + [text for title, table in tables
+               for text in (title, wording.markdown_table(*table))]))
     layers = drawn_kernels(summary)
     texts = [time_table(layers, size) for size in sorted(layers.hid_size.unique())]
     for title, table in tables:

@@ -23,9 +23,9 @@ CONDITIONS = [
     ("uncommitted changes", "build", "dirty"), ("BLAS", "libraries", "openblas_config"),
     ("BLAS core", "libraries", "openblas_corename"),
     ("BLAS environment", "libraries", "blas_environment"), ("kernels", "run", "kernels"),
-    ("grid", "run", "grid"), ("SeqLen", "run", "seq_len"), ("HidSize", "run", "hid_size"),
-    ("heads", "run", "heads"), ("rounds", "run", "rounds"), ("seed", "run", "seed"),
-    ("flush to zero", "run", "flush_to_zero"),
+    ("engines", "run", "engines"), ("grid", "run", "grid"), ("SeqLen", "run", "seq_len"),
+    ("HidSize", "run", "hid_size"), ("heads", "run", "heads"), ("rounds", "run", "rounds"),
+    ("seed", "run", "seed"), ("flush to zero", "run", "flush_to_zero"),
 ]
 
 
@@ -40,7 +40,7 @@ def value_text(value) -> str:
         return " ".join(f"{key}={value[key]}" for key in sorted(value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "unknown" if value is None else str(value).strip()
+    return "unknown" if value is None else str(value).strip() or "not given"
 
 
 def difference_line(name: str, a: str, b: str) -> str:
@@ -103,8 +103,8 @@ def section(folder: Path, link: str) -> str:
 
 def case_name(row) -> str:
     """A case in words."""
-    heads = f" A={row.heads}" if row.heads > 1 else ""
-    return f"{row.kernel} S={row.seq_len} H={row.hid_size}{heads}"
+    sizes = {name: getattr(row, name) for name in runs.DIMENSIONS}
+    return f"{row.kernel} {wording.sizes_text(sizes)}"
 
 
 def different_table(cases: pd.DataFrame) -> str:
@@ -163,6 +163,7 @@ def report(a: tuple[Path, dict], b: tuple[Path, dict], cases: pd.DataFrame,
            groups: pd.DataFrame) -> str:
     """The whole text, of two runs as folder and host."""
     everything = next(groups[-1:].itertuples())
+    cases = cases.assign(kernel=runs.kernel_names(cases))
     sentences = [floor_sentence(everything), drift_sentence(everything)]
     blocks = ["\n".join([f"A: {a[0]}", f"B: {b[0]}", *host_lines(a[1], b[1])]),
               wording.text_table(*group_rows(groups)),

@@ -26,8 +26,14 @@ def registered(kernels: pd.DataFrame) -> pd.DataFrame:
     return layers.drop_duplicates("layer").reset_index(drop=True)
 
 
+def ours(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of our engines, kernels named with theirs where they were timed with several."""
+    rows = table[~table.engine.isin(runs.PEERS)]
+    return rows.assign(kernel=runs.kernel_names(rows))
+
+
 def timed_at(summary: pd.DataFrame, layer: str, seq_len: int, hid_size: int) -> pd.Series | None:
-    """The fastest variant of a layer in one cell, of any engine but the peers."""
+    """The fastest variant of a layer in one cell."""
     rows = summary[(summary.layer == layer) & (summary.kind == "layer") & (summary.samples > 0) &
                    (summary.seq_len == seq_len) & (summary.hid_size == hid_size)]
     return None if rows.empty else rows.loc[rows.median_ns.idxmin()]
@@ -36,7 +42,7 @@ def timed_at(summary: pd.DataFrame, layer: str, seq_len: int, hid_size: int) -> 
 def roof_shares(roofline: pd.DataFrame, layer: str) -> str:
     """Share of the bound of the fastest variant at each of the HidSizes."""
     rows = roofline[(roofline.layer == layer) & (roofline.kind == "layer") &
-                    (roofline.seq_len == TABLE_AT[0])]
+                    (roofline.seq_len == TABLE_AT[0]) & roofline.share.notna()]
     shares = []
     for hid_size in ROOF_AT:
         cell = rows[rows.hid_size == hid_size]
@@ -52,10 +58,10 @@ def table(kernels: pd.DataFrame, summary: pd.DataFrame, roofline: pd.DataFrame) 
         best = timed_at(summary, layer.layer, *TABLE_AT)
         comparable = best is not None and reference is not None and layer.tokens == "all"
         rows.append([
-            layer.layer, layer.equation.replace("|", "\\|"),
+            layer.layer, layer.equation,
             f"{layer.operations_per_token / 1e6:.2f} M", f"{layer.sequential_share:.0%}",
             "whole sequence" if pd.isna(layer.state_floats) else kibi(layer.state_floats),
-            "-" if best is None else best.variant,
+            "-" if best is None else best.kernel.partition("/")[2],
             "-" if best is None else wording.plain(best.us_per_token),
             wording.times(reference.median_ns / best.median_ns) if comparable else "-",
             roof_shares(roofline, layer.layer)])
@@ -102,12 +108,14 @@ def prefill(found: pd.DataFrame) -> str:
 
 def decode(summary: pd.DataFrame) -> str:
     """A token of the GPT block against a cache, over one step of each layer with carried state."""
-    steps = summary[(summary.kind == "step") & (summary.samples > 0)]
     hid_size = TABLE_AT[1]
+    steps = summary[(summary.kind == "step") & (summary.samples > 0)
+                    & (summary.hid_size == hid_size)]
+    steps = steps.loc[steps.groupby("layer").median_ns.idxmin()]  # of several engines
     tokens = {seq_len: timed_at(summary, "decode", seq_len, hid_size) for seq_len in STEP_LENGTHS}
     tokens = {seq_len: token for seq_len, token in tokens.items() if token is not None}
     words = []
-    for row in steps[steps.hid_size == hid_size].sort_values("median_ns").itertuples():
+    for row in steps.sort_values("median_ns").itertuples():
         ratios = [wording.times(token.median_ns / row.median_ns) for token in tokens.values()]
         if ratios:
             words.append(f"{wording.listing(ratios)} as long as one step of {row.layer} "
@@ -119,8 +127,8 @@ def decode(summary: pd.DataFrame) -> str:
 
 def section(run_dir: Path) -> str:
     """The README's part on all layers, from the run of a zoo."""
-    summary, kernels = runs.load_summary(run_dir), runs.load_kernels(run_dir)
-    roofline = runs.load_derived(run_dir, "roofline.csv")
+    summary, kernels = ours(runs.load_summary(run_dir)), runs.load_kernels(run_dir)
+    roofline = ours(runs.load_derived(run_dir, "roofline.csv"))
     found = runs.load_derived(run_dir, "crossover.csv")
     seq_len, hid_size = TABLE_AT
     return "\n\n".join([

@@ -43,7 +43,7 @@ def planted(folder: Path, root: Path) -> str:
 
 def hog(folder: Path, root: Path) -> str:
     """Whether a busy loop on the core moves medians that are not marked unstable."""
-    case = ["kernel", "seq_len", "hid_size", "heads"]
+    case = [*runs.KERNEL, *runs.DIMENSIONS]
     cases = compared(folder).merge(runs.load_derived(folder, "summary.csv")[[*case, "stability"]],
                                    on=case)
     is_near = (cases.time_ratio - 1).abs() <= NEAR

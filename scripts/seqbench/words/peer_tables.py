@@ -37,7 +37,8 @@ def cell_table(frame: pd.DataFrame) -> str:
     rows = []
     for row in frame.itertuples():
         ratios = [getattr(row, f"{peer}_ratio") for peer in PEERS]
-        rows.append([row.layer, str(row.seq_len), str(row.hid_size), row.ours.split("/")[1],
+        rows.append([row.layer, str(row.seq_len), str(row.hid_size),
+                     f"{row.ours.partition('/')[2]} {row.ours_engine}",
                      wording.plain(row.ours_ns / 1000),
                      *("-" if np.isnan(ratio) else wording.times(ratio) for ratio in ratios),
                      f"{wording.times(row.faster_ratio)} {row.faster_peer}"

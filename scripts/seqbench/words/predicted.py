@@ -25,8 +25,7 @@ def crossover_table(changed: pd.DataFrame) -> str:
     labels = wording.size_labels(rows)
     lines = []
     for names, group in rows.groupby(["layer", "change"]):
-        cells = {(row.hid_size, row.heads): wording.faster_where(row)
-                 for row in group.itertuples()}
+        cells = {wording.size_of(row): wording.faster_where(row) for row in group.itertuples()}
         lines.append([*names, *(cells.get(key, "-") for key in labels)])
     return wording.wrapped_table(["layer", "faster", *labels.values()], lines)
 
@@ -41,10 +40,10 @@ def report(run_dir: Path, roofs_dir: Path, out: Path | None) -> str:
     lines = [f"roofs:    {roofs_dir}: {of_roofs}", f"measured: {run_dir}: {of_grid}"]
     if of_roofs != of_grid:
         lines.append("Two machines: what is called error below is how much they differ, too.")
+    found = [[row.cases, str(row.count), f"{row.median:.1%}", f"{row.p90:.1%}"]
+             for row in prediction.errors(predicted).itertuples(index=False)]
     lines += ["", "error of the predicted time, absolute",
-              f"{'cases':24}{'count':>7}{'median':>9}{'90 %':>9}"]
-    lines += [f"{row.cases:24}{row.count:7}{row.median:9.1%}{row.p90:9.1%}"
-              for row in prediction.errors(predicted).itertuples(index=False)]
+              wording.text_table(["cases", "count", "median", "90 %"], found, numbers_from=1)]
     if told := prediction.predicted_correctly(summary, predicted):
         lines += ["", f"{told[0].upper()}{told[1:]}.", "", "SeqLen at which a layer is faster "
                   "than the Transformer block:", "", crossover_table(changed)]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from seqbench.figures import FIGURES
 from seqbench.read import runs
-from seqbench.words import answer, comparison, layers, machines, noise_floor, peer_tables
+from seqbench.words import (answer, comparison, layers, machines, noise_floor, peer_tables,
+                            wording)
 
 SECTION = re.compile(r"<!-- (?P<what>\w+) of (?P<folder>\S+), written by `make docs` -->\n.*?"
                      r"<!-- end of the (?P=what) -->\n", re.DOTALL)
@@ -58,7 +59,7 @@ def section(root: Path, what: str, folder: str) -> str:
     if what not in SECTIONS:
         raise runs.RunError(f"README: no section is called '{what}', but {', '.join(SECTIONS)}")
     return (f"<!-- {what} of {folder}, written by `make docs` -->\n"
-            f"{SECTIONS[what](root, folder)}\n<!-- end of the {what} -->\n")
+            f"{wording.without_tags(SECTIONS[what](root, folder))}\n<!-- end of the {what} -->\n")
 
 
 def renewed(readme: Path, folders: dict[str, str]) -> str:

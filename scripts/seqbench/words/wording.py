@@ -1,10 +1,24 @@
 """How numbers and tables are put into words for a reader: every script speaks alike."""
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
+import tabulate
 
+from seqbench.read import runs
+
+tabulate.PRESERVE_WHITESPACE = True  # a blank may stand where another line has a mark
+tabulate.MIN_PADDING = 0  # a column is as wide as its widest cell, header or not
 WIDTH = 110  # of a terminal
+LETTERS = {"seq_len": "S", "hid_size": "H", "heads": "A"}  # others go by the name of their column
+ROW = tabulate.DataRow("|", "|", "|")
+# Cells are not padded: a cell that changes is a line that changes.
+MARKDOWN = tabulate.TableFormat(
+    lineabove=None, linebelowheader=lambda widths, _: "|" + " --- |" * len(widths),
+    linebetweenrows=None, linebelow=None, headerrow=ROW, datarow=ROW, padding=1,
+    with_header_hide=None)
 
 
 # ---- numbers -----------------------------------------------------------------------------------
@@ -67,40 +81,63 @@ def faster_by_counts(row) -> str:
 # ---- tables ------------------------------------------------------------------------------------
 
 
-def size_labels(cells: pd.DataFrame) -> dict[tuple[int, int], str]:
-    """The columns of a table: HidSizes, with the heads where one size has several."""
-    keys = sorted(set(zip(cells.hid_size, cells.heads)))
-    several = cells.groupby("hid_size").heads.nunique().max() > 1
-    return {(size, heads): f"H {size} A {heads}" if several else f"H {size}"
-            for size, heads in keys}
+def size_of(row) -> tuple:
+    """What is held while SeqLen grows, of a row: the key of size_labels."""
+    return tuple(getattr(row, name) for name in runs.ACROSS)
 
 
-def text_table(header: list[str], rows: list[list[str]]) -> str:
-    """Columns of equal width for a terminal."""
-    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
-                     for line in [header, *rows])
+def size_labels(cells: pd.DataFrame) -> dict[tuple, str]:
+    """The columns of a table: HidSizes, with the other sizes where one HidSize has several."""
+    told = [name for name in runs.ACROSS
+            if name == "hid_size" or cells.groupby("hid_size")[name].nunique().max() > 1]
+    return {key: " ".join(f"{LETTERS.get(name, name)} {size}"
+                          for name, size in zip(runs.ACROSS, key) if name in told)
+            for key in sorted(set(map(size_of, cells.itertuples())))}
 
 
-def wrapped_table(header: list[str], rows: list[list[str]]) -> str:
-    """The same in as many pieces as the width asks for; the first two columns in each."""
-    widths = [max(len(line[i]) for line in [header, *rows]) + 2 for i in range(len(header))]
-    pieces, places, used = [], [], sum(widths[:2])
-    for i in range(2, len(header)):
+def sizes_text(sizes: dict[str, int]) -> str:
+    """Some sizes: S=16 H=64, and the others where they are not 1."""
+    return " ".join(f"{LETTERS.get(name, name)}={size}" for name, size in sizes.items()
+                    if name in ("seq_len", "hid_size") or size > 1)
+
+
+def text_table(header: list[str], rows: list[list[str]], numbers_from: int | None = None) -> str:
+    """Columns of equal width for a terminal; those from a place on are aligned at the right."""
+    first = len(header) if numbers_from is None else numbers_from
+    sides = ["left"] * first + ["right"] * (len(header) - first)
+    return tabulate.tabulate(rows, header, "plain", disable_numparse=True,
+                             colalign=sides if rows else None)
+
+
+def wrapped_table(header: list[str], rows: list[list[str]], kept: int = 2,
+                  numbers_from: int | None = None) -> str:
+    """The same in as many pieces as the width asks for; the first columns in each."""
+    widths = [max([len(header[i]) + tabulate.MIN_PADDING, *(len(row[i]) for row in rows)]) + 2
+              for i in range(len(header))]
+    pieces, places, used = [], [], sum(widths[:kept])
+    for i in range(kept, len(header)):
         if places and used + widths[i] > WIDTH:
             pieces.append(places)
-            places, used = [], sum(widths[:2])
+            places, used = [], sum(widths[:kept])
         places.append(i)
         used += widths[i]
-    return "\n\n".join(text_table([header[i] for i in (0, 1, *piece)],
-                                  [[row[i] for i in (0, 1, *piece)] for row in rows])
+    return "\n\n".join(text_table([header[i] for i in (*range(kept), *piece)],
+                                  [[row[i] for i in (*range(kept), *piece)] for row in rows],
+                                  numbers_from)
                        for piece in [*pieces, places])
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """The same as markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in line]
+             for line in [header, *rows]]
+    return without_tags(tabulate.tabulate(cells[1:], cells[0], MARKDOWN, disable_numparse=True,
+                                          stralign=None))
+
+
+def without_tags(markdown: str) -> str:
+    """Markdown in which nothing is HTML, whatever the names that files gave it."""
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", markdown)
 
 
 def duration(ns: float) -> str:

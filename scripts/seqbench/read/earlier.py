@@ -1,0 +1,61 @@
+"""What files lack that were made before some of today's columns: the one place that fills it in."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+UNKNOWN = "unknown"
+EVALUATIONS = ["exps", "logs", "sigmoids", "tanhs", "rsqrts"]
+ALL_EVALUATIONS = "transcendentals"  # before they were counted by kind: read as the first
+# What the columns below are worked out from; read where there is something to fill in.
+SOURCES = {"kernel": "text", "kind": "text", "variant": "text", "engine": "text", "tokens": "text",
+           "hid_size": "dimension", ALL_EVALUATIONS: "integer, may be empty"}
+STEPWISE = ("literal", "fused", "step")  # variants that multiplied each token by itself
+CUT_INTO_PARTS = ("literal", "full")
+PACKING = {"openblas": "call", "packed": "before", "onednn": "before", "none": "none"}
+SQUARE = ("roof/sgemm", "roof/sgemv")  # HidSize x HidSize weights and nothing else
+
+
+def products(table: pd.DataFrame) -> np.ndarray:
+    """Whether a kernel multiplied token by token."""
+    is_step = table.variant.isin(STEPWISE) | (table.kind == "step") | (table.tokens == "one")
+    return np.where(is_step, "step", "sequence")
+
+
+def parameters(table: pd.DataFrame) -> pd.Series | float:
+    """Those of the roofs; those of the layers were not written down."""
+    if "hid_size" not in table:
+        return np.nan
+    return (table.hid_size.astype(float) ** 2).where(table.kernel.isin(SQUARE))
+
+
+FILL: dict[str, Callable[[pd.DataFrame], object]] = {
+    **{name: lambda table: table[ALL_EVALUATIONS] * 0 for name in EVALUATIONS},
+    EVALUATIONS[0]: lambda table: table[ALL_EVALUATIONS],
+    "parameters": parameters,
+    "products": products,
+    "parts": lambda table: np.where(table.variant.isin(CUT_INTO_PARTS), "yes", "no"),
+    "packing": lambda table: table.engine.map(PACKING).fillna(UNKNOWN),
+    "bytes_per_weight": lambda table: 4.0,
+    **{f"{name}_per_token": lambda table: np.nan for name in (*EVALUATIONS, "streamed_bytes")},
+    "ours_engine": lambda table: UNKNOWN}
+
+
+def can_fill(column: str, kind: str, header: list[str]) -> bool:
+    """Whether a column may be missing from a file with that header."""
+    if column in EVALUATIONS:
+        return ALL_EVALUATIONS in header
+    return kind == "dimension" or column in FILL or (column == "engine" and "kernel" in header)
+
+
+def filled(table: pd.DataFrame, missing: list[str], engines: Callable[[], dict]) -> pd.DataFrame:
+    """The table with its missing columns; a dimension that it does not know was 1."""
+    values = {}
+    if "engine" in missing:
+        table = table.assign(engine=table.kernel.map(engines()).fillna(UNKNOWN).astype(object))
+    for column in missing:
+        if column != "engine":
+            values[column] = FILL[column](table) if column in FILL else 1
+    return table.assign(**values)
