@@ -24,6 +24,9 @@ FMA, SGEMM = 100.0, 80.0
 EVALUATIONS = {"exp": 4.0, "sigmoid": 2.0, "tanh": 1.0}
 
 
+JOBS = {"mingru": "mixer", "causal_attention": "mixer", "transformer": "block"}
+
+
 def row(kernel, seq_len, hid_size, ns, heads=1, engine="openblas", tokens="all", **costs):
     """One row of a summary."""
     layer, variant = kernel.replace(".", "/").split("/")
@@ -31,7 +34,7 @@ def row(kernel, seq_len, hid_size, ns, heads=1, engine="openblas", tokens="all",
     found = COSTS | costs
     is_step = tokens == "one" or variant in ("literal", "fused")
     return {"products": "step" if is_step else "sequence", "bytes_per_weight": 4.0,
-            "packing": PACKING.get(engine, "unknown"), "kernel": kernel, "kind": kind, "layer": layer, "variant": variant, "cache": "hot",
+            "packing": PACKING.get(engine, "unknown"), "job": JOBS.get(layer, "none"), "kernel": kernel, "kind": kind, "layer": layer, "variant": variant, "cache": "hot",
             "seq_len": seq_len, "hid_size": hid_size, "heads": heads, "engine": engine,
             "tokens": tokens, "samples": 3, "median_ns": float(ns), **found,
             "gflops": found["flops"] / ns, "gbytes_per_s": found["bytes"] / ns}
@@ -281,6 +284,45 @@ def test_exponents_are_slopes_with_a_level_per_other_size():
 
 
 # ---- crossovers --------------------------------------------------------------------------------
+
+
+def lens_rows():
+    """A block of 100 parameters; a layer of half of them that takes half the time, and mixers."""
+    times = {"transformer/tiled": (100, 1000), "rnn/hoisted": (50, 500),
+             "mingru/hoisted": (30, 250), "causal_attention/tiled": (40, 500)}
+    return frame([row(kernel, seq_len, 64, ns * seq_len, flops=ns * seq_len, parameters=parameters)
+                  for kernel, (parameters, ns) in times.items() for seq_len in (16, 32)])
+
+
+def test_lens_parameter_calls_half_the_parameters_in_half_the_time_equal():
+    seen = crossover.relative(lens_rows(), lens=crossover.PARAMETER)
+    assert dict(seen.groupby("layer").ratio.mean()) == pytest.approx(
+        {"rnn": 1.0, "mingru": 1.2, "causal_attention": 0.8})
+    assert seen.flops_ratio.to_numpy() == pytest.approx(seen.ratio.to_numpy())
+
+
+def test_lens_mixer_meets_no_block():
+    seen = crossover.relative(lens_rows(), lens=crossover.MIXER)
+    assert set(seen.layer) == {"mingru"} and set(seen.kernel_reference) == {"causal_attention/tiled"}
+    assert seen.ratio.to_numpy() == pytest.approx([2, 2])
+
+
+def test_lens_layer_is_the_ratio_of_times():
+    seen = crossover.relative(lens_rows())
+    assert dict(seen.groupby("layer").ratio.mean()) == pytest.approx(
+        {"rnn": 2.0, "mingru": 4.0, "causal_attention": 2.0})
+
+
+def test_crossover_table_holds_every_lens_with_intervals_of_its_own(tmp_path):
+    rows = [sample(kernel, seq_len, 64, ns * seq_len ** power, number=number, round=round,
+                   parameters=parameters)
+            for kernel, ns, power, parameters in (("transformer/tiled", 16, 2, 100),
+                                                  ("rnn/hoisted", 1024, 1, 25))
+            for seq_len in (16, 64, 256, 1024) for round in (0, 1) for number in (0, 1)]
+    found = table(summarised(tmp_path / "run", rows) / "crossover.csv")
+    assert [(line["lens"], line["layer"], float(line["faster_from_seq_len"])) for line in found] == [
+        ("layer", "rnn", pytest.approx(64)), ("parameter", "rnn", pytest.approx(256))]
+    assert [float(line["crossing_low"]) for line in found] == pytest.approx([64, 256])
 
 
 def crossing_run(folder, random, at=100, noise=0.01):

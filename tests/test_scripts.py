@@ -68,6 +68,7 @@ def facts(kernel, kind, layer, variant, engine, tokens="all"):
     stepwise = kind == "step" or tokens == "one" or variant in ("literal", "fused")
     values = {**dict.fromkeys(runs.schema(README, "kernels.csv"), ""), "kernel": kernel,
               "kind": kind, "layer": layer, "variant": variant, "engine": engine, "tokens": tokens,
+              "job": "none", "per_block": 1,
               "products": "step" if stepwise else "sequence",
               "parts": "yes" if variant in ("literal", "full") else "no",
               "packing": PACKING.get(engine, "unknown"), "bytes_per_weight": 4,

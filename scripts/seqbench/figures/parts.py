@@ -75,6 +75,6 @@ def draw(run: Run) -> Drawing:
                    looks, columns=min(MOST_SIZES, max(2, len(panels) // len(tables))))
 
 
-FIGURE = Figure(place=5, name="parts",
+FIGURE = Figure(place=6, name="parts",
                 title="Where the time goes: shares of the parts, each timed alone",
                 alt="Shares of the parts of each layer over SeqLen", draw=draw)

@@ -7,9 +7,9 @@ from seqbench.read import runs
 from seqbench.tables import crossover
 
 
-def draw(run: Run) -> Drawing:
+def draw(run: Run, lens: str = crossover.LAYER) -> Drawing:
     """One heat map per layer."""
-    cells = crossover.relative(run.layers, run.engine)
+    cells = crossover.relative(run.layers, run.engine, lens)
     if cells.empty:
         raise Skip(f"no layer was timed beside the layer {runs.REFERENCE}")
 

@@ -68,7 +68,7 @@ def draw(run: Run) -> Drawing:
                    columns=3 if len(panels) < 4 else 4)
 
 
-FIGURE = Figure(place=4, name="roofline",
+FIGURE = Figure(place=5, name="roofline",
                 title="Time of each layer over the least that the roofs allow",
                 alt="Time of each layer over the least that the roofs allow, over HidSize",
                 draw=draw)

@@ -82,6 +82,6 @@ def draw(run: Run) -> Drawing:
 
 
 FIGURE = Figure(
-    place=3, name="roofs", title="Speed of the layers under the measured roofs",
+    place=4, name="roofs", title="Speed of the layers under the measured roofs",
     alt="GFLOP/s of each kernel under the measured roofs, and read bandwidth by working set",
     draw=draw)

@@ -55,5 +55,5 @@ def draw(run: Run) -> Drawing:
     return Drawing(what, panels, looks)
 
 
-FIGURE = Figure(place=2, name="us_per_token", title="Time per token over SeqLen",
+FIGURE = Figure(place=3, name="us_per_token", title="Time per token over SeqLen",
                 alt="Time per token over SeqLen, one panel per HidSize", draw=draw)

@@ -97,18 +97,20 @@ def interval_of(row) -> str:
 
 
 def crossovers(frame: pd.DataFrame) -> Table:
-    """Where a layer takes less time than the Transformer block."""
+    """Where a layer takes less time than what it is set against."""
     rows = list(frame.itertuples())
     frame = frame.assign(where=[wording.faster_where(row) for row in rows],
                          between=[interval_of(row) for row in rows],
                          counted=[wording.faster_by_counts(row) for row in rows])
-    return table("Where a layer takes less time than the Transformer block", frame, {
-        "layer": "layer", "engine": "engines", **SIZE, "where": "measured",
+    return table("Where a layer takes less time than what it is set against", frame, {
+        "lens": "lens", "layer": "layer", "reference": "set against", "engine": "engines", **SIZE, "where": "measured",
         "between": "last crossing, 95 %", "counted": "by operation counts",
         "operation_price": ("time of an operation", ratio),
         "ratio_at_min_seq_len": ("ratio at smallest S", ratio),
         "ratio_at_max_seq_len": ("at largest S", ratio)},
-        "The time of an operation is that of the layer over that of the Transformer block.")
+        "Lens layer: one layer against one Transformer block. Lens parameter: as many layers as "
+        "have the parameters of the block. Lens mixer: a layer in the place of causal attention. "
+        "The time of an operation is that of the layer over that of what it is set against.")
 
 
 def fits(frame: pd.DataFrame) -> Table:
@@ -294,7 +296,8 @@ def crossovers_of(everything: list[Run], engine: str) -> Table:
         used = engine if engine in crossover.engine_classes(run.summary) else runs.HEADLINE
         cells.append({(row.layer, *(getattr(row, name) for name in SIZE),
                        wording.faster_by_counts(row)): wording.faster_where(row)
-                      for row in found.itertuples() if row.engine == used})
+                      for row in found.itertuples()
+                      if row.engine == used and row.lens == crossover.LAYER})
     return across("Where a layer takes less time than the Transformer block", cells,
                   ["layer", *SIZE.values(), "by operation counts"],
                   "Empty: not timed there, or no crossover.csv.")

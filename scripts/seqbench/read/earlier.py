@@ -40,6 +40,7 @@ FILL: dict[str, Callable[[pd.DataFrame], object]] = {
     "packing": lambda table: table.engine.map(PACKING).fillna(UNKNOWN),
     "bytes_per_weight": lambda table: 4.0,
     **{f"{name}_per_token": lambda table: np.nan for name in (*EVALUATIONS, "streamed_bytes")},
+    "lens": lambda table: "layer",
     "job": lambda table: UNKNOWN,
     "per_block": lambda table: 1,
     "source": lambda table: "",

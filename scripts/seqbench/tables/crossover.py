@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,21 @@ ANY = "any"  # the class of all engines
 UNKNOWN = "unknown"  # verdict of operations that were not counted
 CELL = runs.DIMENSIONS
 KEY = [*runs.KERNEL, *CELL]
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What is set against what."""
+    name: str
+    reference: str  # the layer that the others are set against
+    jobs: tuple[str, ...] = ()  # the layers that are, by what they do in a model; all if empty
+    per_parameter: bool = False  # as large a model of each: time over parameters
+
+
+LAYER, PARAMETER, MIXER = "layer", "parameter", "mixer"
+LENSES = {lens.name: lens for lens in [
+    Lens(LAYER, runs.REFERENCE), Lens(PARAMETER, runs.REFERENCE, per_parameter=True),
+    Lens(MIXER, "causal_attention", jobs=("mixer",))]}
 Resampled = Callable[[tuple], np.ndarray]  # (kernel, engine, dimensions) to medians
 
 
@@ -46,23 +62,30 @@ def fastest(rows: pd.DataFrame, by: list[str] | None = None) -> pd.DataFrame:
     return timed.loc[cells.median_ns.idxmin()]
 
 
-def relative(summary: pd.DataFrame, engine: str = runs.HEADLINE) -> pd.DataFrame:
+def relative(summary: pd.DataFrame, engine: str = runs.HEADLINE,
+             lens: str = LAYER) -> pd.DataFrame:
     """Per layer and cell, fastest variants: time and flops of the reference over the layer's.
 
     A layer with heads meets the reference with as many; one without (heads = 1) meets every.
+    `scale` is what both ratios hold beside times and flops: 1, or parameters over the reference's.
     """
-    kept = ["layer", *KEY, "median_ns", "flops"]
+    seen = LENSES[lens]
+    kept = ["layer", *KEY, "median_ns", "flops", "parameters", "job"]
     alike = [name for name in CELL if name != "heads"]
     best = fastest(of_engine(whole_sequences(summary), engine))[kept].astype({"flops": float})
-    is_reference = best.layer == runs.REFERENCE
-    pairs = best[~is_reference].merge(best[is_reference], on=alike, suffixes=("", "_reference"))
+    if seen.per_parameter:
+        best = best[best.parameters > 0]  # those of runs made before were not counted
+    is_reference = best.layer == seen.reference
+    is_seen = ~is_reference & (best.job.isin(seen.jobs) if seen.jobs else True)
+    pairs = best[is_seen].merge(best[is_reference], on=alike, suffixes=("", "_reference"))
     pairs = pairs[(pairs.heads == 1) | (pairs.heads == pairs.heads_reference)]
     pairs = pairs.rename(columns={"heads": "own_heads", "heads_reference": "heads"})
     cell = ["layer", *runs.ACROSS, "seq_len"]
     pairs = pairs.sort_values(cell + ["own_heads"]).drop_duplicates(cell, keep="last")
-    pairs = pairs.assign(ratio=pairs.median_ns_reference / pairs.median_ns,
-                         flops_ratio=pairs.flops_reference / pairs.flops)
-    return pairs[[*cell, "ratio", "flops_ratio", *runs.KERNEL, "own_heads",
+    scale = pairs.parameters / pairs.parameters_reference if seen.per_parameter else 1.0
+    pairs = pairs.assign(scale=scale, ratio=pairs.median_ns_reference / pairs.median_ns * scale,
+                         flops_ratio=pairs.flops_reference / pairs.flops * scale)
+    return pairs[[*cell, "ratio", "flops_ratio", "scale", *runs.KERNEL, "own_heads",
                   "kernel_reference", "engine_reference"]].reset_index(drop=True)
 
 
@@ -125,12 +148,13 @@ def resampled_ratios(cells: pd.DataFrame, resampled: Resampled) -> np.ndarray:
     """Bootstrap ratios, one column per cell."""
     own = cells[KEY].assign(heads=cells.own_heads)
     reference = cells[["kernel_reference", "engine_reference", *CELL]]
-    return np.column_stack([resampled(beside) / resampled(case) for case, beside in
+    return np.column_stack([resampled(beside) / resampled(case) * scale for case, beside, scale in
                             zip(own.itertuples(index=False, name=None),
-                                reference.itertuples(index=False, name=None))])
+                                reference.itertuples(index=False, name=None), cells.scale)])
 
 
-def crossover_row(key: tuple, engine: str, cells: pd.DataFrame, resampled: Resampled) -> dict:
+def crossover_row(key: tuple, lens: str, engine: str, cells: pd.DataFrame,
+                  resampled: Resampled) -> dict:
     """One row of crossover.csv, from the cells of one layer and HidSize, ordered by SeqLen."""
     layer, *sizes = key
     seq_len, ratio = cells.seq_len.to_numpy(), cells.ratio.to_numpy()
@@ -141,7 +165,7 @@ def crossover_row(key: tuple, engine: str, cells: pd.DataFrame, resampled: Resam
     is_counted = (np.isfinite(counted) & (counted > 0)).all()
     arithmetic_word, arithmetic_from, _ = (verdict(seq_len, counted) if is_counted
                                            else (UNKNOWN, np.nan, []))
-    return {"layer": layer, "reference": runs.REFERENCE, "engine": engine,
+    return {"lens": lens, "layer": layer, "reference": LENSES[lens].reference, "engine": engine,
             **dict(zip(runs.ACROSS, sizes)), "verdict": word,
             "faster_from_seq_len": faster_from,
             "crossings": " ".join(runs.format_number(value) for value in found),
@@ -153,11 +177,19 @@ def crossover_row(key: tuple, engine: str, cells: pd.DataFrame, resampled: Resam
 
 
 def crossover(summary: pd.DataFrame, resampled: Resampled) -> pd.DataFrame:
-    """crossover.csv: one row per layer, engine class and HidSize; else only a header."""
-    rows = [crossover_row(key, engine, cells, resampled) for engine in engine_classes(summary)
-            for key, cells in relative(summary, engine).groupby(["layer", *runs.ACROSS])]
+    """crossover.csv: one row per lens, layer, engine class and HidSize; else only a header."""
+    rows = [crossover_row(key, lens, engine, cells, resampled)
+            for lens in LENSES for engine in engine_classes(summary)
+            for key, cells in relative(summary, engine, lens).groupby(["layer", *runs.ACROSS])]
     found = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "crossover.csv")))
-    return found.sort_values(["layer", "engine", *runs.ACROSS], kind="stable")
+    order = ["lens", "layer", "engine", *runs.ACROSS]
+    return found.sort_values(order, kind="stable", key=lambda column: (
+        column.map(list(LENSES).index) if column.name == "lens" else column))
+
+
+def through(found: pd.DataFrame, lens: str) -> pd.DataFrame:
+    """The rows of crossover.csv of one lens."""
+    return found[found.lens == lens]
 
 
 def resampled_from(samples: pd.DataFrame) -> Resampled:

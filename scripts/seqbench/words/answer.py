@@ -21,6 +21,10 @@ ROWS = {MEASURED: 0, COUNTED: 2, PRICE: 3}
 WHERE_FASTER = ("SeqLen at which a layer is faster than the Transformer block (fastest variants, "
                 "within the grid), measured and counted in operations, and how long one of its "
                 "operations takes against one of the block's:")
+AT_EQUAL_SIZE = ("SeqLen at which a layer is faster than the Transformer block at equal parameter "
+                 "count: a model of as many parameters, made of that layer alone, takes less time:")
+IN_ITS_PLACE = ("SeqLen at which a layer is faster than causal attention (queries, keys, values, "
+                "heads and output, without the FFN), whose place in the block it takes:")
 RATIOS = ("Transformer time / layer time (above 1: the layer is faster), "
           "measured and by the textbook (1 + S/H):")
 MOST_KERNELS = 12  # in the table of times; of more, the fastest variant of each layer and engine
@@ -62,6 +66,7 @@ def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Where each layer is faster than the reference, measured and by operation counts; what one
     of its operations costs."""
     labels = wording.size_labels(found)
+    is_counted = (found.lens == crossover.LAYER).all()
     rows = []
     for layer, group in found.groupby("layer"):
         lines: dict[str, dict] = {}
@@ -69,6 +74,8 @@ def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             name = MEASURED if row.engine == runs.HEADLINE else f"{row.engine} engine"
             key = wording.size_of(row)
             lines.setdefault(name, {})[key] = wording.faster_where(row)
+            if not is_counted:
+                continue
             lines.setdefault(COUNTED, {})[key] = wording.faster_by_counts(row)
             if row.engine == runs.HEADLINE and np.isfinite(row.operation_price):
                 lines.setdefault(PRICE, {})[key] = wording.times(row.operation_price)
@@ -275,7 +282,9 @@ def answer(run_dir: Path, markdown: bool) -> str:
     cells["textbook"] = 1 + cells.seq_len / cells.hid_size  # (S*H^2 + H*S^2) / (S*H^2)
     words = [*sentences(summary, cells, hosts.load(run_dir)),
              *roof_sentences(run_dir, summary)]
-    tables = [(WHERE_FASTER, crossover_table(found))]
+    tables = [(title, crossover_table(rows)) for title, lens in (
+        (AT_EQUAL_SIZE, crossover.PARAMETER), (IN_ITS_PLACE, crossover.MIXER),
+        (WHERE_FASTER, crossover.LAYER)) if len(rows := crossover.through(found, lens))]
     if not markdown:  # there a figure shows it
         tables.append((RATIOS, ratio_table(cells)))
     tables = tables if len(cells) else []
