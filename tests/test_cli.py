@@ -486,11 +486,11 @@ def test_doctor_refuses_what_it_cannot_look_at(seqbench):
 
 
 def test_kernels_can_be_taken_out_again(seqbench):
-    process = seqbench("plan", "-k", "rnn/*,!*/packed,!no/such", "-S", "4", "-H", "8",
+    process = seqbench("plan", "-k", "rnn/*,!*/registers,!no/such", "-S", "4", "-H", "8",
                        "--rounds", 1)
     assert process.returncode == 0, process.stderr
     kernels = {line.split(",")[2] for line in process.stdout.splitlines()[1:]}
-    assert {"rnn/literal", "rnn/hoisted"} <= kernels and "rnn/packed" not in kernels
+    assert {"rnn/literal", "rnn/hoisted"} <= kernels and "rnn/registers" not in kernels
 
 
 def test_kernel_that_the_readme_copies_shares_no_name_but_its_descriptor():
