@@ -23,7 +23,7 @@ from seqbench.words import sections
 README = ROOT / "results" / "README.md"
 
 HEADER = list(runs.schema(README, "samples.csv"))
-FIGURES = ["relative", "us_per_token", "roofs", "roofline", "parts"]
+FIGURES = ["relative", "equal_parameters", "us_per_token", "roofs", "roofline", "parts"]
 PREDICTIONS = ["predict.csv", "whatif.csv"]
 TABLES = [name for name in derived.TABLES if name not in PREDICTIONS]
 CACHES = [{"level": 1, "bytes": 32768}, {"level": 2, "bytes": 1048576},
@@ -36,7 +36,7 @@ PACKING = {"openblas": "call", "packed": "before", "onednn": "before", "none": "
 
 
 def sample(kernel, seq_len, hid_size, ns, heads=1, round=0, number=0, iterations=4, flops=1000,
-           moved=500, flags="", cache="hot", elementwise=10, exps=5, streamed=0, parameters=7,
+           moved=500, flags="", cache="hot", elementwise=10, exps=5, streamed=0, parameters=0,
            engine="openblas"):
     """One good row of samples.csv: `ns` per iteration."""
     layer, variant = kernel.replace(".", "/").split("/")
