@@ -195,6 +195,8 @@ def disturbed(run: Run) -> Table:
         return Table(title, "The samples of this run were not kept: its disturbed samples are not "
                      "known by rule.", [], [])
     samples = runs.read_columns(path, {"status": "text", "flags": "text, may be empty"})
+    if samples.empty:
+        raise runs.RunError(f"{path}: no rows")
     rules = flag_rules(runs.README)
     counts = dict.fromkeys(rules, 0)
     for flags in samples["flags"]:
