@@ -74,9 +74,7 @@ static bool command_dump(const struct call *call, struct err *err)
             return err_set(err, "dump: sizes of %s: one, not %d", dimensions[i].name, sizes->count);
         dims_set(&d, i, sizes->count ? sizes->v[0] : 0);
     }
-    if (d.A == 0 && kernel->layer->uses & USES(A))
-        d.A = default_heads(d.H);
-    d = dims_complete(d);
+    d = kernel_dims(kernel, d);
     char text[DIMS_TEXT];
     const char *reason = kernel_refuses(kernel, d);
     if (reason)

@@ -1,4 +1,4 @@
-/* text.c - the one place that opens what is read whole. */
+/* text.c - the one place that opens what is read. */
 #include "text.h"
 
 #include <errno.h>
@@ -37,37 +37,43 @@ static char *read_all(int fd, size_t most, size_t *size)
     return text;
 }
 
-/* NULL: *cause says why, in words. */
-static char *read_regular(int fd, size_t most, size_t *size, const char **cause)
+/* -1: err says why. */
+static int open_regular(const char *path, struct err *err)
 {
     struct stat file;
-    if (fstat(fd, &file) != 0) {
-        *cause = strerror(errno);
-        return NULL;
-    }
-    if (!S_ISREG(file.st_mode)) {
-        *cause = S_ISDIR(file.st_mode) ? "it is a directory" : "it is no regular file";
-        return NULL;
-    }
-    char *text = read_all(fd, most, size);
-    if (!text)
-        *cause = strerror(errno);
-    return text;
+    const int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode))
+        return fd;
+    if (fd < 0)
+        err_set(err, "%s: %s", path, strerror(errno));
+    else
+        err_set(err, "%s: it is %s", path,
+                S_ISDIR(file.st_mode) ? "a directory" : "no regular file");
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+FILE *text_open(const char *path, struct err *err)
+{
+    const int fd = open_regular(path, err);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    if (fd >= 0 && !file)
+        abort(); /* out of memory */
+    return file;
 }
 
 char *text_read(const char *path, size_t most, size_t *size, struct err *err)
 {
-    const int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0) {
-        err_set(err, "%s: %s", path, strerror(errno));
+    const int fd = open_regular(path, err);
+    if (fd < 0)
         return NULL;
-    }
-    const char *cause;
     size_t length = 0;
-    char *text = read_regular(fd, most, &length, &cause);
+    char *text = read_all(fd, most, &length);
+    const int cause = errno;
     close(fd);
     if (!text) {
-        err_set(err, "%s: %s", path, cause);
+        err_set(err, "%s: %s", path, strerror(cause));
     } else if (length > most) {
         err_set(err, "%s: larger than %zu bytes", path, most);
         free(text);

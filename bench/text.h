@@ -4,13 +4,19 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "err.h"
 
 /*
+ * A file to be read. Refuses what is no regular file, so that neither a pipe nor a device is waited
+ * for or read without end. NULL: err says why.
+ */
+FILE *text_open(const char *path, struct err *err);
+
+/*
  * A whole file with a NUL behind it, to be freed; its bytes go to *size (NULL: nowhere). Refuses
- * what is no regular file, so that neither a pipe nor a device is waited for or read without end,
- * and what is larger than most bytes. NULL: err says why.
+ * what text_open does, and what is larger than most bytes. NULL: err says why.
  */
 char *text_read(const char *path, size_t most, size_t *size, struct err *err);
 

@@ -195,4 +195,9 @@ struct algorithm {
 
 #define MAPS(table) .maps = (table), .map_count = (int)(sizeof(table) / sizeof((table)[0]))
 
+/* Why an algorithm takes one engine only, where several do for the same reason. */
+#define ONLY_OPENBLAS(reason) .engine = "openblas", .because = (reason)
+#define TEXTBOOK ONLY_OPENBLAS("it is the textbook's form over a BLAS")
+#define PIECE_OF(whole) ONLY_OPENBLAS("it is a piece of " whole ", timed alone")
+
 #endif

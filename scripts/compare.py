@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from seqbench.figures import difference_map, drawing, plot
+from seqbench.figures import difference_map, plot
 from seqbench.read import hosts, runs
 from seqbench.tables import differences
 from seqbench.words import comparison
@@ -43,29 +43,18 @@ def refuse_other_folder(folder: Path) -> None:
         raise runs.RunError(f"{folder}: exists and is not a comparison: left alone") from None
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise runs.RunError(f"{folder}: cannot make: {error.strerror}") from error
-
-
 def compare(a: Run, b: Run, folder: Path) -> None:
     """Compare two runs, write everything into a folder and print the text."""
     cases, groups = differences.compare(a.samples, b.samples)
     text = comparison.report((a.folder, a.host), (b.folder, b.host), cases, groups)
-    make_folder(folder)
+    runs.make_folder(folder)
     runs.write_text(folder / "compare.csv", runs.csv_text(cases))
     runs.write_text(folder / "compare_groups.csv", runs.csv_text(groups))
     runs.write_text(folder / "report.txt", text)
     print(text)
     named = cases.assign(kernel=runs.kernel_names(cases))
-    try:
-        plot.write(difference_map.draw(named), difference_map.TITLE,
-                   f"A: {a.name()}  ·  B: {b.name()}", folder / "figures", "compare")
-    except drawing.Skip as skipped:
-        print(f"compare.py: {folder}: figure skipped: {skipped}", file=sys.stderr)
+    plot.write_one("compare", lambda: difference_map.draw(named), difference_map.TITLE,
+                   f"A: {a.name()}  ·  B: {b.name()}", folder)
     print(f"written to {folder}")
 
 

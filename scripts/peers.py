@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from seqbench.figures import drawing, peer_map, plot
+from seqbench.figures import peer_map, plot
 from seqbench.read import hosts, runs
 from seqbench.tables import peer_ratios
 from seqbench.words import peer_tables
@@ -22,20 +22,14 @@ def compare(folders: list[Path], output: Path) -> None:
         raise runs.RunError(f"{folders[0]}: not the same core as {folders[-1]}")
     samples = pd.concat([peer_ratios.load(folder) for folder in folders], ignore_index=True)
     frame, groups = peer_ratios.peers(samples)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise runs.RunError(f"{output}: cannot make: {error.strerror}") from error
+    runs.make_folder(output)
     runs.write_text(output / "peers.csv", runs.csv_text(frame))
     print(f"{peer_tables.cell_table(frame)}\n\nGeometric means over cells, with 95 % intervals; "
           f"ahead and behind: cells whose interval leaves out 1\n"
           f"{peer_tables.layer_table(frame, groups)}\n")
     name = output.resolve().name
-    try:
-        plot.write(peer_map.draw(frame), peer_map.TITLE,
-                   f"{hosts.machine_name(machines[0])}  ·  {name}", output / "figures", "peers")
-    except drawing.Skip as skipped:
-        print(f"peers.py: {output}: figure skipped: {skipped}", file=sys.stderr)
+    plot.write_one("peers", lambda: peer_map.draw(frame), peer_map.TITLE,
+                   f"{hosts.machine_name(machines[0])}  ·  {name}", output)
     print(f"written to {output}")
 
 

@@ -228,6 +228,15 @@ def test_one_run_is_reported_in_its_folder(run, tmp_path, capsys):
     assert "1 run, 0." in capsys.readouterr().out
 
 
+def test_a_run_whose_samples_are_gone_is_refused(tmp_path, capsys):
+    run = summarised(tmp_path / "run", [sample("rnn/literal", 4, 8, 10)])
+    path = run / "samples.csv"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    capsys.readouterr()
+    assert command("report", [str(run)]) == 2
+    assert capsys.readouterr().err.splitlines() == [f"report.py: {path}: no rows"]
+
+
 def test_a_run_without_summary_is_refused(tmp_path, capsys):
     assert command("report", [str(tmp_path)]) == 2
     assert "summary.csv" in capsys.readouterr().err

@@ -613,7 +613,7 @@ def test_answer_prints_the_planted_numbers(grid, capsys):
     assert ["lstm/hoisted", "2.56", "2.56", "2.56"] in words
     assert ["rnn/literal", "0.704*", "0.704*", "0.704*"] in words
     assert ["transformer/tiled", "1.45", "4.10", "11.6"] in words
-    assert ["transformer/tiled", "heads=4", "5.79", "16.4", "46.3"] in words
+    assert ["transformer/tiled", "A=4", "5.79", "16.4", "46.3"] in words
     assert ["lstm", "measured", "S", ">", "50", "S", ">", "50"] in words
     assert ["rnn", "measured,", "counted", "everywhere", "everywhere"] in words  # rows alike are one
     assert ["textbook", "S", "16..128", "1.25-3.00x", "1.06-1.50x"] in words
@@ -761,7 +761,7 @@ def test_answer_breaks_wide_tables(tmp_path, capsys):
     command("answer", [str(summarised(tmp_path / "run", rows))])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 110
-    assert sum(line.startswith("transformer/tiled heads=16") for line in lines) == 2
+    assert sum(line.startswith("transformer/tiled A=16") for line in lines) == 2
     assert {f"S={n}" for n in range(1, 21)} <= {word for line in lines for word in line.split()}
 
 

@@ -191,7 +191,7 @@ def test_each_node_type_is_timed_and_one_report_made(cluster, results):
         assert set(runs.load_samples(folder).kernel) == {"rnn/hoisted", "roof/empty"}
         runs.validate(folder / "summary.csv", README)
         log = (results / node_type / "log").read_text()
-        assert f"seqbench: {node_type}: node " in log and "2 rounds of 2 cases" in log
+        assert f"seqbench: {node_type}: node " in log and "2 rounds of 3 cases" in log
     folders = f"{run_of(results, 'even')} {run_of(results, 'odd')}"
     assert cluster.reports() == [(folders, f"{results}/report.html")]
     page = (results / "report.html").read_text(encoding="utf-8")

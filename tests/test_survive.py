@@ -206,6 +206,17 @@ def test_resume_refuses_a_broken_plan(tmp_path):
     stops(resume(tmp_path / "run"), "plan.csv:1: not a line of a plan")
 
 
+def test_resume_reads_a_regular_plan_only(tmp_path):
+    """A pipe that nobody writes to would be waited for."""
+    plan = finished(tmp_path / "run") / "plan.csv"
+    plan.unlink()
+    os.mkfifo(plan)
+    stops(resume(tmp_path / "run", timeout=10), "plan.csv: it is no regular file")
+    plan.unlink()
+    plan.mkdir()
+    stops(resume(tmp_path / "run"), "plan.csv: it is a directory")
+
+
 @pytest.mark.parametrize("key, text, words", [
     ("until", "NaN", ["not JSON"]), ("until", "1e999", ['"until"', "'inf' is not a number"]),
     ("until", "null", ['"until" is missing']), ("until", "-1", ['"until"', "above 0"]),

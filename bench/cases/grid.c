@@ -90,11 +90,6 @@ static bool parse_item(const char *item, size_t length, const char *what, int64_
     return true;
 }
 
-bool parse_count(const char *text, const char *what, int64_t max, int64_t *out, struct err *err)
-{
-    return parse_whole(text, what, 1, max, out, err);
-}
-
 bool parse_sizes(const char *text, const char *what, int64_t max, struct sizes *out,
                  struct err *err)
 {
@@ -122,9 +117,9 @@ static bool parse_line(char *line, struct grid *grid, struct err *err)
         if (strcmp(key, dimensions[i].name) == 0)
             return parse_sizes(value, key, dimensions[i].max, &grid->sizes[i], err);
     if (strcmp(key, "rounds") == 0)
-        return parse_count(value, "rounds", ROUNDS_MAX, &grid->rounds, err);
+        return parse_whole(value, "rounds", 1, ROUNDS_MAX, &grid->rounds, err);
     if (strcmp(key, "budget") == 0)
-        return parse_count(value, "budget", BUDGET_MAX, &grid->budget_s, err);
+        return parse_whole(value, "budget", 1, BUDGET_MAX, &grid->budget_s, err);
     return err_set(err, "unknown key '%.60s'; known: a dimension as S or H, rounds, budget", key);
 }
 

@@ -20,9 +20,6 @@ struct grid {
 
 enum { ROUNDS_MAX = 1000, BUDGET_MAX = 10000000 };
 
-/* A whole decimal number from 1 to max. */
-bool parse_count(const char *text, const char *what, int64_t max, int64_t *out, struct err *err);
-
 /* LIST: 64,128 or 16:4096:x2 or 64:512:+64, or several of these with commas between. */
 bool parse_sizes(const char *text, const char *what, int64_t max, struct sizes *out,
                  struct err *err);

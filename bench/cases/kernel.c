@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cases/dims.h"
+#include "cases/grid.h"
 #include "kernels.h"
 
 /* ---- the table ---- */
@@ -233,6 +233,13 @@ int64_t kernel_parameters(const struct kernel *kernel, struct dims d)
     return parameters;
 }
 
+struct dims kernel_dims(const struct kernel *kernel, struct dims d)
+{
+    if (d.A == 0 && kernel->layer->uses & USES(A))
+        d.A = default_heads(d.H);
+    return dims_complete(d);
+}
+
 const char *kernel_refuses(const struct kernel *kernel, struct dims d)
 {
     if (d.H % d.A != 0)
@@ -247,10 +254,8 @@ const char *kernel_refuses(const struct kernel *kernel, struct dims d)
 /* Where the columns that depend on sizes are worked out. */
 static struct dims example(const struct kernel *kernel)
 {
-    struct dims d = {.S = kernel_cells(kernel) == CELLS_PER_STEP ? 1 : 1024, .H = 512};
-    if (kernel->layer->uses & USES(A))
-        d.A = d.H / 64;
-    return dims_complete(d);
+    const int64_t S = kernel_cells(kernel) == CELLS_PER_STEP ? 1 : 1024;
+    return kernel_dims(kernel, (struct dims){.S = S, .H = 512});
 }
 
 static const char *job_word(const struct layer *layer)

@@ -62,6 +62,10 @@ int64_t kernel_streamed_bytes(const struct kernel *kernel, struct dims d);
 /* Elements of all parameters of the layer. */
 int64_t kernel_parameters(const struct kernel *kernel, struct dims d);
 
+/* The sizes of a case; where they are 0, heads as default_heads says, others as of a layer without
+ * them. */
+struct dims kernel_dims(const struct kernel *kernel, struct dims d);
+
 /* Why a shape is not supported; NULL: it is. */
 const char *kernel_refuses(const struct kernel *kernel, struct dims d);
 

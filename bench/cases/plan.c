@@ -1,7 +1,6 @@
 /* plan.c - cases and a seed to shuffled rounds. */
 #include "cases/plan.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "cases/kernel.h"
 #include "cases/random.h"
 #include "kernels.h"
+#include "text.h"
 
 static void append(struct plan *plan, struct visit visit)
 {
@@ -215,9 +215,9 @@ static bool is_header(const char *line)
 bool plan_read(const char *path, struct plan *out, struct err *err)
 {
     *out = (struct plan){NULL, 0};
-    FILE *file = fopen(path, "r");
+    FILE *file = text_open(path, err);
     if (!file)
-        return err_set(err, "%s: %s", path, strerror(errno));
+        return false;
     char line[512];
     int64_t number = 1;
     bool ok = fgets(line, sizeof(line), file) && is_header(line);

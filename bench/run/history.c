@@ -163,9 +163,9 @@ static int64_t find_repeated(const struct history *history)
 bool history_read(const char *path, struct history *out, struct err *err)
 {
     *out = (struct history){NULL, 0};
-    FILE *file = fopen(path, "r");
+    FILE *file = text_open(path, err);
     if (!file)
-        return err_set(err, "%s: %s", path, strerror(errno));
+        return false;
     char line[2048];
     int place[COLUMNS], fields = 0;
     bool ok = fgets(line, sizeof(line), file) && find_columns(line, place, &fields);

@@ -36,6 +36,10 @@ int64_t attention_causal_pairs(int64_t S, int64_t tile);
 
 enum { ONLINE_QUERIES = 48 }; /* of a tile */
 
+#define ONLINE_NEEDS_PANELS                                                                        \
+    .needs_panels = true,                                                                          \
+    .because = "it lays out keys and values in panels as the engine does weights"
+
 /* Scratch that attention_online needs, in this order. */
 enum { ONLINE_KEYS, ONLINE_VALUES, ONLINE_TILE, ONLINE_SUMS, ONLINE_SCRATCH };
 void attention_online_scratch(struct dims d, struct tensor out[ONLINE_SCRATCH]);

@@ -45,11 +45,6 @@ static void prepare(struct instance *in)
     free(W);
 }
 
-static void release(struct instance *in)
-{
-    onednn_close(in->handle);
-}
-
 static void run(const struct instance *in)
 {
     multiply_adds_done += 6 * in->dims.S * in->dims.H * in->dims.H;
@@ -60,10 +55,9 @@ const struct algorithm gru_onednn = {
     .name = "gru/onednn",
     .method = "oneDNN's GRU primitive (linear before reset), weights in the layout it asks for",
     .layer = &gru_layer,
-    .engine = "onednn",
-    .because = "oneDNN makes its products itself",
+    BY_ONEDNN,
     .prepared = prepared,
     .prepare = prepare,
-    .release = release,
+    .release = onednn_release,
     .run = run,
 };

@@ -26,11 +26,6 @@ static void prepare(struct instance *in)
     in->handle = p;
 }
 
-static void release(struct instance *in)
-{
-    onednn_close(in->handle);
-}
-
 static void run(const struct instance *in)
 {
     multiply_adds_done += 8 * in->dims.S * in->dims.H * in->dims.H;
@@ -41,10 +36,9 @@ const struct algorithm lstm_onednn = {
     .name = "lstm/onednn",
     .method = "oneDNN's LSTM primitive with weights in the layout it asks for",
     .layer = &lstm_layer,
-    .engine = "onednn",
-    .because = "oneDNN makes its products itself",
+    BY_ONEDNN,
     .scratch = scratch,
     .prepare = prepare,
-    .release = release,
+    .release = onednn_release,
     .run = run,
 };

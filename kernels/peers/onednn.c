@@ -109,6 +109,11 @@ void onednn_close(struct onednn *p)
     free(p);
 }
 
+void onednn_release(struct instance *in)
+{
+    onednn_close(in->handle);
+}
+
 static dnnl_memory_t make_memory(const dnnl_memory_desc_t *desc, void *data)
 {
     dnnl_memory_t memory;

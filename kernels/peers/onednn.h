@@ -12,6 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "seqbench.h"
+
+#define BY_ONEDNN .engine = "onednn", .because = "oneDNN makes its products itself"
+
 /* A primitive with its arguments. */
 struct onednn;
 
@@ -24,6 +28,9 @@ dnnl_memory_desc_t onednn_desc(int64_t a, int64_t b, int64_t c, int64_t d, dnnl_
 /* op is any of oneDNN's operation descriptors; attributes may be NULL. */
 struct onednn *onednn_open(const void *op, const_dnnl_primitive_attr_t attributes);
 void onednn_close(struct onednn *p);
+
+/* Closes the one primitive of a case, its handle. */
+void onednn_release(struct instance *in);
 
 /* Lets argument arg (DNNL_ARG_...) be this array, laid out as the descriptor of op said. */
 void onednn_bind(struct onednn *p, int arg, const float *data);

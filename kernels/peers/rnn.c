@@ -15,11 +15,6 @@ static void prepare(struct instance *in)
                                        in->t[RNN_U], in->t[RNN_B], in->t[RNN_Y]);
 }
 
-static void release(struct instance *in)
-{
-    onednn_close(in->handle);
-}
-
 static void run(const struct instance *in)
 {
     multiply_adds_done += 2 * in->dims.S * in->dims.H * in->dims.H;
@@ -30,9 +25,8 @@ const struct algorithm rnn_onednn = {
     .name = "rnn/onednn",
     .method = "oneDNN's vanilla RNN primitive with weights in the layout it asks for",
     .layer = &rnn_layer,
-    .engine = "onednn",
-    .because = "oneDNN makes its products itself",
+    BY_ONEDNN,
     .prepare = prepare,
-    .release = release,
+    .release = onednn_release,
     .run = run,
 };

@@ -49,8 +49,7 @@ const struct algorithm rnn_panels = {
     .name = "rnn/panels",
     .method = "hoisted, with U h by one sgemv per panel, forward and backward in turn",
     .layer = &rnn_layer,
-    .engine = "openblas",
-    .because = "its panels are rows of the matrix as sgemv takes them",
+    ONLY_OPENBLAS("its panels are rows of the matrix as sgemv takes them"),
     MAPS(maps),
     .run = run_panels,
 };

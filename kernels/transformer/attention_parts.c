@@ -70,8 +70,7 @@ const struct algorithm transformer_scores = {
     .name = "transformer.scores",
     .method = "one sgemm per head, S x H/A by H/A x S",
     .layer = &scores_layer,
-    .engine = "openblas",
-    .because = "it is a piece of transformer/full, timed alone",
+    PIECE_OF("transformer/full"),
     .run = scores_run,
 };
 
@@ -181,7 +180,6 @@ const struct algorithm transformer_weighted = {
     .name = "transformer.weighted",
     .method = "one sgemm per head, S x S by S x H/A",
     .layer = &weighted_layer,
-    .engine = "openblas",
-    .because = "it is a piece of transformer/full, timed alone",
+    PIECE_OF("transformer/full"),
     .run = weighted_run,
 };

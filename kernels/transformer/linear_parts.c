@@ -62,8 +62,7 @@ const struct algorithm transformer_qkv = {
     .name = "transformer.qkv",
     .method = "one product, S x H by H x 3H",
     .layer = &qkv_layer,
-    .engine = "openblas",
-    .because = "it is a piece of transformer/full, timed alone",
+    PIECE_OF("transformer/full"),
     MAPS(maps),
     .run = run,
 };
@@ -97,8 +96,7 @@ const struct algorithm transformer_output = {
     .name = "transformer.output",
     .method = "one product, S x H by H x H",
     .layer = &output_layer,
-    .engine = "openblas",
-    .because = "it is a piece of transformer/full, timed alone",
+    PIECE_OF("transformer/full"),
     MAPS(maps),
     .run = run,
 };

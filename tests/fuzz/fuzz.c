@@ -14,6 +14,7 @@
 #include "check/case_folder.h"
 #include "check/npy.h"
 #include "run/history.h"
+#include "text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,7 +26,7 @@ static void fuzz_list(const char *text, size_t size)
     (void)size;
     if (parse_sizes(text, "S", dimensions[DIM_S].max, &sizes, &err) && sizes.count < 1)
         abort();
-    parse_count(text, "rounds", ROUNDS_MAX, &count, &err);
+    parse_whole(text, "rounds", 1, ROUNDS_MAX, &count, &err);
 }
 
 static void fuzz_grid(const char *text, size_t size)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -27,6 +28,15 @@ def write(drawing: Drawing, title: str, caption: str, folder: Path, name: str) -
     """Draw a figure and write it."""
     with matplotlib.rc_context(STYLE):
         save(sheet_of(drawing, title, caption), folder, name)
+
+
+def write_one(name: str, draw: Callable[[], Drawing], title: str, caption: str,
+              folder: Path) -> None:
+    """The only figure of a folder, with the name of the script that makes it; or why not."""
+    try:
+        write(draw(), title, caption, folder / "figures", name)
+    except Skip as reason:
+        print(f"{name}.py: {folder}: figure skipped: {reason}", file=sys.stderr)
 
 
 def plot(run_dir: Path, all_variants: bool = False) -> None:

@@ -196,7 +196,7 @@ def disturbed(run: Run) -> Table:
     if not path.exists():
         return Table(title, "The samples of this run were not kept: its disturbed samples are not "
                      "known by rule.", [], [])
-    samples = runs.read_columns(path, {"status": "text", "flags": "text, may be empty"})
+    samples = runs.read_samples(path, ["status", "flags"])
     rules = flag_rules(runs.README)
     counts = dict.fromkeys(rules, 0)
     for flags in samples["flags"]:

@@ -216,7 +216,7 @@ def import_files(options: argparse.Namespace) -> None:
     files = {"samples.csv": csv_text("samples.csv", samples),
              "kernels.csv": csv_text("kernels.csv", kernels),
              "host.json": json.dumps(host, indent=1) + "\n"}
-    options.out.mkdir(parents=True, exist_ok=True)
+    runs.make_folder(options.out)
     for name, text in files.items():
         runs.write_text(options.out / name, text)
     print(f"{options.out}: {len(samples)} samples; next: make csv RUN={options.out}")

@@ -85,6 +85,14 @@ def write_text(path: Path, text: str) -> None:
         raise RunError(f"{path}: cannot write: {error.strerror}") from error
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, unless they are there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot make: {error.strerror}") from error
+
+
 @functools.cache
 def schemas(readme: Path) -> dict[str, dict[str, str]]:
     """Column types of every CSV file, from the tables of the data dictionary."""
@@ -219,13 +227,19 @@ def refuse(path: Path, bad: pd.Series, what: str) -> None:
         raise RunError(f"{path}: line {bad.idxmax()}: {what}")
 
 
+def read_samples(path: Path, columns: list[str]) -> pd.DataFrame:
+    """Some columns of a samples.csv, which must have a row."""
+    types = schema(README, "samples.csv")
+    samples = read_columns(path, {column: types[column] for column in columns})
+    if samples.empty:
+        raise RunError(f"{path}: no rows")
+    return samples
+
+
 def load_samples(run_dir: Path) -> pd.DataFrame:
     """The columns of samples.csv that the scripts use, checked."""
     path = run_dir / "samples.csv"
-    types = schema(README, "samples.csv")
-    samples = read_columns(path, {column: types[column] for column in NEEDED_OF_SAMPLES})
-    if samples.empty:
-        raise RunError(f"{path}: no rows")
+    samples = read_samples(path, NEEDED_OF_SAMPLES)
     is_ok = samples.status == "ok"
     refuse(path, ~samples.status.isin(["ok", "failed"]), "status is neither ok nor failed")
     refuse(path, is_ok & ~(samples.iterations >= 1), "iterations is not at least 1")

@@ -1,7 +1,6 @@
 """The least time that a case can take on the machine that was measured, and its parts."""
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from seqbench.read import runs
@@ -26,16 +25,15 @@ def weight_bytes(summary: pd.DataFrame) -> pd.Series:
 
     With one SeqLen all bytes count.
     """
-    found = pd.Series(np.nan, index=summary.index)
-    for _, rows in summary.groupby(["kernel", "engine", "cache", *runs.ACROSS]):
-        by_length = rows.sort_values("seq_len").drop_duplicates("seq_len")
-        size = by_length.bytes.astype(float).to_numpy()
-        length = by_length.seq_len.to_numpy(float)
-        at_zero = size[0]
-        if len(size) > 1:
-            at_zero -= length[0] * (size[1] - size[0]) / (length[1] - length[0])
-        found[rows.index] = max(at_zero, 0.0)
-    return found
+    of_line = ["kernel", "engine", "cache", *runs.ACROSS]
+    points = summary.astype({"bytes": float}).sort_values("seq_len").drop_duplicates(
+        [*of_line, "seq_len"])
+    place = points.groupby(of_line).cumcount()
+    first, second = (points[place == i].set_index(of_line) for i in (0, 1))
+    slope = (second.bytes - first.bytes) / (second.seq_len - first.seq_len)
+    at_zero = (first.bytes - first.seq_len * slope.fillna(0)).clip(lower=0)
+    lines = pd.MultiIndex.from_frame(summary[of_line])
+    return pd.Series(at_zero.reindex(lines).to_numpy(), index=summary.index)
 
 
 def working_set(summary: pd.DataFrame) -> pd.Series:

@@ -34,7 +34,7 @@ def report(run_dir: Path, roofs_dir: Path, out: Path | None) -> str:
     """The errors of the prediction and the crossovers, as text."""
     summary = runs.load_summary(run_dir)
     out = out or place_of(run_dir, roofs_dir)
-    out.mkdir(parents=True, exist_ok=True)
+    runs.make_folder(out)
     predicted, changed = prediction.write(run_dir, roofs_dir, out)
     of_roofs, of_grid = (hosts.setup_name(hosts.load(each)) for each in (roofs_dir, run_dir))
     lines = [f"roofs:    {roofs_dir}: {of_roofs}", f"measured: {run_dir}: {of_grid}"]
