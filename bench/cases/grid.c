@@ -12,9 +12,9 @@
 static const struct {
     const char *name, *text;
 } built_in[] = {
-    {"quick", "S 16,128,1024\nH 64,256,512\nrounds 3\nbudget 60\n"},
-    {"default", "S 16:4096:x2\nH 64,128,256,384,512,768,1024\nrounds 3\nbudget 600\n"},
-    {"peers", "S 16,128,1024\nH 64,128,256,384,512,768,1024\nrounds 3\nbudget 540\n"},
+    {"quick", "S 16,128,1024\nH 64,256,512\nrounds 5\nbudget 60\n"},
+    {"default", "S 16:4096:x2\nH 64,128,256,384,512,768,1024\nrounds 5\nbudget 600\n"},
+    {"peers", "S 16,128,1024\nH 64,128,256,384,512,768,1024\nrounds 5\nbudget 540\n"},
     {"full", "S 8:8192:x2\nH 64:512:+64,640,768,896,1024,1536,2048\nrounds 5\nbudget 7200\n"},
 };
 

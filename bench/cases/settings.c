@@ -177,7 +177,7 @@ const struct setting settings_table[] = {
      DUMP | PLAN | RUN, 0, "run", "seed", &DIGITS, AT(settings.seed), 0, SEED_MAX},
     {"--no-ftz", NULL, "true", "keep subnormal numbers",
      PLAN | RUN, 0, "run", "flush_to_zero", &SWITCH, AT(settings.flush_to_zero), 0, 0},
-    {"--samples", "N", "3", "of a case in a round, when its runs are short",
+    {"--samples", "N", "1", "of a case in a round, when its runs are short",
      RUN, 0, "run", "samples", &NUMBER, AT(settings.samples), 1, SAMPLES_MAX},
     {"--until", "REL", "0.02", "go on until 95 % intervals of medians are within REL; 0.02 is 2 %",
      RUN, 0, "run", "until", &SHARE, AT(settings.until), 0, 0},

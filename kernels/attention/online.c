@@ -17,7 +17,7 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 static inline void run(const struct instance *in, bool causal)
 {
     product_rows(in, ATTENTION_OF_QKV, in->dims.S, in->t[ATTENTION_X], in->scratch[QKV]);
-    attention_online(in->dims, causal, in->scratch[QKV], in->scratch, in->scratch[CONTEXT]);
+    attend_online(in->dims, causal, in->scratch[QKV], in->scratch, in->scratch[CONTEXT]);
     product_rows(in, ATTENTION_OF_OUTPUT, in->dims.S, in->scratch[CONTEXT], in->t[ATTENTION_Y]);
 }
 
@@ -36,24 +36,22 @@ static struct cost causal_cost(struct dims d)
     return causal_attention_cost(d, attention_causal_pairs(d.S, ONLINE_QUERIES));
 }
 
-const struct algorithm attention_online_tiles = {
+const struct algorithm attention_online = {
     .name = "attention/online",
     .method = "tiles of queries and keys with a running softmax",
     .layer = &attention_layer,
-    .needs_panels = true,
-    .because = "it lays out keys and values in panels as the engine does weights",
+    ONLINE_NEEDS_PANELS,
     .maps = attention_maps,
     .map_count = ATTENTION_MAPS,
     .scratch = scratch,
     .run = run_bidirectional,
 };
 
-const struct algorithm causal_attention_online_tiles = {
+const struct algorithm causal_attention_online = {
     .name = "causal_attention/online",
     .method = "tiles of queries and keys with a running softmax; keys behind a tile are skipped",
     .layer = &causal_attention_layer,
-    .needs_panels = true,
-    .because = "it lays out keys and values in panels as the engine does weights",
+    ONLINE_NEEDS_PANELS,
     .maps = attention_maps,
     .map_count = ATTENTION_MAPS,
     .cost = causal_cost,

@@ -145,8 +145,8 @@ static void attend(struct dims d, int64_t head, int64_t first, int64_t rows, int
     }
 }
 
-void attention_online(struct dims d, bool causal, const float *qkv,
-                      float *const scratch[ONLINE_SCRATCH], float *context)
+void attend_online(struct dims d, bool causal, const float *qkv,
+                   float *const scratch[ONLINE_SCRATCH], float *context)
 {
     for (int64_t head = 0; head < d.A; head++) {
         pack_head(d, head, qkv, scratch[ONLINE_KEYS], scratch[ONLINE_VALUES]);

@@ -40,7 +40,7 @@ enum { ONLINE_QUERIES = 48 }; /* of a tile */
     .needs_panels = true,                                                                          \
     .because = "it lays out keys and values in panels as the engine does weights"
 
-/* Scratch that attention_online needs, in this order. */
+/* Scratch that attend_online needs, in this order. */
 enum { ONLINE_KEYS, ONLINE_VALUES, ONLINE_TILE, ONLINE_SUMS, ONLINE_SCRATCH };
 void attention_online_scratch(struct dims d, struct tensor out[ONLINE_SCRATCH]);
 
@@ -49,7 +49,7 @@ void attention_online_scratch(struct dims d, struct tensor out[ONLINE_SCRATCH]);
  * of queries against tiles of keys with a running softmax, one division at the end. Causal: a tile
  * of queries meets the keys up to its last query. Memory O(S H).
  */
-void attention_online(struct dims d, bool causal, const float *qkv,
-                      float *const scratch[ONLINE_SCRATCH], float *context);
+void attend_online(struct dims d, bool causal, const float *qkv,
+                   float *const scratch[ONLINE_SCRATCH], float *context);
 
 #endif

@@ -20,8 +20,8 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 static void run(const struct instance *in)
 {
     gpt_begin(in);
-    attention_online(in->dims, true, in->scratch[GPT_QKV], in->scratch + GPT_SCORES,
-                     in->scratch[GPT_CONTEXT]);
+    attend_online(in->dims, true, in->scratch[GPT_QKV], in->scratch + GPT_SCORES,
+                  in->scratch[GPT_CONTEXT]);
     gpt_finish(in);
 }
 

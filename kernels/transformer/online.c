@@ -36,7 +36,7 @@ static void run(const struct instance *in)
 {
     const int64_t S = in->dims.S;
     product_rows(in, MAP_QKV, S, in->t[TRANSFORMER_X], in->scratch[QKV]);
-    attention_online(in->dims, false, in->scratch[QKV], in->scratch, in->scratch[CONTEXT]);
+    attend_online(in->dims, false, in->scratch[QKV], in->scratch, in->scratch[CONTEXT]);
     for (int64_t first = 0; first < S; first += CHUNK_TOKENS)
         finish(in, first, at_most(S - first, CHUNK_TOKENS));
 }
