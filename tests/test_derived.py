@@ -295,20 +295,20 @@ def lens_rows():
 
 
 def test_lens_parameter_calls_half_the_parameters_in_half_the_time_equal():
-    seen = crossover.relative(lens_rows(), lens=crossover.PARAMETER)
+    seen = ratios.relative(lens_rows(), lens=ratios.PARAMETER)
     assert dict(seen.groupby("layer").ratio.mean()) == pytest.approx(
         {"rnn": 1.0, "mingru": 1.2, "causal_attention": 0.8})
     assert seen.flops_ratio.to_numpy() == pytest.approx(seen.ratio.to_numpy())
 
 
 def test_lens_mixer_meets_no_block():
-    seen = crossover.relative(lens_rows(), lens=crossover.MIXER)
+    seen = ratios.relative(lens_rows(), lens=ratios.MIXER)
     assert set(seen.layer) == {"mingru"} and set(seen.kernel_reference) == {"causal_attention/tiled"}
     assert seen.ratio.to_numpy() == pytest.approx([2, 2])
 
 
 def test_lens_layer_is_the_ratio_of_times():
-    seen = crossover.relative(lens_rows())
+    seen = ratios.relative(lens_rows())
     assert dict(seen.groupby("layer").ratio.mean()) == pytest.approx(
         {"rnn": 2.0, "mingru": 4.0, "causal_attention": 2.0})
 

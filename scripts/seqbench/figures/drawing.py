@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from seqbench.read import hosts, runs
-from seqbench.tables import crossover
+from seqbench.tables import ratios
 from seqbench.words import wording
 
 # Each colour on light and on dark ground; files are light, the page is both.
@@ -35,7 +35,7 @@ SHADES = [LIGHT[name] for name in ("c1", "c2", "c3", "c4")]  # by size
 MOST_LAYERS = 6  # in one panel; more get a panel each
 MOST_LINES = 12  # in a panel of all layers
 # The dimensions beyond the two that are axes: a case that has them says so.
-OTHERS = [name for name in crossover.CELL if name not in ("seq_len", "hid_size")]
+OTHERS = [name for name in ratios.CELL if name not in ("seq_len", "hid_size")]
 FULL_COLOUR = 3.0  # powers of two: a ratio of 8 has the full colour
 
 STYLE = {
@@ -179,7 +179,7 @@ def case_text(row) -> str:
 
 def best_variants(rows: pd.DataFrame) -> pd.DataFrame:
     """The fastest variant of each layer in each cell, per engine."""
-    return crossover.fastest(rows, ["layer", "tokens", "engine"])
+    return ratios.fastest(rows, ["layer", "tokens", "engine"])
 
 
 def lines_of(run: Run, all_variants: bool) -> tuple[pd.DataFrame, str]:
@@ -310,19 +310,12 @@ def above_one(ratio: float) -> bool:
     return ratio > 1
 
 
-def ratio_text(ratio: float) -> str:
-    """A ratio with two digits that never rounds across 1: 0.35, 0.99, 1.0, 2.3, 13."""
-    if ratio < 1:
-        return f"{min(ratio, 0.99):.2f}"
-    return f"{ratio:.{1 if ratio < 9.95 else 0}f}"
-
-
 @dataclass(frozen=True)
 class Shade:
     """How a heat map shows a ratio."""
     is_good: Callable[[float], bool] = above_one  # blue; else orange
     full: float = FULL_COLOUR
-    form: Callable[[float], str] = ratio_text
+    form: Callable[[float], str] = wording.ratio_text
     least: float = 0.12  # how much colour a ratio near 1 has
 
 

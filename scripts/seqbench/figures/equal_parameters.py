@@ -5,11 +5,11 @@ from functools import partial
 
 from seqbench.figures import relative
 from seqbench.figures.drawing import Figure
-from seqbench.tables import crossover
+from seqbench.tables import ratios
 
 FIGURE = Figure(
     place=2, name="equal_parameters",
     title="Transformer time / layer time, at equal parameter count",
     alt="Transformer time over the time of each layer at equal parameter count, for every SeqLen "
         "and HidSize",
-    draw=partial(relative.draw, lens=crossover.PARAMETER), is_of_engines=True)
+    draw=partial(relative.draw, lens=ratios.PARAMETER), is_of_engines=True)

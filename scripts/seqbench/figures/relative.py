@@ -4,12 +4,12 @@ from __future__ import annotations
 from seqbench.figures.drawing import (Drawing, Figure, Run, Skip, heat_panels, ratio_text,
                                       size_text)
 from seqbench.read import runs
-from seqbench.tables import crossover
+from seqbench.tables import ratios
 
 
-def draw(run: Run, lens: str = crossover.LAYER) -> Drawing:
+def draw(run: Run, lens: str = ratios.LAYER) -> Drawing:
     """One heat map per layer."""
-    cells = crossover.relative(run.layers, run.engine, lens)
+    cells = ratios.relative(run.layers, run.engine, lens)
     if cells.empty:
         raise Skip(f"no layer was timed beside the layer {runs.REFERENCE}")
 
@@ -19,7 +19,7 @@ def draw(run: Run, lens: str = crossover.LAYER) -> Drawing:
 
     panels, size = heat_panels({layer: cells[cells.layer == layer]
                                 for layer in run.in_order(cells.layer)}, text)
-    which = "all engines" if run.engine == crossover.ANY else run.engine
+    which = "all engines" if run.engine == ratios.ANY else run.engine
     return Drawing(f"fastest variants of {which}; above 1, blue, the layer takes less time; "
                    "thick line: where that changes", panels, size=size,
                    columns=2 if len(panels) in (2, 4) else 3)

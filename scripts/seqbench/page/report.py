@@ -17,7 +17,7 @@ from seqbench.figures.drawing import (PALETTE, STYLE, Drawing, Run, Skip, case_t
                                       others_text, ratio_text)
 from seqbench.page import tables
 from seqbench.read import hosts, runs
-from seqbench.tables import crossover
+from seqbench.tables import ratios
 from seqbench.words import answer, wording
 
 PAGE = Path(__file__).resolve().parent
@@ -76,7 +76,7 @@ def figures_of(run: Run, pictures: Pictures) -> list[list[dict]]:
         return pictures.of(figure.title, figure.alt,
                            lambda: figure.draw(run.with_engine(engine)))
 
-    classes = crossover.engine_classes(run.summary)
+    classes = ratios.engine_classes(run.summary)
     return [by_engine(classes if figure.is_of_engines else classes[:1], partial(make, figure))
             for figure in FIGURES]
 
@@ -84,7 +84,7 @@ def figures_of(run: Run, pictures: Pictures) -> list[list[dict]]:
 def pair_map(everything: list[Run], other: int, engine: str) -> Drawing:
     """Time of the first run over that of another: one heat map per layer."""
     best = tables.best_times([everything[0], everything[other]], engine)
-    on = ["layer", "tokens", *crossover.CELL]
+    on = ["layer", "tokens", *ratios.CELL]
     cells = best[best.run == 0].merge(best[best.run == 1], on=on, suffixes=("", "_other"))
     if cells.empty:
         raise Skip("no layer was timed at the same size in both runs")
@@ -108,7 +108,7 @@ def pair_map(everything: list[Run], other: int, engine: str) -> Drawing:
 
 def headline(ratios: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
     """The answer in two sentences."""
-    best = crossover.fastest(crossover.of_engine(crossover.whole_sequences(summary),
+    best = ratios.fastest(ratios.of_engine(ratios.whole_sequences(summary),
                                                  runs.HEADLINE), ["tokens"])
     if ratios.empty or best.empty:
         return [f"No layer was timed beside the layer {runs.REFERENCE}."]
@@ -126,7 +126,7 @@ def headline(ratios: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
 
 def words_of(run: Run) -> list[str]:
     """The answer."""
-    cells = crossover.relative(run.summary)
+    cells = ratios.relative(run.summary)
     cells["textbook"] = 1 + cells.seq_len / cells.hid_size
     return [*headline(cells, run.summary), *answer.sentences(run.summary, cells, run.host),
             *answer.roof_sentences(run.folder, run.summary)]
@@ -195,7 +195,7 @@ def side_by_side(everything: list[Run], classes: list[str], pictures: Pictures) 
 def page(run_dirs: list[Path]) -> str:
     """The whole page."""
     everything, pictures = [Run.load(run_dir) for run_dir in run_dirs], Pictures()
-    classes = max((crossover.engine_classes(run.summary) for run in everything), key=len)
+    classes = max((ratios.engine_classes(run.summary) for run in everything), key=len)
     loader = jinja2.FileSystemLoader(PAGE)
     template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True,
                                   lstrip_blocks=True, undefined=jinja2.StrictUndefined

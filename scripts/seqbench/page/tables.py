@@ -11,7 +11,7 @@ import pandas as pd
 
 from seqbench.figures.drawing import OTHERS, Run
 from seqbench.read import hosts, runs
-from seqbench.tables import crossover, rates
+from seqbench.tables import rates, ratios
 from seqbench.words import machines, wording
 
 SIZE = {"hid_size": "HidSize", **{name: name for name in OTHERS}}
@@ -293,11 +293,11 @@ def crossovers_of(everything: list[Run], engine: str) -> Table:
     for run in everything:
         path = run.folder / "crossover.csv"
         found = runs.load_derived(run.folder, path.name) if path.exists() else pd.DataFrame()
-        used = engine if engine in crossover.engine_classes(run.summary) else runs.HEADLINE
+        used = engine if engine in ratios.engine_classes(run.summary) else runs.HEADLINE
         cells.append({(row.layer, *(getattr(row, name) for name in SIZE),
                        wording.faster_by_counts(row)): wording.faster_where(row)
                       for row in found.itertuples()
-                      if row.engine == used and row.lens == crossover.LAYER})
+                      if row.engine == used and row.lens == ratios.LAYER})
     return across("Where a layer takes less time than the Transformer block", cells,
                   ["layer", *SIZE.values(), "by operation counts"],
                   "Empty: not timed there, or no crossover.csv.")
@@ -306,7 +306,7 @@ def crossovers_of(everything: list[Run], engine: str) -> Table:
 def best_times(everything: list[Run], engine: str) -> pd.DataFrame:
     """The fastest variant of each layer in each cell, one row per run."""
     by = ["layer", "tokens"]
-    best = [crossover.fastest(crossover.of_engine(run.summary, engine), by).assign(run=i)
+    best = [ratios.fastest(ratios.of_engine(run.summary, engine), by).assign(run=i)
             for i, run in enumerate(everything)]
     return pd.concat(best, ignore_index=True)
 
@@ -316,7 +316,7 @@ def wins(everything: list[Run], engine: str) -> Table:
     count = len(everything)
     rows = []
     for (layer, tokens), group in best_times(everything, engine).groupby(["layer", "tokens"]):
-        times, low, high = (group.set_index([*crossover.CELL, "run"])[name].unstack()
+        times, low, high = (group.set_index([*ratios.CELL, "run"])[name].unstack()
                             .reindex(columns=range(count))
                             for name in ("median_ns", "ci_low_ns", "ci_high_ns"))
         shared = times.notna().sum(axis=1) > 1

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from seqbench.read import runs
-from seqbench.tables import crossover
+from seqbench.tables import ratios
 from seqbench.tables.table import Made
 
 WITHIN = 0.15  # an exponent holds if it is so near
@@ -126,7 +126,7 @@ def lead(layer: str, lengths: tuple[float, float], sizes: tuple[float, float],
          is_held: Callable[[float], bool]) -> Callable[[pd.DataFrame], list[Finding]]:
     """Transformer time over the layer's, per HidSize, in a range of SeqLen and HidSize."""
     def findings(summary: pd.DataFrame) -> list[Finding]:
-        cells = crossover.relative(summary)
+        cells = ratios.relative(summary)
         cells = cells[(cells.layer == layer) & cells.seq_len.between(*lengths)
                       & cells.hid_size.between(*sizes)]
         return [finding(hid_size, rows.ratio, is_held)

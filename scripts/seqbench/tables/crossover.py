@@ -1,92 +1,17 @@
-"""From which SeqLen on a layer is faster than the reference, with an interval."""
+"""From which SeqLen on a layer takes less time than what it is set against, with an interval."""
 from __future__ import annotations
-
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from seqbench.read import runs
-from seqbench.tables import medians
+from seqbench.tables.ratios import CELL, FASTER, KEY, LENSES, SAME, SLOWER, Drawn, judged
 from seqbench.tables.table import Made
 
-ANY = "any"  # the class of all engines
+ALWAYS, NEVER = "faster everywhere", "slower everywhere"
+NOT_SLOWER, NOT_FASTER, NONE = "never slower", "never faster", "no difference"
+CROSSES, BACK, SEVERAL = "crosses", "crosses back", "several crossings"
 UNKNOWN = "unknown"  # verdict of operations that were not counted
-CELL = runs.DIMENSIONS
-KEY = [*runs.KERNEL, *CELL]
-
-
-@dataclass(frozen=True)
-class Lens:
-    """What is set against what."""
-    name: str
-    reference: str  # the layer that the others are set against
-    jobs: tuple[str, ...] = ()  # the layers that are, by what they do in a model; all if empty
-    per_parameter: bool = False  # as large a model of each: time over parameters
-
-
-LAYER, PARAMETER, MIXER = "layer", "parameter", "mixer"
-LENSES = {lens.name: lens for lens in [
-    Lens(LAYER, runs.REFERENCE), Lens(PARAMETER, runs.REFERENCE, per_parameter=True),
-    Lens(MIXER, "causal_attention", jobs=("mixer",))]}
-Resampled = Callable[[tuple], np.ndarray]  # (kernel, engine, dimensions) to medians
-
-
-# ---- layers compared ---------------------------------------------------------------------------
-
-
-def whole_sequences(summary: pd.DataFrame) -> pd.DataFrame:
-    """The timed layers whose run makes SeqLen tokens: one token against a context is no rival."""
-    return summary[(summary.kind == "layer") & (summary.samples > 0) & (summary.tokens == "all")]
-
-
-def of_engine(rows: pd.DataFrame, engine: str) -> pd.DataFrame:
-    """The rows of one engine; of all with ANY."""
-    return rows if engine == ANY else rows[rows.engine == engine]
-
-
-def engine_classes(summary: pd.DataFrame) -> list[str]:
-    """The headline's engine, ours that the reference was timed with, ANY if there are several."""
-    timed = whole_sequences(summary)
-    ours = set(timed.engine[timed.layer == runs.REFERENCE]) - {*runs.PEERS, runs.HEADLINE}
-    some = [ANY] if set(timed.engine) - {runs.HEADLINE} else []
-    return [runs.HEADLINE, *sorted(ours), *some]
-
-
-def fastest(rows: pd.DataFrame, by: list[str] | None = None) -> pd.DataFrame:
-    """The rows of the fastest variant of each layer in each cell, among the timed layers."""
-    timed = rows[(rows.kind == "layer") & (rows.samples > 0)]
-    cells = timed.groupby([*(by or ["layer", "tokens"]), *CELL])
-    return timed.loc[cells.median_ns.idxmin()]
-
-
-def relative(summary: pd.DataFrame, engine: str = runs.HEADLINE,
-             lens: str = LAYER) -> pd.DataFrame:
-    """Per layer and cell, fastest variants: time and flops of the reference over the layer's.
-
-    A layer with heads meets the reference with as many; one without (heads = 1) meets every.
-    `scale` is what both ratios hold beside times and flops: 1, or parameters over the reference's.
-    """
-    seen = LENSES[lens]
-    kept = ["layer", *KEY, "median_ns", "flops", "parameters", "job"]
-    alike = [name for name in CELL if name != "heads"]
-    best = fastest(of_engine(whole_sequences(summary), engine))[kept].astype({"flops": float})
-    if seen.per_parameter:
-        best = best[best.parameters > 0]  # those of runs made before were not counted
-    is_reference = best.layer == seen.reference
-    is_seen = ~is_reference & (best.job.isin(seen.jobs) if seen.jobs else True)
-    pairs = best[is_seen].merge(best[is_reference], on=alike, suffixes=("", "_reference"))
-    pairs = pairs[(pairs.heads == 1) | (pairs.heads == pairs.heads_reference)]
-    pairs = pairs.rename(columns={"heads": "own_heads", "heads_reference": "heads"})
-    cell = ["layer", *runs.ACROSS, "seq_len"]
-    pairs = pairs.sort_values(cell + ["own_heads"]).drop_duplicates(cell, keep="last")
-    scale = pairs.parameters / pairs.parameters_reference if seen.per_parameter else 1.0
-    pairs = pairs.assign(scale=scale, ratio=pairs.median_ns_reference / pairs.median_ns * scale,
-                         flops_ratio=pairs.flops_reference / pairs.flops * scale)
-    return pairs[[*cell, "ratio", "flops_ratio", "scale", *runs.KERNEL, "own_heads",
-                  "kernel_reference", "engine_reference"]].reset_index(drop=True)
 
 
 # ---- crossings ---------------------------------------------------------------------------------
@@ -102,17 +27,31 @@ def crossings(seq_len: np.ndarray, ratio: np.ndarray) -> list[float]:
     return found
 
 
-def verdict(seq_len: np.ndarray, ratio: np.ndarray) -> tuple[str, float, list[float]]:
-    """How the layer fares along SeqLen, from where on it stays faster, and all crossings."""
+def word_for(states: np.ndarray) -> str:
+    """How a layer fares along SeqLen, by whether it is surely faster or slower in each cell."""
+    sure = [state for state in states if state != SAME]
+    changes = sum(one != other for one, other in zip(sure, sure[1:]))
+    if not sure:
+        return NONE
+    if changes == 0:
+        whole = len(sure) == len(states)
+        if sure[0] == FASTER:
+            return ALWAYS if whole else NOT_SLOWER
+        return NEVER if whole else NOT_FASTER
+    if changes > 1:
+        return SEVERAL
+    return CROSSES if sure[0] == SLOWER else BACK
+
+
+def verdict(seq_len: np.ndarray, ratio: np.ndarray, states: np.ndarray | None = None
+            ) -> tuple[str, float, list[float]]:
+    """How the layer fares along SeqLen, from where on it stays faster, and all crossings.
+
+    Without the states of the cells each ratio is taken as sure.
+    """
     found = crossings(seq_len, ratio)
-    faster_at_end = ratio[-1] > 1
-    if len(found) > 1:
-        word = "several crossings"
-    elif found:
-        word = "crosses" if faster_at_end else "crosses back"
-    else:
-        word = "faster everywhere" if faster_at_end else "slower everywhere"
-    return word, found[-1] if found and faster_at_end else np.nan, found
+    word = word_for(judged(ratio, np.where(ratio > 1, ratio, 0)) if states is None else states)
+    return word, found[-1] if found and ratio[-1] > 1 else np.nan, found
 
 
 def resampled_crossings(seq_len: np.ndarray, ratios: np.ndarray, last: float,
@@ -139,34 +78,35 @@ def crossing_interval(seq_len: np.ndarray, ratio: np.ndarray,
     found = crossings(seq_len, ratio)
     if not found:
         return np.nan, np.nan
+    if np.isnan(ratios).any():
+        return np.nan, np.nan
     places = resampled_crossings(seq_len, ratios, found[-1], ratio[-1] > 1)
     low, high = np.percentile(places, [2.5, 97.5], method="nearest")
     return (np.nan if low == 0 else low), high
 
 
-def resampled_ratios(cells: pd.DataFrame, resampled: Resampled) -> np.ndarray:
-    """Bootstrap ratios, one column per cell."""
+def drawn_ratios(cells: pd.DataFrame, drawn: Drawn) -> np.ndarray:
+    """Ratios as they could have been, one column per cell."""
     own = cells[KEY].assign(heads=cells.own_heads)
     reference = cells[["kernel_reference", "engine_reference", *CELL]]
-    return np.column_stack([resampled(beside) / resampled(case) * scale for case, beside, scale in
+    return np.column_stack([drawn(beside) / drawn(case) * ratio for case, beside, ratio in
                             zip(own.itertuples(index=False, name=None),
-                                reference.itertuples(index=False, name=None), cells.scale)])
+                                reference.itertuples(index=False, name=None), cells.ratio)])
 
 
-def crossover_row(key: tuple, lens: str, engine: str, cells: pd.DataFrame,
-                  resampled: Resampled) -> dict:
+def crossover_row(key: tuple, cells: pd.DataFrame, drawn: Drawn) -> dict:
     """One row of crossover.csv, from the cells of one layer and HidSize, ordered by SeqLen."""
-    layer, *sizes = key
+    lens, engines, layer, *sizes = key
     seq_len, ratio = cells.seq_len.to_numpy(), cells.ratio.to_numpy()
-    word, faster_from, found = verdict(seq_len, ratio)
-    low, high = (crossing_interval(seq_len, ratio, resampled_ratios(cells, resampled))
+    word, faster_from, found = verdict(seq_len, ratio, cells.verdict.to_numpy())
+    low, high = (crossing_interval(seq_len, ratio, drawn_ratios(cells, drawn))
                  if found else (np.nan, np.nan))
     counted = cells.flops_ratio.to_numpy()
     is_counted = (np.isfinite(counted) & (counted > 0)).all()
     arithmetic_word, arithmetic_from, _ = (verdict(seq_len, counted) if is_counted
                                            else (UNKNOWN, np.nan, []))
-    return {"lens": lens, "layer": layer, "reference": LENSES[lens].reference, "engine": engine,
-            **dict(zip(runs.ACROSS, sizes)), "verdict": word,
+    return {"lens": lens, "layer": layer, "reference": LENSES[lens].reference,
+            "engines": engines, **dict(zip(runs.ACROSS, sizes)), "verdict": word,
             "faster_from_seq_len": faster_from,
             "crossings": " ".join(runs.format_number(value) for value in found),
             "crossing_low": low, "crossing_high": high,
@@ -176,38 +116,11 @@ def crossover_row(key: tuple, lens: str, engine: str, cells: pd.DataFrame,
             "operation_price": np.median(cells.flops_ratio / ratio)}
 
 
-def crossover(summary: pd.DataFrame, resampled: Resampled) -> pd.DataFrame:
-    """crossover.csv: one row per lens, layer, engine class and HidSize; else only a header."""
-    rows = [crossover_row(key, lens, engine, cells, resampled)
-            for lens in LENSES for engine in engine_classes(summary)
-            for key, cells in relative(summary, engine, lens).groupby(["layer", *runs.ACROSS])]
-    found = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "crossover.csv")))
-    order = ["lens", "layer", "engine", *runs.ACROSS]
-    return found.sort_values(order, kind="stable", key=lambda column: (
-        column.map(list(LENSES).index) if column.name == "lens" else column))
+def crossover(ratios: pd.DataFrame, drawn: Drawn) -> pd.DataFrame:
+    """crossover.csv: one row per lens, class of engines, layer and HidSize; else only a header."""
+    groups = ratios.groupby(["lens", "engines", "layer", *runs.ACROSS], sort=False)
+    rows = [crossover_row(key, cells, drawn) for key, cells in groups]
+    return pd.DataFrame(rows, columns=list(runs.schema(runs.README, "crossover.csv")))
 
 
-def through(found: pd.DataFrame, lens: str) -> pd.DataFrame:
-    """The rows of crossover.csv of one lens."""
-    return found[found.lens == lens]
-
-
-def resampled_from(samples: pd.DataFrame) -> Resampled:
-    """Bootstrap medians of a case, drawn for each case on its own, when they are asked for."""
-    ordered = medians.clean(samples).sort_values(["round", "sample"], kind="stable")
-    groups = ordered.groupby(KEY)
-    kept: dict[tuple, np.ndarray] = {}
-
-    def of_case(case: tuple) -> np.ndarray:
-        if case not in kept:
-            kernel, _, *sizes = case
-            seed = [runs.SEED, zlib.crc32(repr((kernel, *map(str, sizes))).encode())]
-            rounds = medians.times_by_round(groups.get_group(case))
-            kept[case] = medians.resampled_medians(rounds, seed)
-        return kept[case]
-
-    return of_case
-
-
-MADE = [Made("resampled", ["samples"], resampled_from),
-        Made("crossover.csv", ["summary.csv", "resampled"], crossover)]
+MADE = [Made("crossover.csv", ["ratios.csv", "drawn"], crossover)]

@@ -1,27 +1,18 @@
-"""Statistics of two runs: is a case faster, slower, or can one not tell?
-
-The unit is the round, one process: samples of a round share its luck. Runs have few rounds, so
-how much the rounds of a case differ is not learnt from that case alone: it is drawn towards what
-is usual in the other cases, and what a round does to all cases alike is kept apart.
-"""
+"""Statistics of two runs: is a case faster, slower, or can one not tell?"""
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, special, stats
+from scipy import stats
 from statsmodels.stats import multitest
 
 from seqbench.read import runs
-from seqbench.tables import medians
+from seqbench.tables.noise import (LEAST_NOISE, LEAST_ROUNDS, case_variances, centred, limited,
+                                   median_weights, prior, quantile, round_medians,
+                                   shared_variance, variance_of_median)
 
-LEVEL = 0.05  # of the false discoveries; intervals hold the ratio with 1 - LEVEL
-LEAST_ROUNDS = 2
-LEAST_NOISE = 1e-4  # no round repeats better than this, relative
-MOST_PRIOR_DF = 20  # rounds of different cases are not quite independent
-LIMIT = 2.5  # a round above its side's median counts as at most so many times the noise
 FASTER, SLOWER, SAME, NOT_COMPARABLE = "faster", "slower", "no difference", "not comparable"
 DIFFERENT = [FASTER, SLOWER]
 ALL = "all cases"
@@ -41,81 +32,16 @@ class Differences:
 
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
         """Ends of the 95 % interval of the ratio B / A."""
-        half = stats.t.ppf(1 - LEVEL / 2, self.df) * self.error
+        half = quantile(self.df) * self.error
         return np.exp(self.value - half), np.exp(self.value + half)
 
 
-# ---- noise -------------------------------------------------------------------------------------
+# ---- cases compared ----------------------------------------------------------------------------
 
 
 def adjusted(p_values: np.ndarray) -> np.ndarray:
     """Benjamini-Hochberg: the least false discovery rate at which each would be called."""
     return multitest.fdrcorrection(p_values)[1]
-
-
-@functools.cache
-def variance_of_median(count: int) -> float:
-    """Variance of the median of so many standard normal numbers."""
-    draws = np.random.default_rng(runs.SEED).standard_normal((20_000, count))
-    return float(np.median(draws, axis=1).var())
-
-
-def inverse_trigamma(value: float) -> float:
-    """x with trigamma(x) = value."""
-    log_x = optimize.brentq(lambda log: np.log(special.polygamma(1, np.exp(log)) / value), -30, 30)
-    return float(np.exp(log_x))
-
-
-def prior(variances: np.ndarray, df: np.ndarray) -> tuple[float, float]:
-    """Variance and degrees of freedom of the noise of a typical case (Smyth 2004, limma)."""
-    if len(variances) == 1:
-        return float(variances[0]), 0.0
-    logs = np.log(variances) - special.digamma(df / 2) + np.log(df / 2)
-    excess = logs.var(ddof=1) - special.polygamma(1, df / 2).mean()
-    most = min(MOST_PRIOR_DF, df.mean() * (len(df) - 1)) / 2
-    half = inverse_trigamma(max(excess, special.polygamma(1, most)))
-    return float(np.exp(logs.mean() + special.digamma(half) - np.log(half))), 2 * half
-
-
-def centred(side: np.ndarray) -> np.ndarray:
-    """Cases x rounds without the mean of each case."""
-    return side - np.nanmean(side, axis=1, keepdims=True)
-
-
-def shared_variance(effects: list[np.ndarray]) -> tuple[float, int]:
-    """Variance of what rounds do to many cases alike, and its degrees of freedom.
-
-    The limit on slow rounds costs one of them.
-    """
-    df = sum(map(len, effects)) - len(effects)
-    variance = sum(((effect - effect.mean()) ** 2).sum() for effect in effects) / df
-    return variance, df - any(len(effect) > LEAST_ROUNDS for effect in effects)
-
-
-def limited(sides: list[np.ndarray]) -> list[np.ndarray]:
-    """Slow rounds brought down to LIMIT times the noise of the rounds below the median.
-
-    Two rounds are as far from their median, so that neither is.
-    """
-    medians = [np.nanmedian(side, axis=1, keepdims=True) for side in sides]
-    below = np.hstack([np.where(side < median, side - median, np.nan)
-                       for side, median in zip(sides, medians)])
-    noise = np.sqrt(np.nansum(below ** 2, axis=1) / np.maximum(np.isfinite(below).sum(axis=1), 1))
-    limit = LIMIT * np.maximum(noise, np.median(noise))[:, None]
-    return [np.minimum(side, median + limit) for side, median in zip(sides, medians)]
-
-
-def case_variances(sides: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Variance between the rounds of each case, and its degrees of freedom."""
-    df = sum(np.isfinite(side).sum(axis=1) for side in sides) - len(sides)
-    squares = sum(np.nansum(centred(side) ** 2, axis=1) for side in sides)
-    return np.maximum(squares / df, LEAST_NOISE ** 2), df
-
-
-def median_weights(side: np.ndarray) -> np.ndarray:
-    """Variance of the median of the rounds of each case, for noise of variance 1."""
-    counts = np.isfinite(side).sum(axis=1)
-    return np.array([variance_of_median(int(count)) for count in counts])
 
 
 def case_differences(a: np.ndarray, b: np.ndarray) -> Differences:
@@ -142,15 +68,6 @@ def group_difference(a: np.ndarray, b: np.ndarray, value: float) -> Differences:
 
 
 # ---- cases -------------------------------------------------------------------------------------
-
-
-def round_medians(samples: pd.DataFrame) -> pd.DataFrame:
-    """Median log time per case and round; a case without a good sample has an empty row."""
-    good = medians.clean(samples)
-    logs = np.log(good.wall_ns / good.iterations)
-    by_round = good.assign(log=logs).pivot_table(index=runs.CASE, columns="round", values="log",
-                                                aggfunc="median")
-    return by_round.reindex(pd.MultiIndex.from_frame(samples[runs.CASE].drop_duplicates()))
 
 
 def without_empty_rounds(side: np.ndarray) -> np.ndarray:

@@ -5,87 +5,49 @@ import numpy as np
 import pandas as pd
 
 from seqbench.read import runs
+from seqbench.tables.noise import clean, quantile
 from seqbench.tables.table import Made
 
-RESAMPLES = 2000
+def time_statistics(times: np.ndarray, half: float) -> dict[str, float]:
+    """Median, minimum and MAD of some times, and the interval of their median.
 
-
-def resampled_medians(rounds: list[np.ndarray], seed: int | list[int] = runs.SEED) -> np.ndarray:
-    """Bootstrap medians: rounds are drawn, then samples in them."""
-    counts = np.array([len(times) for times in rounds])
-    table = np.full((len(rounds), counts.max()), np.nan)
-    for row, times in zip(table, rounds):
-        row[:len(times)] = times
-    random = np.random.default_rng(seed)
-    drawn_round = random.integers(len(rounds), size=(RESAMPLES, len(rounds)))
-    drawn_count = counts[drawn_round][:, :, None]
-    place = random.random((RESAMPLES, *table.shape)) * drawn_count
-    drawn = table[drawn_round[:, :, None], place.astype(int)]
-    drawn[np.broadcast_to(np.arange(counts.max()) >= drawn_count, drawn.shape)] = np.nan
-    drawn = np.sort(drawn.reshape(RESAMPLES, -1), axis=1)  # NaN last
-    total = drawn_count.sum(axis=(1, 2))
-    every = np.arange(RESAMPLES)
-    return (drawn[every, (total - 1) // 2] + drawn[every, total // 2]) / 2
-
-
-def median_interval(rounds: list[np.ndarray]) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the median."""
-    low, high = np.percentile(resampled_medians(rounds), [2.5, 97.5])
-    return low, high
-
-
-def time_statistics(rounds: list[np.ndarray]) -> dict[str, float]:
-    """Median, minimum, MAD and interval of times that are grouped by round."""
-    if not rounds:
+    `half` is half the width of that of the logarithm.
+    """
+    if not len(times):
         return dict.fromkeys(("median_ns", "min_ns", "mad_ns", "ci_low_ns", "ci_high_ns"), np.nan)
-    times = np.concatenate(rounds)
     median = np.median(times)
-    low, high = median_interval(rounds)
     return {"median_ns": median, "min_ns": times.min(), "mad_ns": np.median(abs(times - median)),
-            "ci_low_ns": low, "ci_high_ns": high}
+            "ci_low_ns": median * np.exp(-half), "ci_high_ns": median * np.exp(half)}
 
 
-def stability(statistics: dict[str, float], rounds: int, until: float) -> str:
+def stability(statistics: dict[str, float], until: float) -> str:
     """Whether the interval of a median is as narrow as the run was asked for."""
     half_width = (statistics["ci_high_ns"] - statistics["ci_low_ns"]) / 2
-    is_known = rounds > 1 and half_width <= until * statistics["median_ns"]
-    return "stable" if is_known else "unstable"
+    return "stable" if half_width <= until * statistics["median_ns"] else "unstable"
 
 
-def clean(samples: pd.DataFrame) -> pd.DataFrame:
-    """The samples that count: neither failed nor disturbed."""
-    return samples[(samples.status == "ok") & (samples["flags"] == "")]
-
-
-def times_by_round(good: pd.DataFrame) -> list[np.ndarray]:
-    """Time of one iteration of each of the samples that count, grouped by round."""
-    times = good.wall_ns.to_numpy() / good.iterations.to_numpy()
-    places = good["round"].to_numpy()
-    return [times[places == place] for place in np.unique(places)]
-
-
-def summarise_case(case: tuple, rows: pd.DataFrame, until: float) -> dict:
+def summarise_case(case: tuple, rows: pd.DataFrame, half: float, until: float) -> dict:
     """One row of summary.csv."""
     row = dict(zip([*runs.CASE, "tokens"], case))
     good = clean(rows)
-    rounds = times_by_round(good)
-    statistics = time_statistics(rounds)
+    statistics = time_statistics((good.wall_ns / good.iterations).to_numpy(), half)
     median = statistics["median_ns"]
     costs = good[runs.COSTS].iloc[0].to_dict() if len(good) else dict.fromkeys(runs.COSTS, np.nan)
     tokens = 1 if row["tokens"] == "one" else row["seq_len"]
     failed = int((rows.status != "ok").sum())
-    return row | {"samples": len(good), "rounds": len(rounds), "failed": failed,
+    return row | {"samples": len(good), "rounds": good["round"].nunique(), "failed": failed,
                   "disturbed": len(rows) - len(good) - failed,
-                  "stability": stability(statistics, len(rounds), until), **statistics,
+                  "stability": stability(statistics, until), **statistics,
                   "us_per_token": median / tokens / 1000, **costs,
                   "gflops": costs["flops"] / median, "gbytes_per_s": costs["bytes"] / median}
 
 
-def summarise(samples: pd.DataFrame, until: float = runs.UNTIL) -> pd.DataFrame:
+def summarise(samples: pd.DataFrame, noise: pd.DataFrame, until: float = runs.UNTIL
+              ) -> pd.DataFrame:
     """summary.csv: one row per case, ordered by kind, kernel and size."""
-    ordered = samples.sort_values(["round", "sample"], kind="stable")
-    rows = [summarise_case(case, group, until)
-            for case, group in ordered.groupby([*runs.CASE, "tokens"])]
+    halves = (quantile(noise.df) * noise.error).to_dict()
+    rows = [summarise_case(case, group, halves[case[:-1]], until)
+            for case, group in samples.groupby([*runs.CASE, "tokens"])]
     summary = pd.DataFrame(rows).sort_values(runs.ORDER, kind="stable").reset_index(drop=True)
     return summary.astype(dict.fromkeys(runs.COSTS, "Int64"))
 
@@ -117,4 +79,4 @@ def part_times(summary: pd.DataFrame, layer: str, engine: str = runs.HEADLINE) -
     return table.dropna().sort_index()
 
 
-MADE = [Made("summary.csv", ["samples", "until"], summarise)]
+MADE = [Made("summary.csv", ["samples", "noise", "until"], summarise)]

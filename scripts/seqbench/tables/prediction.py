@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from seqbench.read import hosts, runs
-from seqbench.tables import crossover, rates, roofline
+from seqbench.tables import crossover, rates, ratios, roofline
 from seqbench.tables.table import Made, Unknown
 
 # What kernels.csv must say of a kernel for it to be predicted.
@@ -109,7 +109,7 @@ def with_times(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
 def crossover_rows(change: str, summary: pd.DataFrame) -> list[dict]:
     """Rows of whatif.csv of one machine."""
     found = []
-    groups = crossover.relative(summary).groupby(["layer", *runs.ACROSS])
+    groups = ratios.relative(summary).groupby(["layer", *runs.ACROSS])
     for (layer, *sizes), cells in groups:
         seq_len, ratio = cells.seq_len.to_numpy(), cells.ratio.to_numpy()
         word, faster_from, crossings = crossover.verdict(seq_len, ratio)
@@ -122,7 +122,7 @@ def crossover_rows(change: str, summary: pd.DataFrame) -> list[dict]:
 
 def what_if(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
     """whatif.csv: crossovers measured, predicted, and predicted for other machines."""
-    whole = crossover.whole_sequences(summary)
+    whole = ratios.whole_sequences(summary)
     rows = crossover_rows("measured", whole)
     rows += crossover_rows("predicted", with_times(whole, machine))
     compared = whole[whole.layer.isin([*COMPARED, runs.REFERENCE])]
@@ -138,11 +138,11 @@ def what_if(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
 
 def predicted_correctly(summary: pd.DataFrame, predicted: pd.DataFrame) -> str:
     """In how many cells the prediction tells which of a layer and the reference is faster."""
-    whole = crossover.whole_sequences(summary)
+    whole = ratios.whole_sequences(summary)
     times = whole[runs.CASE].merge(predicted, how="left", on=runs.CASE).predicted_ns.to_numpy()
     known = np.isfinite(times)
-    guessed = crossover.relative(whole.assign(median_ns=times)[known])
-    pairs = crossover.relative(whole[known]).merge(
+    guessed = ratios.relative(whole.assign(median_ns=times)[known])
+    pairs = ratios.relative(whole[known]).merge(
         guessed, on=["layer", *runs.DIMENSIONS], suffixes=("", "_guessed"))
     if pairs.empty:
         return ""

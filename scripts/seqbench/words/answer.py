@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from seqbench.read import hosts, runs
-from seqbench.tables import claims, crossover, prediction
+from seqbench.tables import claims, prediction, ratios
 from seqbench.words import wording
 
 SHORT = ("S 16..128", 16, 128)
@@ -38,7 +38,7 @@ def drawn_kernels(summary: pd.DataFrame) -> pd.DataFrame:
     rows = summary[summary.kind == "layer"]
     if rows.kernel.nunique() <= MOST_KERNELS:
         return rows.assign(kernel=runs.kernel_names(rows))
-    best = crossover.fastest(rows, ["layer", "tokens", "engine"])
+    best = ratios.fastest(rows, ["layer", "tokens", "engine"])
     other = best.engine != runs.HEADLINE
     return best.assign(kernel=best.layer + (" " + best.engine).where(other, ""))
 
@@ -66,7 +66,7 @@ def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Where each layer is faster than the reference, measured and by operation counts; what one
     of its operations costs."""
     labels = wording.size_labels(found)
-    is_counted = (found.lens == crossover.LAYER).all()
+    is_counted = (found.lens == ratios.LAYER).all()
     rows = []
     for layer, group in found.groupby("layer"):
         lines: dict[str, dict] = {}
@@ -278,13 +278,13 @@ def answer(run_dir: Path, markdown: bool) -> str:
     """The answer of one run: words and tables; in a terminal also every time per token."""
     summary = runs.load_summary(run_dir)
     found = runs.load_derived(run_dir, "crossover.csv")
-    cells = crossover.relative(summary)
+    cells = ratios.relative(summary)
     cells["textbook"] = 1 + cells.seq_len / cells.hid_size  # (S*H^2 + H*S^2) / (S*H^2)
     words = [*sentences(summary, cells, hosts.load(run_dir)),
              *roof_sentences(run_dir, summary)]
     tables = [(title, crossover_table(rows)) for title, lens in (
-        (AT_EQUAL_SIZE, crossover.PARAMETER), (IN_ITS_PLACE, crossover.MIXER),
-        (WHERE_FASTER, crossover.LAYER)) if len(rows := crossover.through(found, lens))]
+        (AT_EQUAL_SIZE, ratios.PARAMETER), (IN_ITS_PLACE, ratios.MIXER),
+        (WHERE_FASTER, ratios.LAYER)) if len(rows := ratios.through(found, lens))]
     if not markdown:  # there a figure shows it
         tables.append((RATIOS, ratio_table(cells)))
     tables = tables if len(cells) else []

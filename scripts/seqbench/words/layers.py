@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from seqbench.read import runs
-from seqbench.tables import crossover
+from seqbench.tables import ratios
 from seqbench.words import wording
 
 TABLE_AT = (1024, 512)  # SeqLen, HidSize of the times in the table
@@ -130,7 +130,7 @@ def section(run_dir: Path) -> str:
     """The README's part on all layers, from the run of a zoo."""
     summary, kernels = ours(runs.load_summary(run_dir)), runs.load_kernels(run_dir)
     roofline = ours(runs.load_derived(run_dir, "roofline.csv"))
-    found = crossover.through(runs.load_derived(run_dir, "crossover.csv"), crossover.LAYER)
+    found = ratios.through(runs.load_derived(run_dir, "crossover.csv"), ratios.LAYER)
     seq_len, hid_size = TABLE_AT
     return "\n\n".join([
         f"Times at S = {seq_len}, H = {hid_size}; the share of the roof at H = "

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from seqbench.read import hosts, runs
-from seqbench.tables import crossover, rates
+from seqbench.tables import rates, ratios
 from seqbench.words import answer, wording
 
 COUNTED = "by operations, on any machine"
@@ -91,8 +91,8 @@ def section(root: Path, folders: list[str]) -> str:
              for folder, host in machines.items()]
     found = {names[folder]: rates.roofs_of(runs.load_summary(root / folder), host)
              for folder, host in machines.items()}
-    crossed = {names[folder]: crossover.through(runs.load_derived(root / folder, "crossover.csv"),
-                                                crossover.LAYER) for folder in folders}
+    crossed = {names[folder]: ratios.through(runs.load_derived(root / folder, "crossover.csv"),
+                                                ratios.LAYER) for folder in folders}
     return "\n\n".join(["\n".join(lines), roof_table(found),
                         f"SeqLen at which a layer is faster than the Transformer block "
                         f"({runs.HEADLINE} variants):", crossovers(crossed)])

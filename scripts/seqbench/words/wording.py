@@ -30,9 +30,20 @@ def plain(value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
+def two(value: float) -> str:
+    """A number with two digits: 0.35, 1.2, 13, 1400."""
+    short = float(f"{value:.2g}")
+    return f"{short:.{max(0, 1 - int(np.floor(np.log10(abs(short))))) if short else 0}f}"
+
+
+def ratio_text(ratio: float) -> str:
+    """A ratio with two digits that never rounds across 1: 0.35, 0.99, 1.0, 2.3, 13."""
+    return two(min(ratio, 0.99)) if ratio < 1 else two(ratio)
+
+
 def times(value: float) -> str:
-    """A ratio: 2.31x."""
-    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}x"
+    """The same: 2.3x."""
+    return f"{ratio_text(value)}x"
 
 
 def spread(values: pd.Series) -> str:
@@ -52,30 +63,37 @@ def listing(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def faster_where(row) -> str:
-    """The SeqLens at which a layer is faster, by a row of crossover.csv or whatif.csv.
+# What a verdict of crossover.csv or whatif.csv means at which SeqLen a layer takes less time.
+WHERE = {"faster everywhere": "always", "slower everywhere": "never",
+         "never slower": "never slower", "never faster": "never faster",
+         "no difference": "no difference", "several crossings": "mixed", "unknown": "unknown"}
 
-    From all crossings: S < 61, > 158.
-    """
-    found = [f"{float(value):.0f}" for value in row.crossings.split()]
-    at_end = row.ratio_at_max_seq_len > 1
-    if not found:
-        return "everywhere" if at_end else "nowhere"
-    pieces = []
-    for i, (low, high) in enumerate(zip([None, *found], [*found, None])):
-        if ((len(found) - i) % 2 == 0) == at_end:
-            pieces.append(f"< {high}" if low is None else f"> {low}" if high is None
-                          else f"{low} to {high}")
-    return f"S {', '.join(pieces)}"
+
+def faster_where(row) -> str:
+    """The SeqLens at which a layer takes less time: always; S > 350; S < 40."""
+    last = row.crossings.split()[-1:]
+    if row.verdict == "crosses" and last:
+        return f"S > {two(float(last[0]))}"
+    if row.verdict == "crosses back" and last:
+        return f"S < {two(float(last[0]))}"
+    return WHERE[row.verdict]
+
+
+def with_interval(row) -> str:
+    """The same with the 95 % interval of the crossing: S > 350 (310 to 420)."""
+    words = faster_where(row)
+    if row.verdict not in ("crosses", "crosses back"):
+        return words
+    low = two(row.crossing_low) if np.isfinite(row.crossing_low) else f"< {row.min_seq_len}"
+    high = two(row.crossing_high) if np.isfinite(row.crossing_high) else f"> {row.max_seq_len}"
+    return f"{words} ({low} to {high})"
 
 
 def faster_by_counts(row) -> str:
     """The same by the operation counts of crossover.csv, of which not every crossing is kept."""
     if np.isfinite(row.arithmetic_seq_len):
-        return f"S > {row.arithmetic_seq_len:.0f}"
-    words = {"faster everywhere": "everywhere", "slower everywhere": "nowhere",
-             "unknown": "unknown"}
-    return words.get(row.arithmetic_verdict, "at first")
+        return f"S > {two(row.arithmetic_seq_len)}"
+    return WHERE.get(row.arithmetic_verdict, "at first")
 
 
 # ---- tables ------------------------------------------------------------------------------------
