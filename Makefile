@@ -31,16 +31,16 @@ CXX := g++
 endif
 
 # KERNELS by a word: the layers of the question (without peers), or every layer.
-globs_seed := rnn/*,rnn.*,lstm/*,!lstm/fused,lstm.*,transformer/*,transformer.*,roof/*
+globs_seed := rnn/*,rnn.*,lstm/*,!lstm/literal,!lstm/fused,lstm.*,transformer/*,transformer.*,roof/*
 globs_all := *
 GLOBS = $(or $(globs_$(KERNELS)),$(KERNELS))
 
 # What a person or the name of a folder says reaches the shell as data, in the environment.
-DATA := GRID GLOBS ENGINE HEADS CPU OUT RUN VARIANTS ROOFS A B
+DATA := GRID S H GLOBS ENGINE HEADS CPU OUT RUN VARIANTS ROOFS A B
 export $(DATA)
 
 # Every layer takes longer than the budget of the grid: at most 25 minutes in all.
-budget = $(if $(filter all,$(KERNELS)),--budget 1380 --samples 1)
+budget = $(if $(filter all,$(KERNELS)),--budget 1380)
 
 comma := ,
 Q := $(if $(filter 0,$(V)),@)
@@ -82,7 +82,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUI
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 DEPS_GROUPS := deps-dev deps-arm deps-peers deps-slurm deps-browser
-.PHONY: all check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs compare aa format format-check clean FORCE
+.PHONY: all check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -94,7 +94,8 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
 	@echo
 	@echo 'GRID=quick|default|peers|full|FILE  KERNELS=seed|all|GLOB,...  ENGINE=all|NAME,...   what to time'
-	@echo 'HEADS=LIST  CPU=n  OUT=dir           ... with so many heads, on which core, into which folder'
+	@echo 'S=LIST H=LIST HEADS=LIST             ... at these SeqLens and HidSizes, with so many heads'
+	@echo 'CPU=n  OUT=dir                       ... on which core, into which folder'
 	@echo 'RUN=dir      results folder for csv, plots, report and answer (the newest)'
 	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  a run whose roofs predict takes'
 	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
@@ -122,7 +123,8 @@ have-deps: $(filter deps $(DEPS_GROUPS),$(MAKECMDGOALS))
 
 on_core = $(if $(CPU),--cpu "$$CPU")
 with_heads = $(if $(HEADS),--heads "$$HEADS")
-what = -g "$$GRID" -k "$$GLOBS" --engine "$$ENGINE" $(with_heads) $(on_core)
+with_sizes = $(if $(S),-S "$$S") $(if $(H),-H "$$H")
+what = -g "$$GRID" $(with_sizes) -k "$$GLOBS" --engine "$$ENGINE" $(with_heads) $(on_core)
 
 # make runs a line that calls make under -n too, unless the call stands in a variable.
 then_make = $(MAKE) --no-print-directory
@@ -155,8 +157,12 @@ report: have-deps ## write one HTML page of RUN, or of RUNS="dir dir ..." side b
 answer: csv ## print the tables and the answer of RUN
 	$(Q)$(PYTHON) scripts/answer.py $(run_folder)
 
-docs: have-deps ## write the sections of README.md again (DOCS="answer=run layers=run peers=dir": from others)
-	$(Q)$(PYTHON) scripts/docs.py README.md $(DOCS)
+docs: have-deps ## write what runs say into README and results/*.md (DOCS="front=run machines=run+run": from others)
+	$(Q)$(PYTHON) scripts/docs.py . $(DOCS)
+
+trust: have-deps ## simulate how often the intervals of run A hold the truth, and compare with run B
+	$(Q)$(if $(and $(A),$(B)),,$(error trust needs A=run-folder B=run-folder))\
+	    $(PYTHON) scripts/trust.py "$$A" "$$B" -o "$${OUT:-results/trust}"
 
 compare: have-deps ## compare run B (and RUNS) with run A, case by case
 	$(Q)$(if $(and $(A),$(B)),,$(error compare needs A=run-folder B=run-folder))\

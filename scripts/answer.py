@@ -14,11 +14,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="answer.py", description=__doc__)
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--markdown", action="store_true",
-                        help="words and comparisons only, as markdown")
     options = parser.parse_args(arguments)
-    return runs.exit_status("answer.py", lambda: print(answer.answer(options.run_dir,
-                                                                      options.markdown)))
+    return runs.exit_status("answer.py", lambda: print(answer.answer(options.run_dir)))
 
 
 if __name__ == "__main__":

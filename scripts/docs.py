@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Write into the README what runs say: each generated section again, between its markers."""
+"""Write into README and pages what runs say: each generated section, between its markers."""
 from __future__ import annotations
 
 import argparse
@@ -13,16 +13,12 @@ from seqbench.words import sections
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="docs.py", description=__doc__)
-    parser.add_argument("readme", type=Path, metavar="README")
+    parser.add_argument("root", type=Path, metavar="ROOT", help="folder of README and results/")
     parser.add_argument("folders", nargs="*", metavar="SECTION=FOLDER",
-                        help="path from the README's folder; the same as before where not named")
+                        help="path from ROOT; the same as before where not named")
     options = parser.parse_args(arguments)
-
-    def work() -> None:
-        folders = dict(pair.partition("=")[::2] for pair in options.folders)
-        runs.write_text(options.readme, sections.renewed(options.readme, folders))
-
-    return runs.exit_status("docs.py", work)
+    folders = dict(pair.partition("=")[::2] for pair in options.folders)
+    return runs.exit_status("docs.py", lambda: sections.renew(options.root, folders))
 
 
 if __name__ == "__main__":

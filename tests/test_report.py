@@ -5,23 +5,25 @@ import math
 import re
 import shutil
 from html.parser import HTMLParser
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from test_scripts import VIRTUAL, grid_run, sample, summarised
+from test_scripts import HEADER, VIRTUAL, grid_run, sample, summarised
 
 from conftest import command
-from seqbench.figures.drawing import PALETTE, Run
+from seqbench.figures.drawing import HUES, LIGHT, PALETTE, Run, Shade, layer_hues
 from seqbench.page import report, tables
 from seqbench.read import runs
+from seqbench.words import wording
 
 HOSTILE = "</script><script>alert('x')</script><!-- \" & \u2028 <img src=x onerror=alert(1)>"
 HOST = VIRTUAL | {"cpu": VIRTUAL["cpu"] | {"model": f"CPU {HOSTILE}"},
                   "build": {"flags": "-O3 -march=native"},
                   "libraries": {"openblas_corename": "Cooperlake"}}
 VOID = {"meta", "link", "img", "br", "input"}
-DERIVED = ["claims.csv", "crossover.csv", "fit.csv", "predict.csv", "whatif.csv"]
+DERIVED = list(tables.DERIVED)
+PARAMETERS = {"rnn": 2, "lstm": 8, "transformer": 12}  # times HidSize squared
 
 
 # ---- runs and pages ----------------------------------------------------------------------------
@@ -36,6 +38,9 @@ def with_more_engines(rows):
                      sample("decode/full", ns=100 * seq_len, **at),
                      sample("rnn/hoisted", ns=700 * seq_len, flags="switch+steal", number=1, **at),
                      sample("rnn/hoisted", ns=500 * seq_len, **at)]
+    hid_size, parameters = HEADER.index("hid_size"), HEADER.index("parameters")
+    for row in rows:
+        row[parameters] = PARAMETERS.get(row[HEADER.index("layer")], 0) * row[hid_size] ** 2
     return rows
 
 
@@ -180,13 +185,24 @@ def test_same_folders_give_the_same_bytes(run, tmp_path):
 
 def test_numbers_of_the_page_are_those_of_the_tables(run, runs_page):
     found = data_of(Page(runs_page.read_text(encoding="utf-8")))["runs"][0]
-    summary = runs.load_summary(run)
-    layers = summary[summary.kind == "layer"]
-    assert [found["kernels"][place][0] for place in found["k"]] == list(layers.kernel)
-    assert found["ns"] == pytest.approx(list(layers.median_ns), rel=1e-3)
-    shown = {row[0].text: row for row in tables.derived(Run.load(run))[1].rows}
-    assert len(shown) == runs.load_derived(run, "crossover.csv").layer.nunique()
-    assert shown["lstm"][4].text == "S > 50"
+    summary = runs.load_summary(run).set_index(["kernel", "seq_len", "hid_size"])
+    kernels = [found["kernels"][place][0] for place in found["k"]]
+    assert "decode/full" not in kernels and "transformer/full" not in kernels
+    per_token = [summary.median_ns[case] / case[1]
+                 for case in zip(kernels, found["s"], found["h"])]
+    assert found["ns"] == pytest.approx(per_token, rel=1e-3)
+    crossings = {found.lens: found for found in tables.derived(Run.load(run)) if found.lens}
+    assert list(crossings) == ["layer", "parameter"]
+    shown = {tuple(cell.text for cell in row[:3]): row[4].text for row in crossings["layer"].rows}
+    assert shown["lstm", "openblas", "256"].startswith("S > 50 (")
+
+
+def test_claims_have_a_table_of_all_hid_sizes_and_one_of_each(run):
+    frame = runs.load_derived(run, "claims.csv")
+    of_all, of_each = tables.claims(frame)
+    assert len(of_all.rows) == frame.hid_size.isna().sum() > 0
+    assert len(of_all.rows) + len(of_each.rows) == len(frame)
+    assert {"lens", "verdict", "why"} <= set(of_all.head)
 
 
 def test_figures_are_those_of_the_files_with_values(runs_page):
@@ -197,6 +213,8 @@ def test_figures_are_those_of_the_files_with_values(runs_page):
     assert all(found["aria-label"] and found["role"] == "img" for found in pictures)
     assert len(page.text["title"]) > 200
     assert any(text.startswith("16x: transformer/tiled over rnn/") for text in page.text["title"])
+    assert any(text.startswith("LSTM: RNN takes 1.1 times as long\nS 1024, H 256")
+               for text in page.text["title"])
     assert {"rnn", "lstm, HidSize 64", "roof/read"} <= set(page.text["p"])
 
 
@@ -206,18 +224,29 @@ def test_missing_tables_are_said_and_not_needed(run, tmp_path):
     for name in [*DERIVED, "roofline.csv", "samples.csv"]:
         (other / name).unlink()
     assert command("report", [str(other)]) == 0
-    notes = " ".join(Page((other / "report.html").read_text(encoding="utf-8")).text["p"])
+    texts = Page((other / "report.html").read_text(encoding="utf-8")).text
+    notes = " ".join(texts["p"] + texts["figcaption"])
     for name in DERIVED:
         assert f"This run has no {name}: `make csv RUN={other}` makes it." in notes
-    assert "were not kept" in notes
+    assert "were not kept" in notes and "Not drawn: no ratios.csv" in notes
+
+
+def test_tables_of_earlier_versions_are_said_and_not_needed(run, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    frame = runs.load_derived(run, "crossover.csv").drop(columns="lens")
+    runs.write_text(other / "crossover.csv", runs.csv_text(frame))
+    assert command("report", [str(other)]) == 0
+    notes = " ".join(Page((other / "report.html").read_text(encoding="utf-8")).text["p"])
+    assert f"column lens is missing: `make csv RUN={other}` makes it." in notes
 
 
 def test_the_answer_is_there_without_scripts(runs_page):
     page = Page(runs_page.read_text(encoding="utf-8"))
     words = " ".join(page.text["p"])
     assert not [found for tag, found in page.elements if tag == "main"][0]
-    assert "Fastest over whole sequences: rnn in 6 of 6 cells." in words
-    assert "Transformer block takes" in words
+    assert "At equal model size an LSTM takes" in words
+    assert "Which takes the least time at equal model size" in words
 
 
 def test_one_run_is_reported_in_its_folder(run, tmp_path, capsys):
@@ -271,10 +300,28 @@ def test_contrast_is_enough(theme):
     for front in ("ink", "muted", "c1"):
         for back in ("ground", "panel"):
             assert contrast(colours[front], colours[back]) >= 4.5, (front, back)
-    for name in ("good", "bad"):
+    for name in ("good", "bad", "grey"):
         assert contrast(colours["ink"], colours[name]) >= 4.5, name
-    for i in range(1, 8):
-        assert contrast(colours[f"c{i}"], colours["ground"]) >= 4.5, i
+    for name in HUES:
+        assert contrast(colours[name], colours["ground"]) >= 4.5, name
+
+
+def test_there_are_five_colours_and_what_comes_after_them_is_grey():
+    assert [name for name in PALETTE if re.fullmatch(r"c\d", name)] == HUES and len(HUES) == 5
+    many = [*(f"layer{i}" for i in range(9)), "gru", "transformer"]
+    found = layer_hues(many)
+    assert set(found) == set(many)
+    assert (found["transformer"], found["gru"]) == ("c1", "c4")
+    assert sorted(found.values()) == sorted([*HUES, *["grey"] * 6])
+
+
+def test_a_cell_without_a_known_difference_is_neither_faster_nor_slower():
+    shade = Shade(full=4)
+    same, faster, slower = (shade.look(SimpleNamespace(ratio=ratio, is_same=is_same))
+                            for ratio, is_same in ((1.03, True), (1.03, False), (1 / 16, False)))
+    assert [look["facecolor"] for look in (same, faster, slower)] == [
+        LIGHT["grey"], LIGHT["good"], LIGHT["bad"]]
+    assert slower["alpha"] == 1 > shade.look(SimpleNamespace(ratio=1 / 8))["alpha"]
 
 
 def test_every_colour_of_the_page_follows_the_theme(runs_page):
@@ -337,10 +384,11 @@ def text_of(browser, name):
 
 
 def choose(browser, name, value):
-    """Set a select as a person does."""
+    """Set a select or a number as a person does."""
     browser.execute_script(
-        "const select = document.getElementById(arguments[0]); select.value = arguments[1];"
-        "select.dispatchEvent(new Event('change', {bubbles: true}));", name, value)
+        "const field = document.getElementById(arguments[0]); field.value = arguments[1];"
+        "for (const name of ['input', 'change'])"
+        "field.dispatchEvent(new Event(name, {bubbles: true}));", name, value)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -348,7 +396,7 @@ def test_every_control_works(browser, runs_page, width):
     show(browser, runs_page, width)
     assert_fits(browser)
     names = [element.get_attribute("id") for element in find(browser, "select")]
-    assert set(names) == {"run", "engine", "theme", "lookup-length", "lookup-size"}
+    assert set(names) == {"run", "engine", "lens", "theme"}
     for element in find(browser, "summary"):
         browser.execute_script("arguments[0].click()", element)
     assert all(element.get_attribute("open") for element in find(browser, "details"))
@@ -375,7 +423,7 @@ WIDTHS = f"return {SHOWN}.map((each) => [each.clientWidth, each.parentNode.clien
 def test_figures_fill_their_place_in_a_window_as_it_opens(browser, run, tmp_path):
     """Nothing is emulated and nothing resized: the page as a person gets it, with 15 layers."""
     many = tmp_path / "many"
-    rows = [sample(f"{layer}/full", seq_len, 64, 10 * seq_len + i)
+    rows = [sample(f"{layer}/full", seq_len, 64, 10 * seq_len + i, parameters=64 ** 2)
             for i, layer in enumerate(["transformer", *(f"layer{i}" for i in range(15))])
             for seq_len in (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)]
     summarised(many, rows, HOST)
@@ -384,13 +432,13 @@ def test_figures_fill_their_place_in_a_window_as_it_opens(browser, run, tmp_path
     browser.set_window_size(1280, 900)
     browser.get((many / "report.html").as_uri())
     assert browser.execute_script("return innerWidth") >= 1200
-    assert len(browser.execute_script(WIDTHS)) == 3  # the others are under a heading
+    assert len(browser.execute_script(WIDTHS)) == 1  # the others are under a heading
     for element in find(browser, "summary"):
         browser.execute_script("arguments[0].click()", element)
     found = browser.execute_script(WIDTHS)
     assert len(found) > 30
     for own, place in found:
-        assert own == place and 330 <= own <= 700
+        assert own == place and 330 <= own <= 960
     assert min(browser.execute_script(TEXTS)) >= 9
 
 
@@ -404,10 +452,19 @@ def test_figures_are_readable_on_a_telephone(browser, runs_page):
 
 def test_first_screen_has_figure_answer_and_look_up(browser, runs_page):
     show(browser, runs_page, 1280)
-    tops = browser.execute_script(
-        "return ['#answer svg.plot', '#answer .headline', '#lookup-length']"
+    bottoms = browser.execute_script(
+        "return ['h1', '#lens', '#answer svg.plot', '#s', '#lookup-result .headline', '.bar']"
         ".map((name) => document.querySelector(name).getBoundingClientRect().bottom)")
-    assert tops == sorted(tops) and tops[-1] <= 900
+    assert bottoms == sorted(bottoms) and bottoms[-1] <= 900
+    assert 1 <= len(find(browser, "#answer [data-run='0'] .front > div > p")) <= 3
+
+
+def test_the_bar_stays_in_sight(browser, runs_page):
+    show(browser, runs_page, 1280)
+    browser.execute_script("scrollTo(0, 1e6)")
+    assert browser.execute_script("return scrollY") > 0
+    assert find(browser, "#bar")[0].rect["y"] == pytest.approx(
+        browser.execute_script("return scrollY"), abs=1)
 
 
 def test_figures_show_values_by_keys_and_by_the_pointer(browser, runs_page):
@@ -418,7 +475,7 @@ def test_figures_show_values_by_keys_and_by_the_pointer(browser, runs_page):
     picture.send_keys("\ue014")  # arrow right
     first = tip.text
     picture.send_keys("\ue014")
-    assert tip.is_displayed() and "over" in first and tip.text != first
+    assert tip.is_displayed() and "takes" in first and tip.text != first
     picture.send_keys("\ue00c")  # escape
     assert not tip.is_displayed()
     browser.execute_script(
@@ -435,28 +492,81 @@ def cells_of(browser, selector):
         ".map((row) => [...row.cells].map((cell) => cell.textContent))", selector)
 
 
-def test_lookup_ranks_the_fastest_variants_of_the_engine(browser, runs_page):
+def test_lookup_ranks_the_fastest_variants_of_the_engine_through_the_lens(browser, runs_page):
+    """At S 1024, H 64 a token takes 500 ns in rnn/hoisted, 2560 in lstm, 4.5 times that beside."""
     show(browser, runs_page, 1280)
-    choose(browser, "lookup-length", "1024")
-    choose(browser, "lookup-size", "64")
+    for name, value in (("s", 1024), ("h", 64), ("lens", "layer"), ("engine", "openblas")):
+        choose(browser, name, str(value))
     rows = cells_of(browser, "#lookup-result")
-    assert [row[7] for row in rows] == ["rnn/hoisted", "lstm/hoisted", "transformer/tiled",
-                                        "decode/full"]
-    assert rows[0][2] == "512 µs" and rows[0][5] == "500 ns"
-    assert rows[3][0] == "1" and rows[3][5] == rows[3][2] == "102 µs"
+    assert [(row[0], row[2], row[5]) for row in rows] == [
+        ("RNN", "0.50", "rnn/hoisted"), ("LSTM", "2.6", "lstm/hoisted"),
+        ("Transformer block", "12", "transformer/tiled")]
+    assert text_of(browser, "lookup-result").startswith(
+        "At S = 1024, H = 64, layer for layer, the RNN takes the least time: 0.50 µs per token; "
+        "the Transformer block takes 23 times as long.")
     choose(browser, "engine", "any")
     words = text_of(browser, "lookup-result")
     assert "lstm/other" in words and "lstm/hoisted" not in words
+    choose(browser, "lens", "parameter")
+    rows = cells_of(browser, "#lookup-result")
+    assert [(row[0], row[2]) for row in rows] == [
+        ("LSTM", "1.4"), ("RNN", "3.0"), ("Transformer block", "12")]
+
+
+def test_lookup_interpolates_between_sizes_and_refuses_others(browser, runs_page):
+    show(browser, runs_page, 1280)
+    for name, value in (("lens", "layer"), ("engine", "openblas"), ("s", 128), ("h", 128)):
+        choose(browser, name, str(value))
+    between = {row[0]: row[2] for row in cells_of(browser, "#lookup-result")}
+    assert between["LSTM"] == "5.1"  # 40 ns times HidSize
+    assert "Interpolated between measured sizes." in text_of(browser, "lookup-result")
+    choose(browser, "h", "256")
+    assert "Interpolated" not in text_of(browser, "lookup-result")
+    choose(browser, "s", "5000")
+    assert text_of(browser, "lookup-result") == "SeqLen 5000 is outside the measured 16 to 1024."
+    choose(browser, "s", "")
+    assert text_of(browser, "lookup-result") == "Type a number for SeqLen."
+
+
+def test_lookup_knows_no_difference(browser, tmp_path):
+    """Whose intervals overlap: neither is ahead."""
+    rows = [sample(f"{layer}/full", seq_len, 64, ns * (1 + 0.1 * round), round=round,
+                   parameters=64 ** 2)
+            for round in range(3) for seq_len in (16, 64)
+            for layer, ns in (("transformer", 1000), ("lstm", 1001), ("rnn", 9000))]
+    run = summarised(tmp_path / "run", rows)
+    assert command("report", [str(run)]) == 0
+    show(browser, run / "report.html", 1280)
+    words = text_of(browser, "lookup-result")
+    assert "no difference between them" in words and "the RNN takes the least" not in words
+    assert [row[4] for row in cells_of(browser, "#lookup-result")][1:] == ["no difference", "9.0x"]
+
+
+@pytest.mark.parametrize("value", [0.35, 0.953, 0.996, 1.0003, 1.04, 9.96, 12.6, 1449, 0.0123])
+def test_page_rounds_as_the_scripts_do(browser, value):
+    script = report.PAGE.joinpath("page.js").read_text(encoding="utf-8")
+    start, end = (script.index(word) for word in ("// Two digits", "const listing"))
+    assert browser.execute_script(f"{script[start:end]} return times(arguments[0]);",
+                                  value) == wording.ratio_text(value)
+
+
+def test_the_lens_is_switched_everywhere(browser, runs_page):
+    show(browser, runs_page, 1280)
+    seen = ("return [...document.querySelectorAll('[data-lens]')].filter((each) => !each.hidden)"
+            ".map((each) => each.dataset.lens)")
+    assert set(browser.execute_script(seen)) == {"parameter"}
+    choose(browser, "lens", "layer")
+    assert set(browser.execute_script(seen)) == {"layer"}
 
 
 def test_choices_of_run_and_engine_show_one_of_each(browser, runs_page):
     show(browser, runs_page, 1280)
-    heat = "return [...document.querySelectorAll('#answer [data-run] > [data-engine] .panels')]" \
+    heat = "return [...document.querySelectorAll('#answer figure')]" \
            ".filter((each) => each.clientWidth).length"
     assert browser.execute_script(heat) == 1
     assert "make csv RUN=" not in find(browser, "#tables")[0].text
     choose(browser, "run", "1")
-    choose(browser, "engine", "any")
+    choose(browser, "engine", "openblas")
     assert browser.execute_script(heat) == 1
     for element in find(browser, "summary"):
         browser.execute_script("arguments[0].click()", element)
@@ -480,9 +590,8 @@ def test_runs_stand_side_by_side_with_roofs_crossovers_and_wins(browser, run, tm
     assert_fits(browser)
     rows = cells_of(browser, "#runs")
     assert ["fma GFLOP/s", "200", "200", "50"] in rows
-    assert ["lstm", "64", "1", "everywhere", "S > 50", "S > 50", ""] in \
-        [[*row[:3], "everywhere", *row[4:]] for row in rows]
-    wins = next(row[1:] for row in rows if row[0] == "lstm" and row[-3:] == ["1.00x", "2.00x", ""])
+    assert ["lstm", "256", "4", "S > 50", "S > 50", ""] in [[*row[:3], *row[4:]] for row in rows]
+    wins = next(row[1:] for row in rows if row[0] == "lstm" and row[-3:] == ["1.0x", "2.0x", ""])
     assert int(wins[0]) > 0 and wins[1:5] == ["0", wins[0], "0", "0"]
     assert "no layer was timed at the same size" in text_of(browser, "runs")
 
@@ -507,7 +616,7 @@ def test_columns_sort_both_ways(browser, run, tmp_path):
     show(browser, out, 1280)
     orders = []
     for _ in range(2):
-        browser.execute_script("document.querySelectorAll('#lookup-result th button')[5].click()")
-        orders.append([row[1] for row in cells_of(browser, "#lookup-result .scroll:first-of-type")])
+        browser.execute_script("document.querySelector('#evidence th button').click()")
+        orders.append([row[0] for row in cells_of(browser, "#evidence details:first-of-type")])
     assert orders[0] == orders[1][::-1] and len(orders[0]) > 1
     assert "One run." in text_of(browser, "runs")

@@ -1,4 +1,4 @@
-"""The figures of a run: each is a module of this package that has a FIGURE."""
+"""The figures of a run: modules of this package have them as FIGURES."""
 from __future__ import annotations
 
 import importlib
@@ -8,5 +8,6 @@ from seqbench.figures.drawing import Figure
 
 _modules = [importlib.import_module(f"{__name__}.{found.name}")
             for found in pkgutil.iter_modules(__path__) if found.name != "plot"]
-FIGURES: list[Figure] = sorted((module.FIGURE for module in _modules if hasattr(module, "FIGURE")),
+FIGURES: list[Figure] = sorted((figure for module in _modules
+                                for figure in getattr(module, "FIGURES", [])),
                                key=lambda figure: figure.place)

@@ -24,11 +24,13 @@ PALETTE = {
     "muted": ("#565d66", "#a9b1bb"), "line": ("#d3d7de", "#333a42"), "grey": ("#b4bac3", "#59616b"),
     "good": ("#4a9be0", "#1f5f9f"), "bad": ("#ee9440", "#9a4c0a"),
     "c1": ("#0064b5", "#62adf0"), "c2": ("#c24a00", "#ff9055"), "c3": ("#007a55", "#3fcb9d"),
-    "c4": ("#a83384", "#f08ac6"), "c5": ("#7a6400", "#d9c54a"), "c6": ("#1b78ab", "#9adcff"),
-    "c7": ("#7350c4", "#b8a0ff"),
+    "c4": ("#a83384", "#f08ac6"), "c5": ("#7a6400", "#d9c54a"),
 }
 LIGHT = {name: light for name, (light, _) in PALETTE.items()}
-COLOURS = [LIGHT[f"c{i}"] for i in range(1, 8)]
+HUES = [f"c{i}" for i in range(1, 6)]  # what comes after them is grey
+# The layers that have a colour and a name of their own wherever they are drawn, in this order.
+NAMES = {runs.REFERENCE: "Transformer block", "lstm": "LSTM", "rnn": "RNN", "gru": "GRU",
+         "mamba": "Mamba"}
 LINE_STYLES = ["-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3))]
 MARKERS = ["o", "s", "^", "D", "v", "P"]
 SHADES = [LIGHT[name] for name in ("c1", "c2", "c3", "c4")]  # by size
@@ -36,7 +38,8 @@ MOST_LAYERS = 6  # in one panel; more get a panel each
 MOST_LINES = 12  # in a panel of all layers
 # The dimensions beyond the two that are axes: a case that has them says so.
 OTHERS = [name for name in ratios.CELL if name not in ("seq_len", "hid_size")]
-FULL_COLOUR = 3.0  # powers of two: a ratio of 8 has the full colour
+LEAST_FULL = 2.0  # powers of two that have the full colour, if no ratio of a figure is larger
+BOX = {"linewidth": 7, "solid_capstyle": "butt"}  # how a legend shows an area
 
 STYLE = {
     "svg.hashsalt": "seqbench", "svg.fonttype": "none", "font.family": "sans-serif",
@@ -82,6 +85,7 @@ class Drawing:
     looks: dict[str, dict] = field(default_factory=dict)
     size: tuple[float, float] = (3.3, 2.5)  # of a panel, in inches
     columns: int = 4
+    alone: tuple[float, float] = (3.6, 2.5)  # inches of a panel by itself
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class Figure:
     alt: str
     draw: Callable[[Run], Drawing]
     is_of_engines: bool = False  # another one for each class of engines
+    lens: str = ""  # what is compared with what, where that is in the figure
 
 
 @dataclass(frozen=True)
@@ -101,18 +106,19 @@ class Run:
     folder: Path
     summary: pd.DataFrame
     host: dict
-    engine: str = runs.HEADLINE
+    engine: str  # the class of engines that are compared
     all_variants: bool = False
 
     @classmethod
     def load(cls, folder: Path, all_variants: bool = False) -> Run:
-        """From its files."""
-        return cls(folder, runs.load_summary(folder), hosts.load(folder),
-                   all_variants=all_variants)
+        """From its files, with the class in which every layer is at its best."""
+        summary = runs.load_summary(folder)
+        return cls(folder, summary, hosts.load(folder), ratios.best_class(summary), all_variants)
 
     def with_engine(self, engine: str) -> Run:
-        """The same for another class of engines."""
-        return replace(self, engine=engine)
+        """The same for another class of engines, if the run has it."""
+        has_it = engine in ratios.engine_classes(self.summary)
+        return replace(self, engine=engine) if has_it else self
 
     @cached_property
     def kernels(self) -> pd.DataFrame:
@@ -124,6 +130,13 @@ class Run:
         if not (self.folder / name).exists():
             raise Skip(f"no {name}: `make csv RUN={self.folder}` makes it")
         return runs.load_derived(self.folder, name)
+
+    def cells(self, lens: str) -> pd.DataFrame:
+        """The ratios of its class of engines through a lens."""
+        found = ratios.through(self.table("ratios.csv"), lens, self.engine)
+        if found.empty:
+            raise Skip("no layer was timed beside the layer " + ratios.LENSES[lens].reference)
+        return found
 
     @property
     def layers(self) -> pd.DataFrame:
@@ -137,6 +150,11 @@ class Run:
         """Layers, engines or parts as kernels.csv has them."""
         names = set(names)
         return [name for name in dict.fromkeys(self.kernels[column]) if name in names]
+
+    @property
+    def engines_text(self) -> str:
+        """The class of engines in words."""
+        return "all engines" if self.engine == ratios.ANY else self.engine
 
     @property
     def caption(self) -> str:
@@ -174,6 +192,24 @@ def case_text(row) -> str:
             f"{wording.duration(1000 * row.us_per_token)} per token")
 
 
+# ---- colours -------------------------------------------------------------------------------------
+
+
+def hues(names: Iterable[str]) -> dict[str, str]:
+    """The colour of each of some lines, by its name in PALETTE: five hues, then grey."""
+    return {name: HUES[i] if i < len(HUES) else "grey" for i, name in enumerate(names)}
+
+
+def layer_hues(layers: Iterable[str]) -> dict[str, str]:
+    """The same of layers; some have the same colour in every figure."""
+    layers = list(layers)
+    own = {name: hue for name, hue in hues(NAMES).items() if name in layers}
+    free = [hue for hue in HUES if hue not in own.values()]
+    others = [name for name in layers if name not in own]
+    free += ["grey"] * len(others)
+    return own | dict(zip(others, free))
+
+
 # ---- curves --------------------------------------------------------------------------------------
 
 
@@ -209,15 +245,12 @@ def engine_styles(run: Run, engines: Iterable[str]) -> dict[str, object]:
 
 def line_looks(run: Run, rows: pd.DataFrame) -> dict[str, dict]:
     """How each line is drawn: colour by layer, style by engine, marker by variant."""
-    styles = engine_styles(run, rows.engine)
-    others = [name for name in run.in_order(rows.layer) if name != runs.REFERENCE]
-    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(others)}
-    colours[runs.REFERENCE] = LIGHT["ink"]
+    styles, colours = engine_styles(run, rows.engine), layer_hues(run.in_order(rows.layer))
     looks = {}
     for layer in run.in_order(rows.layer):
         group = rows[rows.layer == layer]
         for i, (name, engine) in enumerate(sorted(set(zip(group.name, group.engine)))):
-            looks[name] = {"color": colours[layer], "linestyle": styles[engine],
+            looks[name] = {"color": LIGHT[colours[layer]], "linestyle": styles[engine],
                            "marker": MARKERS[i % len(MARKERS)], "markersize": 3.5, "linewidth": 1.5}
     return looks
 
@@ -314,9 +347,28 @@ def above_one(ratio: float) -> bool:
 class Shade:
     """How a heat map shows a ratio."""
     is_good: Callable[[float], bool] = above_one  # blue; else orange
-    full: float = FULL_COLOUR
+    full: float = LEAST_FULL
     form: Callable[[float], str] = wording.ratio_text
-    least: float = 0.12  # how much colour a ratio near 1 has
+    least: float = 0.25  # how much colour a ratio near 1 has
+
+    def look(self, cell) -> dict:
+        """The area of a cell: grey where no difference is known."""
+        if getattr(cell, "is_same", False):
+            return {"facecolor": LIGHT["grey"], "alpha": 0.6}
+        share = min(abs(np.log2(cell.ratio)) / self.full, 1)
+        return {"facecolor": LIGHT["good" if self.is_good(cell.ratio) else "bad"],
+                "alpha": self.least + (1 - self.least) * share}
+
+
+def shade_of(cells: pd.DataFrame) -> Shade:
+    """The largest ratio of a figure has the full colour."""
+    return Shade(full=max(LEAST_FULL, np.log2(cells.ratio).abs().max()))
+
+
+def heat_looks(less: str, more: str) -> dict[str, dict]:
+    """The legend of heat maps."""
+    colours = {less: "good", more: "bad", ratios.SAME: "grey"}
+    return {name: BOX | {"color": LIGHT[colour]} for name, colour in colours.items()}
 
 
 def with_rows(cells: pd.DataFrame) -> pd.DataFrame:
@@ -326,8 +378,13 @@ def with_rows(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(row=list(cells[names].itertuples(index=False, name=None)))
 
 
+def row_label(rows: Iterable[tuple]) -> str:
+    """What the rows of cells are called by."""
+    return ", ".join(["HidSize", *OTHERS][:max(map(len, rows))])
+
+
 def heat_panels(groups: dict[str, pd.DataFrame], text: Callable[[object], str],
-                shade: Shade = Shade()) -> tuple[list[Panel], tuple[float, float]]:
+                shade: Shade) -> tuple[list[Panel], tuple[float, float]]:
     """One heat map of `ratio` per group, and the inches of a panel.
 
     Groups with the same SeqLens and the same kind of rows share their axes.
@@ -338,8 +395,8 @@ def heat_panels(groups: dict[str, pd.DataFrame], text: Callable[[object], str],
     for title, cells in named.items():
         key = keys[title] = (tuple(sorted(cells.seq_len.unique())), len(cells.row.iloc[0]))
         axes_of.setdefault(key, set()).update(cells.row)
-    kinds = {key: Kind("SeqLen (steps)", ", ".join(["HidSize", *OTHERS][:key[1]]), no_scale)
-             for key in axes_of}
+    kinds = {key: Kind("SeqLen (steps)", row_label(rows), no_scale)
+             for key, rows in axes_of.items()}
     panels = [Panel(title, kinds[keys[title]],
                     partial(draw_heat_map, cells=cells, columns=keys[title][0],
                             rows=sorted(axes_of[keys[title]]), text=text, shade=shade))
@@ -354,18 +411,14 @@ def draw_heat_map(axes: Axes, cells: pd.DataFrame, columns: tuple, rows: list[tu
     """`ratio` in every cell, and a line where it changes between good and not.
 
     Where the cells say which of them are `called`, those have a frame, and only they a number.
+    Those that are `is_same` are neither good nor not.
     """
     signs = np.full((len(rows), len(columns)), np.nan)
     for cell in cells[np.isfinite(cells.ratio)].itertuples():
         i, j = columns.index(cell.seq_len), rows.index(cell.row)
-        good, called = shade.is_good(cell.ratio), getattr(cell, "called", None)
-        signs[j, i] = good
-        mark = axes.add_patch(Rectangle(
-            (i - 0.47, j - 0.46), 0.94, 0.92, linewidth=0,
-            facecolor=LIGHT["good" if good else "bad"],
-            alpha=shade.least + (1 - shade.least)
-            * min(abs(np.log2(cell.ratio)) / shade.full, 1)))
-        say(mark, [text(cell)])
+        called = getattr(cell, "called", None)
+        signs[j, i] = np.nan if getattr(cell, "is_same", False) else shade.is_good(cell.ratio)
+        say(add_cell(axes, i, j, shade.look(cell)), [text(cell)])
         if called:
             axes.add_patch(Rectangle((i - 0.44, j - 0.42), 0.88, 0.84, fill=False, linewidth=1.1,
                                      edgecolor=LIGHT["ink"]))
@@ -373,6 +426,16 @@ def draw_heat_map(axes: Axes, cells: pd.DataFrame, columns: tuple, rows: list[tu
             axes.text(i, j, shade.form(cell.ratio), ha="center", va="center", fontsize=7.5)
     if "called" not in cells:
         draw_border(axes, signs)
+    number_cells(axes, columns, rows)
+
+
+def add_cell(axes: Axes, i: int, j: int, look: dict) -> Rectangle:
+    """The area of one cell."""
+    return axes.add_patch(Rectangle((i - 0.47, j - 0.46), 0.94, 0.92, linewidth=0, **look))
+
+
+def number_cells(axes: Axes, columns: tuple, rows: list[tuple]) -> None:
+    """SeqLens below the cells, what a row is beside them."""
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), [", ".join(map(str, row)) for row in rows])
     axes.set_xlim(-0.5, len(columns) - 0.5)

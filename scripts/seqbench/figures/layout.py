@@ -12,7 +12,6 @@ from seqbench.figures.drawing import LIGHT, Drawing, Panel
 
 TOP, BOTTOM, LEFT = 0.65, 0.8, 0.75  # inches for the title, the caption, the labels
 GAP, LINE = 0.72, 0.17  # inches between rows of panels, and of a line of the note
-ALONE = (3.6, 2.5)  # inches of a panel by itself
 
 
 def legend_columns(looks: dict, width: float) -> int:
@@ -74,9 +73,9 @@ def sheet_of(drawing: Drawing, title: str, caption: str) -> mpl.Figure:
 
 def each_alone(drawing: Drawing) -> Iterator[tuple[Panel, mpl.Figure]]:
     """Each panel by itself; those of one kind have the same limits."""
-    width, height = ALONE
+    width, height = drawing.alone
     box = [0.6 / width, 0.48 / height, 1 - 0.7 / width, 1 - 0.56 / height]
-    drawn = [mpl.Figure(figsize=ALONE).add_axes(box) for _ in drawing.panels]
+    drawn = [mpl.Figure(figsize=drawing.alone).add_axes(box) for _ in drawing.panels]
     of_kind: dict = {}
     for panel, axes in zip(drawing.panels, drawn):
         panel.draw(axes)

@@ -6,10 +6,10 @@ from functools import partial
 import pandas as pd
 from matplotlib.axes import Axes
 
-from seqbench.figures.drawing import (COLOURS, LIGHT, Drawing, Figure, Kind, Panel, Run, Skip,
-                                      no_scale, ratio_text, say, some)
+from seqbench.figures.drawing import (BOX, LIGHT, Drawing, Figure, Kind, Panel, Run, Skip, hues,
+                                      no_scale, say, some)
 from seqbench.tables import medians
-from seqbench.tables.crossover import CELL
+from seqbench.tables.ratios import CELL
 from seqbench.words import wording
 
 MOST_SIZES, MOST_LENGTHS = 4, 9
@@ -39,7 +39,7 @@ def draw_shares(axes: Axes, parts: pd.DataFrame, ratio: pd.Series, looks: dict) 
                       f"at S {cell[0]}, H {cell[1]}"])
     for i, cell in enumerate(shares.index):
         if cell in ratio.index:
-            axes.text(i, 101, ratio_text(ratio[cell]), ha="center", va="bottom", fontsize=7,
+            axes.text(i, 101, wording.ratio_text(ratio[cell]), ha="center", va="bottom", fontsize=7,
                       color=LIGHT["muted"])
     axes.set_xlim(-0.6, len(shares) - 0.4)
     axes.set_ylim(0, 110)
@@ -56,9 +56,8 @@ def draw(run: Run) -> Drawing:
     if not tables:
         raise Skip("no parts were timed beside a whole layer")
     names = run.in_order([name for table in tables.values() for name in table], "variant")
-    looks = {name: {"color": COLOURS[i % len(COLOURS)],
-                    "alpha": 1 if i < len(COLOURS) else 0.5, "linewidth": 7,
-                    "solid_capstyle": "butt"} for i, name in enumerate(names)}
+    looks = {name: BOX | {"color": LIGHT[hue], "alpha": 0.5 + 0.5 * (i % 2 == 0 or hue != "grey")}
+             for i, (name, hue) in enumerate(hues(names).items())}
     kind = Kind("SeqLen (steps)", "share of the parts (%)", no_scale)
     panels = []
     for layer, table in tables.items():
@@ -75,6 +74,6 @@ def draw(run: Run) -> Drawing:
                    looks, columns=min(MOST_SIZES, max(2, len(panels) // len(tables))))
 
 
-FIGURE = Figure(place=6, name="parts",
+FIGURES = [Figure(place=9, name="parts",
                 title="Where the time goes: shares of the parts, each timed alone",
-                alt="Shares of the parts of each layer over SeqLen", draw=draw)
+                alt="Shares of the parts of each layer over SeqLen", draw=draw)]

@@ -1,4 +1,4 @@
-"""Time over the least that the roofs allow."""
+"""Time over the bound that the roofs set."""
 from __future__ import annotations
 
 from dataclasses import replace
@@ -28,7 +28,7 @@ def cache_ends(rows: pd.DataFrame, caches: tuple[float, ...]) -> dict[str, float
 
 def text(row) -> str:
     """A case, its time and its bound."""
-    return (f"{case_text(row)}\n{row.times:.3g} times the least, "
+    return (f"{case_text(row)}\n{row.times:.3g} times the bound, "
             f"{wording.duration(row.bound_ns)}\n"
             f"reads {runs.bytes_text(row.working_set_bytes)} again")
 
@@ -56,19 +56,21 @@ def draw(run: Run) -> Drawing:
     if rows.empty:
         raise Skip("no roof was timed that bounds a layer")
     rows["times"] = 1 / rows.share
-    kind = Kind("HidSize (channels)", "time / least time", log_log(rows.hid_size))
+    kind = Kind("HidSize (channels)", "time / bound", log_log(rows.hid_size))
     panels, looks = layer_panels(run, rows, kind, "hid_size", "times", ("seq_len", "SeqLen"), text,
                                  with_reference=False)
     caches = rates.cache_sizes(run.host)
     ends = [cache_ends(group, caches) for _, group in sorted(
         rows.groupby(["layer", "tokens"]), key=lambda one: (
             run.in_order(rows.layer).index(one[0][0]), one[0][1]))]
-    return Drawing("fastest variant; dotted: what it reads again and again leaves a cache",
+    return Drawing("fastest variant; 1 is the bound from this run's own roofs, and below it a "
+                   "kernel reads its weights faster than roof/read does; dotted: what it reads "
+                   "again and again leaves a cache",
                    [with_ends(*pair) for pair in zip(panels, ends)], looks,
                    columns=3 if len(panels) < 4 else 4)
 
 
-FIGURE = Figure(place=5, name="roofline",
-                title="Time of each layer over the least that the roofs allow",
-                alt="Time of each layer over the least that the roofs allow, over HidSize",
-                draw=draw)
+FIGURES = [Figure(place=8, name="roofline",
+                title="Time of each layer over the bound from the roofs",
+                alt="Time of each layer over the bound from the roofs, over HidSize",
+                draw=draw)]

@@ -81,7 +81,7 @@ def draw(run: Run) -> Drawing:
                    panels + ([read_panel(read)] if len(read) else []), looks | roof_looks)
 
 
-FIGURE = Figure(
-    place=4, name="roofs", title="Speed of the layers under the measured roofs",
+FIGURES = [Figure(
+    place=7, name="roofs", title="Speed of the layers under the measured roofs",
     alt="GFLOP/s of each kernel under the measured roofs, and read bandwidth by working set",
-    draw=draw)
+    draw=draw)]

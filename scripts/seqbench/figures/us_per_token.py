@@ -6,9 +6,9 @@ from functools import partial
 import pandas as pd
 from matplotlib.axes import Axes
 
-from seqbench.figures.drawing import (COLOURS, LINE_STYLES, MARKERS, MOST_LAYERS, MOST_LINES,
-                                      Drawing, Figure, Kind, Panel, Run, draw_curves, layer_panels,
-                                      line_looks, lines_of, log_log, some)
+from seqbench.figures.drawing import (LIGHT, LINE_STYLES, MARKERS, MOST_LAYERS, MOST_LINES,
+                                      Drawing, Figure, Kind, Panel, Run, draw_curves, hues,
+                                      layer_panels, line_looks, lines_of, log_log, some)
 
 BAND = "band: 95 % interval of the median"
 MOST_SIZES, FEW_SIZES = 16, 3  # panels; of more HidSizes, some that are spread evenly
@@ -27,10 +27,10 @@ def variants_of(run: Run, rows: pd.DataFrame, kind: Kind) -> list[Panel]:
     """A row of panels per layer, a column per HidSize, every variant, and a legend in each."""
     def draw(axes: Axes, layer: str, size: int) -> None:
         of_layer = rows[rows.layer == layer]
-        looks = {name: {"color": COLOURS[i % len(COLOURS)], "markersize": 3.5, "linewidth": 1.3,
+        looks = {name: {"color": LIGHT[hue], "markersize": 3.5, "linewidth": 1.3,
                         "linestyle": LINE_STYLES[i % len(LINE_STYLES)],
                         "marker": MARKERS[i % len(MARKERS)], "label": name}
-                 for i, name in enumerate(sorted(of_layer.name.unique()))}
+                 for i, (name, hue) in enumerate(hues(sorted(of_layer.name.unique())).items())}
         draw_curves(axes, of_layer[of_layer.hid_size == size], "seq_len", "us_per_token", looks,
                     band=True)
         if axes.lines:
@@ -55,5 +55,5 @@ def draw(run: Run) -> Drawing:
     return Drawing(what, panels, looks)
 
 
-FIGURE = Figure(place=3, name="us_per_token", title="Time per token over SeqLen",
-                alt="Time per token over SeqLen, one panel per HidSize", draw=draw)
+FIGURES = [Figure(place=6, name="us_per_token", title="Time per token over SeqLen",
+                alt="Time per token over SeqLen, one panel per HidSize", draw=draw)]

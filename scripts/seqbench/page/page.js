@@ -41,118 +41,183 @@ document.addEventListener("click", (event) => {
     if (title) sortBy(title);
 });
 
-// A table of rows of cells: a text, or [text, number], or {meter}.
-function addTable(host, title, head, rows) {
-    const box = make(host, "div", "", {
-        class: "scroll",
-        tabindex: 0,
-        role: "region",
-        "aria-label": title,
-    });
-    const table = make(box, "table", "", {class: "sortable"});
-    make(table, "caption", title, {class: "hidden"});
-    const line = make(make(table, "thead"), "tr");
-    head.forEach((word, i) => {
-        const look = Array.isArray(rows[0][i]) ? {class: "number"} : {};
-        make(make(line, "th", "", {scope: "col", ...look}), "button", word, {type: "button"});
-    });
-    const body = make(table, "tbody");
-    for (const row of rows) {
-        const tr = make(body, "tr");
-        for (const cell of row) {
-            if (Array.isArray(cell)) make(tr, "td", cell[0], {class: "number", "data-v": cell[1]});
-            else if (typeof cell === "string") make(tr, "td", cell);
-            else {
-                const place = make(tr, "td", "", {"data-v": cell.meter});
-                const meter = make(place, "span", "", {class: "meter"});
-                meter.style.width = `${100 * cell.meter}%`;
-            }
-        }
-    }
+// ---- numbers, as the scripts write them ----------------------------------------------------------
+
+// Two digits: 0.35, 1.2, 13, 1400.
+function two(value) {
+    const short = Number(value.toPrecision(2));
+    const power = Number(short.toExponential().split("e")[1]);
+    return short.toFixed(Math.max(0, 1 - power));
 }
+
+// The same, never rounded across 1.
+const times = (ratio) => `${ratio < 1 ? two(Math.min(ratio, 0.99)) : two(ratio)}`;
+
+const listing = (words) =>
+    words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words[0];
 
 // ---- the look-up -------------------------------------------------------------------------------
 
-const choice = {run: 0, engine: data.headline};
+const choice = {run: 0, engine: data.engine, lens: data.lens};
+const ARTICLE = ["rnn", "lstm", "transformer"];
+const THROUGH = {
+    parameter: ["with models of equal size", "as many layers as have the parameters of one Transformer block"],
+    layer: ["layer for layer", "one layer"],
+    mixer: ["in the place of attention", "one layer"],
+};
 
-function duration(ns) {
-    for (const [unit, size] of [["s", 1e9], ["ms", 1e6], ["µs", 1e3]])
-        if (ns >= size) return `${Number((ns / size).toPrecision(3))} ${unit}`;
-    return `${Number(ns.toPrecision(3))} ns`;
-}
-
-// The fastest case of each layer at a size, with the chosen engines; once for each of its other
-// dimensions.
-function fastest(run, length, size) {
-    const best = new Map();
+// The fastest case of each layer and size with the chosen engines. What is not known is NaN.
+function fastest(run) {
+    const layers = new Map();
+    const used = run.classes[choice.engine];
     run.k.forEach((place, i) => {
-        const [kernel, layer, engine, tokens] = run.kernels[place];
-        if (run.s[i] !== length || run.h[i] !== size) return;
-        if (choice.engine === data.headline && engine !== data.headline) return;
-        const key = `${layer}|${tokens}|${run.others[i]}`;
-        if (best.has(key) && best.get(key).ns <= run.ns[i]) return;
-        best.set(key, {
-            kernel, layer, engine, tokens, others: run.others[i], ns: run.ns[i], low: run.low[i],
-            high: run.high[i], token: run.token[i], unstable: run.unstable[i],
+        const [kernel, layer, engine, job] = run.kernels[place];
+        if (used !== data.any && engine !== used) return;
+        if (choice.lens === "mixer" && job !== "mixer") return;
+        if (!layers.has(layer)) layers.set(layer, new Map());
+        const [cells, key] = [layers.get(layer), `${run.s[i]} ${run.h[i]}`];
+        if (cells.get(key)?.ns <= run.ns[i]) return;
+        cells.set(key, {
+            kernel, s: run.s[i], h: run.h[i], ns: run.ns[i], low: run.low[i] ?? NaN,
+            high: run.high[i] ?? NaN, parameters: run.parameters[i] ?? NaN,
         });
     });
-    return [...best.values()].sort((a, b) => a.ns - b.ns);
+    return layers;
 }
 
-function ranked(rows) {
-    const [first, last] = [rows[0], rows.at(-1)];
-    return rows.map((row, i) => {
-        const meets = i && row.low !== null && row.low <= rows[i - 1].high;
-        const several = rows.filter((other) => other.layer === row.layer).length > 1;
-        return [
-            [`${i + 1}`, i + 1],
-            row.layer + (several && row.others ? ` (${row.others})` : ""),
-            [duration(row.ns), row.ns],
-            [`${(row.ns / first.ns).toFixed(2)}x`, row.ns],
-            row.low === null ? "" : [`${duration(row.low)} to ${duration(row.high)}`, row.low],
-            [duration(row.token), row.token],
-            {meter: row.ns / last.ns},
-            row.kernel,
-            row.engine,
-            [meets && "meets row above", row.unstable && "unstable"].filter(Boolean).join("; "),
-        ];
-    });
+// Times of as many layers as have the parameters of the reference.
+function atEqualSize(layers) {
+    const beside = layers.get(data.references.parameter) ?? new Map();
+    const sizes = new Map([...beside.values()].map((cell) => [cell.h, cell.parameters]));
+    for (const cells of layers.values())
+        for (const [key, cell] of cells) {
+            const scale = sizes.get(cell.h) / cell.parameters;
+            if (Number.isNaN(scale)) cells.delete(key);
+            for (const name of ["ns", "low", "high"]) cell[name] *= scale;
+        }
 }
 
-const HEAD = ["rank", "layer", "time", "over fastest", "95 % interval", "per token", "as a bar", "algorithm", "engine", "remark"];
+// The measured neighbours of a value, with their weights on a logarithmic scale; none outside.
+function around(values, value) {
+    const sorted = [...new Set(values)].sort((a, b) => a - b);
+    if (sorted.includes(value)) return [[value, 1]];
+    const [below, above] = [sorted.findLast((each) => each < value), sorted.find((each) => each > value)];
+    if (!below || !above) return [];
+    const share = Math.log(value / below) / Math.log(above / below);
+    return [[below, 1 - share], [above, share]];
+}
+
+// A layer at a size: measured there, or straight lines in the logarithms between its neighbours.
+function at(layer, cells, length, size) {
+    const all = [...cells.values()];
+    const corners = around(all.map((cell) => cell.s), length).flatMap(([s, across]) =>
+        around(all.map((cell) => cell.h), size).map(([h, along]) => [cells.get(`${s} ${h}`), across * along]));
+    if (!corners.length || corners.some(([cell]) => !cell)) return [];
+    const mean = (name) => corners.length === 1
+        ? corners[0][0][name]
+        : Math.exp(corners.reduce((sum, [cell, weight]) => sum + weight * Math.log(cell[name]), 0));
+    const kernels = [...new Set(corners.map(([cell]) => cell.kernel))].join(" or ");
+    return [{layer, kernels, ns: mean("ns"), low: mean("low"), high: mean("high"), isBetween: corners.length > 1}];
+}
+
+const isApart = (row, first) => row.low > first.high;
+const named = (layer) => (layer in data.names ? `the ${data.names[layer]}` : layer);
+const perToken = (row) => `${two(row.ns / 1000)} µs per token`;
+
+// Which of some rows takes the least time, and how far it is ahead.
+function verdict(rows) {
+    const [first, ...others] = rows;
+    const ties = others.filter((row) => !isApart(row, first));
+    const reference = data.references[choice.lens];
+    const beside = others.find((row) => row.layer === reference) ?? others[0];
+    const words = ties.length
+        ? `${listing([first, ...ties].map((row) => named(row.layer)))} take the least time, ${perToken(first)}: no difference between them`
+        : `${named(first.layer)} takes the least time: ${perToken(first)}`;
+    if (!beside || ties.includes(beside)) return `${words}.`;
+    return `${words}; ${named(beside.layer)} takes ${times(beside.ns / first.ns)} times as long.`;
+}
+
+function addBar(line, row, most, hue) {
+    const place = make(line, "td", "", {class: "bar", "aria-hidden": "true"});
+    const percent = (ns) => `${(100 * ns) / most}%`;
+    const fill = make(place, "span", "", {class: "fill"});
+    Object.assign(fill.style, {width: percent(row.ns), background: `var(--${hue})`});
+    if (Number.isNaN(row.low)) return;
+    const whisker = make(place, "span", "", {class: "whisker"});
+    Object.assign(whisker.style, {left: percent(row.low), width: percent(row.high - row.low)});
+}
+
+// Bars with intervals, the fastest first.
+function addBars(host, rows, title) {
+    const box = make(host, "div", "", {class: "scroll", tabindex: 0, role: "region", "aria-label": title});
+    const table = make(box, "table", "", {class: "bars"});
+    make(table, "caption", title, {class: "hidden"});
+    const head = make(make(table, "thead"), "tr");
+    for (const word of ["layer", "", "µs per token", "95 % interval", "over the first", "algorithm"])
+        make(head, "th", word, {scope: "col"});
+    const most = Math.max(...rows.map((row) => row.high || row.ns));
+    const body = make(table, "tbody");
+    for (const row of rows) {
+        const line = make(body, "tr");
+        make(line, "th", data.names[row.layer] ?? row.layer, {scope: "row"});
+        addBar(line, row, most, data.runs[choice.run].hues[row.layer]);
+        make(line, "td", two(row.ns / 1000), {class: "number"});
+        const isKnown = !Number.isNaN(row.low);
+        make(line, "td", isKnown ? `${two(row.low / 1000)} to ${two(row.high / 1000)}` : "not known");
+        const isTie = row !== rows[0] && !isApart(row, rows[0]);
+        make(line, "td", isTie ? "no difference" : `${times(row.ns / rows[0].ns)}x`);
+        make(line, "td", row.kernels);
+    }
+}
+
+// Why nothing can be said of a size, if so.
+function refusal(run, length, size) {
+    for (const [name, value, values] of [["SeqLen", length, run.s], ["HidSize", size, run.h]]) {
+        const [least, most] = [Math.min(...values), Math.max(...values)];
+        if (!values.length) return "No layer was timed over whole sequences.";
+        if (!(value > 0)) return `Type a number for ${name}.`;
+        if (value < least || value > most)
+            return `${name} ${value} is outside the measured ${least} to ${most}.`;
+    }
+    return "";
+}
 
 function lookUp() {
-    const host = byId("lookup-result");
-    const [length, size] = ["lookup-length", "lookup-size"].map((id) => Number(byId(id).value));
-    const rows = fastest(data.runs[choice.run], length, size);
+    const [host, run] = [byId("lookup-result"), data.runs[choice.run]];
+    const [length, size] = [Number(byId("s").value), Number(byId("h").value)];
+    const layers = fastest(run);
+    if (choice.lens === "parameter") atEqualSize(layers);
+    const rows = [...layers].flatMap(([layer, cells]) => at(layer, cells, length, size)).sort((a, b) => a.ns - b.ns);
+    const [words, what] = THROUGH[choice.lens];
+    const counted = choice.lens === "parameter" ? " whose parameters are known" : "";
+    const why = refusal(run, length, size) || (rows.length ? "" : `No layer${counted} was timed around this size.`);
     host.replaceChildren();
-    for (const [tokens, what] of [["all", "Whole sequences"], ["one", "One token against a context"]]) {
-        const those = rows.filter((row) => row.tokens === tokens);
-        if (!those.length) continue;
-        const title = `${what} of ${length} tokens at HidSize ${size}`;
-        make(host, "h3", title);
-        addTable(host, title, HEAD, ranked(those));
-    }
-    if (!rows.length) make(host, "p", "No layer was timed at this size.", {class: "note"});
+    if (why) return void make(host, "p", why, {class: "headline"});
+    const where = `At S = ${length}, H = ${size}, ${words}`;
+    make(host, "p", `${where}, ${verdict(rows)}`, {class: "headline"});
+    const three = rows.filter((row) => ARTICLE.includes(row.layer));
+    if (three.length > 1 && three.length < rows.length)
+        make(host, "p", `Of ${listing(three.map((row) => named(row.layer)))}: ${verdict(three)}`);
+    const between = rows.some((row) => row.isBetween) ? " Interpolated between measured sizes." : "";
+    make(host, "p", `Time per token of ${what}, 95 % intervals.${between}`, {class: "note"});
+    addBars(host, rows, `${where}: time per token`);
 }
 
-// Keeps what was chosen where the run has it; else takes one from the middle.
+// The sizes that the run has; what was typed stays, moved into them.
 function fillSizes() {
     const run = data.runs[choice.run];
-    for (const [id, values] of [["lookup-length", run.s], ["lookup-size", run.h]]) {
-        const select = byId(id);
-        const before = select.value;
-        const sizes = [...new Set(values)].sort((a, b) => a - b);
-        select.replaceChildren();
-        for (const size of sizes) make(select, "option", size, {value: size});
-        select.value = sizes.includes(Number(before)) && before ? before : sizes[sizes.length >> 1];
+    for (const [id, values] of [["s", run.s], ["h", run.h]]) {
+        if (!values.length) continue;
+        const [field, least, most] = [byId(id), Math.min(...values), Math.max(...values)];
+        Object.assign(field, {min: least, max: most});
+        field.value = Math.min(most, Math.max(least, Number(field.value)));
     }
 }
 
 // ---- choices -----------------------------------------------------------------------------------
 
 function show() {
-    for (const name of ["run", "engine"])
+    for (const name of ["run", "engine", "lens"])
         for (const element of document.querySelectorAll(`[data-${name}]`))
             element.hidden = element.dataset[name] !== String(choice[name]);
     lookUp();
@@ -166,10 +231,10 @@ byId("bar").addEventListener("change", ({target}) => {
         return;
     }
     choice[target.id] = target.id === "run" ? Number(target.value) : target.value;
-    fillSizes();
+    if (target.id === "run") fillSizes();
     show();
 });
-byId("size").addEventListener("change", lookUp);
+byId("size").addEventListener("input", lookUp);
 
 // ---- values in figures -------------------------------------------------------------------------
 

@@ -3,18 +3,18 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import jinja2
 import matplotlib
 import numpy as np
-import pandas as pd
 from markupsafe import Markup
 
 from seqbench.figures import FIGURES, layout, svg
-from seqbench.figures.drawing import (PALETTE, STYLE, Drawing, Run, Skip, case_text, heat_panels,
-                                      others_text, ratio_text)
+from seqbench.figures.drawing import (NAMES, PALETTE, STYLE, Drawing, Figure, Run, Skip,
+                                      case_text, heat_looks, heat_panels, layer_hues, shade_of)
 from seqbench.page import tables
 from seqbench.read import hosts, runs
 from seqbench.tables import ratios
@@ -22,7 +22,11 @@ from seqbench.words import answer, wording
 
 PAGE = Path(__file__).resolve().parent
 MOST_BYTES = 5_000_000
-FIRST_PANELS, FIRST_SENTENCES = 3, 3  # on the first screen
+FIRST_PANELS = 2  # on the first screen
+SIZE_WANTED = {"s": 50, "h": 384}  # what the look-up shows first
+LENSES = {ratios.PARAMETER: "models of equal size",
+          ratios.LAYER: "layer for layer, as the article counts",
+          ratios.MIXER: "in the place of attention"}
 
 
 # ---- figures -----------------------------------------------------------------------------------
@@ -51,17 +55,20 @@ class Pictures:
         """The classes as CSS."""
         return Markup("\n".join(f".{name}{{{style}}}" for style, name in self.classes.items()))
 
-    def of(self, title: str, alt: str, draw) -> dict:
-        """A figure: panels, legend and note; or only why it is not there."""
+    def of(self, title: str, alt: str, draw, most: int | None = None, lens: str = "") -> dict:
+        """A figure: panels, at most so many, legend and note; or only why it is not there."""
+        it = {"title": title, "lens": lens}
         try:
             drawing = draw()
         except Skip as reason:
-            return {"title": title, "note": f"Not drawn: {reason}.", "panels": [], "key": []}
-        panels = [(panel.title, self.markup(sheet, f"{panel.title}. {alt}"))
+            return it | {"note": f"Not drawn: {reason}.", "panels": [], "key": [], "is_wide": False}
+        drawing = replace(drawing, panels=drawing.panels[:most])
+        panels = [(panel.title, self.markup(sheet, f"{panel.title}. {alt}".removeprefix(". ")))
                   for panel, sheet in layout.each_alone(drawing)]
         key = [(name, self.markup(layout.swatch(look))) for name, look in drawing.looks.items()]
         note = drawing.note[0].upper() + drawing.note[1:] + "."
-        return {"title": title, "note": note, "panels": panels, "key": key}
+        return it | {"note": note, "panels": panels, "key": key,
+                     "is_wide": drawing.alone != Drawing.alone}
 
 
 def by_engine(classes: list[str], make) -> list[dict]:
@@ -70,15 +77,20 @@ def by_engine(classes: list[str], make) -> list[dict]:
             for engine in classes]
 
 
-def figures_of(run: Run, pictures: Pictures) -> list[list[dict]]:
-    """Every figure of a run, for each class of engines where that makes a difference."""
-    def make(figure, engine: str) -> dict:
-        return pictures.of(figure.title, figure.alt,
-                           lambda: figure.draw(run.with_engine(engine)))
+def figures_of(run: Run, classes: list[str], pictures: Pictures, figures: list[Figure],
+               most: int | None = None) -> list[list[dict]]:
+    """Some figures of a run, for each class of engines where that makes a difference."""
+    def make(figure: Figure, engine: str) -> dict:
+        return pictures.of(figure.title, figure.alt, lambda: figure.draw(run.with_engine(engine)),
+                           most, figure.lens)
 
-    classes = ratios.engine_classes(run.summary)
     return [by_engine(classes if figure.is_of_engines else classes[:1], partial(make, figure))
-            for figure in FIGURES]
+            for figure in figures]
+
+
+def first_figures(lenses: list[str]) -> list[Figure]:
+    """The first figure of each lens."""
+    return [next(figure for figure in FIGURES if figure.lens == lens) for lens in lenses]
 
 
 def pair_map(everything: list[Run], other: int, engine: str) -> Drawing:
@@ -89,47 +101,33 @@ def pair_map(everything: list[Run], other: int, engine: str) -> Drawing:
     if cells.empty:
         raise Skip("no layer was timed at the same size in both runs")
     cells["ratio"] = cells.median_ns / cells.median_ns_other
-    cells["meets"] = ((cells.ci_low_ns <= cells.ci_high_ns_other)
-                      & (cells.ci_low_ns_other <= cells.ci_high_ns))
+    cells["is_same"] = ((cells.ci_low_ns <= cells.ci_high_ns_other)
+                        & (cells.ci_low_ns_other <= cells.ci_high_ns))
 
     def text(row) -> str:
-        return (f"{ratio_text(row.ratio)}x" + (", the intervals meet" if row.meets else "")
-                + f"\nrun 1: {case_text(row)}\nrun {other + 1}: "
-                f"{wording.duration(row.median_ns_other)}")
+        return (f"{wording.times(row.ratio)}{', no difference' if row.is_same else ''}\n"
+                f"run 1: {case_text(row)}\n"
+                f"run {other + 1}: {wording.duration(row.median_ns_other)}")
 
     groups = {layer: cells[cells.layer == layer]
               for layer in everything[0].in_order(cells.layer)}
-    return Drawing(f"above 1, blue, run {other + 1} takes less time than run 1",
-                   heat_panels(groups, text)[0])
+    return Drawing(f"above 1 run {other + 1} takes less time than run 1",
+                   heat_panels(groups, text, shade_of(cells))[0],
+                   heat_looks(f"run {other + 1} takes less time", "it takes more"))
 
 
 # ---- words -------------------------------------------------------------------------------------
 
 
-def headline(ratios: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
-    """The answer in two sentences."""
-    best = ratios.fastest(ratios.of_engine(ratios.whole_sequences(summary),
-                                                 runs.HEADLINE), ["tokens"])
-    if ratios.empty or best.empty:
-        return [f"No layer was timed beside the layer {runs.REFERENCE}."]
-    cells = best.loc[best.groupby(["seq_len", "hid_size"]).median_ns.idxmin()]
-    counts = cells.layer.value_counts()
-    first = ", ".join(f"{layer} in {count} of {len(cells)} cells"
-                      for layer, count in sorted(counts.items(), key=lambda x: (-x[1], x[0])))
-    wins = [(int((group.ratio > 1).sum()), len(group), layer)
-            for layer, group in ratios.groupby("layer")]
-    words = wording.listing([f"{layer} in {won} of {total}"
-                             for won, total, layer in sorted(wins, key=lambda x: (-x[0], x[2]))])
-    return [f"Fastest over whole sequences: {first}.",
-            f"Less time than the Transformer block takes: {words} cells."]
-
-
-def words_of(run: Run) -> list[str]:
-    """The answer."""
-    cells = ratios.relative(run.summary)
-    cells["textbook"] = 1 + cells.seq_len / cells.hid_size
-    return [*headline(cells, run.summary), *answer.sentences(run.summary, cells, run.host),
-            *answer.roof_sentences(run.folder, run.summary)]
+def words_of(run: Run) -> tuple[list[str], list[str]]:
+    """The answer: what stands on the first screen, and the rest."""
+    missing = [why for name in ("ratios.csv", "crossover.csv")
+               if (why := tables.load(run, name)[1])]
+    front = missing or answer.front(run.folder, run.summary)
+    told = [] if missing else answer.sentences(run.folder, run.summary)
+    rest = [*(line for line in told if line not in front),
+            *answer.roof_sentences(run.folder, run.summary), answer.cache_sentence(run.host)]
+    return front, [line for line in rest if line]
 
 
 def label_of(run_dir: Path, host: dict) -> str:
@@ -148,17 +146,23 @@ def rounded(value: float) -> float | int | None:
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
-def looked_up(run: Run) -> dict:
-    """What the look-up ranks: the timed layers, one list per column."""
-    rows = run.summary[run.summary.kind == "layer"]
-    kernels = list(dict.fromkeys(zip(rows.kernel, rows.layer, rows.engine, rows.tokens)))
+def looked_up(run: Run, classes: list[str]) -> dict:
+    """What the look-up ranks: the fastest case of each layer, engine and size, one list per column.
+
+    Times are per token, in ns.
+    """
+    rows = ratios.fastest(ratios.whole_sequences(run.summary), ["layer", "engine"])
+    rows = rows.sort_values("median_ns").drop_duplicates(["layer", "engine", "seq_len", "hid_size"])
+    rows = rows.sort_values(["kernel", "engine", "hid_size", "seq_len"])
+    facts = ["kernel", "layer", "engine", "job"]
+    kernels = list(dict.fromkeys(rows[facts].itertuples(index=False, name=None)))
     places = {key: i for i, key in enumerate(kernels)}
-    numbers = {"s": rows.seq_len, "h": rows.hid_size, "ns": rows.median_ns,
-               "low": rows.ci_low_ns, "high": rows.ci_high_ns, "token": rows.us_per_token * 1000}
-    return {"kernels": kernels,
-            "k": [places[key] for key in zip(rows.kernel, rows.layer, rows.engine, rows.tokens)],
-            "others": [others_text(row) for row in rows.itertuples()],
-            "unstable": [int(word != "stable") for word in rows.stability],
+    numbers = {"s": rows.seq_len, "h": rows.hid_size, "ns": rows.median_ns / rows.seq_len,
+               "low": rows.ci_low_ns / rows.seq_len, "high": rows.ci_high_ns / rows.seq_len}
+    return {"kernels": kernels, "hues": layer_hues(run.in_order(rows.layer)),
+            "classes": {name: run.with_engine(name).engine for name in classes},
+            "parameters": [int(count) if count > 0 else None for count in rows.parameters],
+            "k": [places[key] for key in rows[facts].itertuples(index=False, name=None)],
             **{name: [rounded(value) for value in values] for name, values in numbers.items()}}
 
 
@@ -170,14 +174,26 @@ def embedded(data: object) -> Markup:
     return Markup(text)
 
 
-def view_of(run: Run, pictures: Pictures) -> dict:
+def lenses_of(everything: list[Run]) -> list[str]:
+    """The lenses through which some run has ratios; where none has any, the first two."""
+    found = [tables.load(run, "ratios.csv")[0] for run in everything]
+    seen = {lens for table in found for lens in table.get("lens", [])}
+    return [lens for lens in LENSES if lens in seen] or list(LENSES)[:2]
+
+
+def view_of(run: Run, classes: list[str], lenses: list[str], pictures: Pictures) -> dict:
     """All that the page shows of one run."""
-    first, *others = figures_of(run, pictures)
-    return {"label": label_of(run.folder, run.host), "words": words_of(run), "first": first,
-            "figures": others, "tables": tables.derived(run), "evidence": tables.evidence(run)}
+    front, more = words_of(run)
+    others = [figure for figure in FIGURES[1:] if figure.lens in ("", *lenses)]
+    return {"label": label_of(run.folder, run.host), "words": front, "more": more,
+            "machine": answer.machine_sentence(run.host),
+            "first": figures_of(run, classes, pictures, first_figures(lenses), FIRST_PANELS),
+            "figures": figures_of(run, classes, pictures, others),
+            "tables": tables.derived(run), "evidence": tables.evidence(run)}
 
 
-def side_by_side(everything: list[Run], classes: list[str], pictures: Pictures) -> dict:
+def side_by_side(everything: list[Run], classes: list[str], lenses: list[str],
+                 pictures: Pictures) -> dict:
     """Several runs against the first."""
     def pairs(engine: str) -> list[dict]:
         return [pictures.of(f"Time of run 1 / time of run {other + 1}",
@@ -186,7 +202,8 @@ def side_by_side(everything: list[Run], classes: list[str], pictures: Pictures) 
                 for other in range(1, len(everything))]
 
     def tables_for(engine: str) -> list:
-        return [tables.crossovers_of(everything, engine), tables.wins(everything, engine)]
+        return [*(tables.crossovers_of(everything, engine, lens) for lens in lenses),
+                tables.wins(everything, engine)]
 
     return {"roofs": tables.roofs_of(everything), "tables": by_engine(classes, tables_for),
             "pairs": by_engine(classes, pairs)}
@@ -195,20 +212,26 @@ def side_by_side(everything: list[Run], classes: list[str], pictures: Pictures) 
 def page(run_dirs: list[Path]) -> str:
     """The whole page."""
     everything, pictures = [Run.load(run_dir) for run_dir in run_dirs], Pictures()
-    classes = max((ratios.engine_classes(run.summary) for run in everything), key=len)
+    classes = max((ratios.engine_classes(run.summary) for run in everything), key=len)[::-1]
+    lenses = lenses_of(everything)
     loader = jinja2.FileSystemLoader(PAGE)
     template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True,
                                   lstrip_blocks=True, undefined=jinja2.StrictUndefined
                                   ).get_template("page.html")
     with matplotlib.rc_context(STYLE):
-        views = [view_of(run, pictures) for run in everything]
-        beside = side_by_side(everything, classes, pictures) if len(everything) > 1 else None
+        views = [view_of(run, classes, lenses, pictures) for run in everything]
+        beside = (side_by_side(everything, classes, lenses, pictures)
+                  if len(everything) > 1 else None)
     return template.render(
-        runs=views, classes=classes, beside=beside, palette=PALETTE, pictures=pictures.style(),
-        first_panels=FIRST_PANELS, first_sentences=FIRST_SENTENCES,
+        runs=views, beside=beside, palette=PALETTE, size=SIZE_WANTED,
+        classes=[(name, "all engines" if name == ratios.ANY else name) for name in classes],
+        lenses=[(lens, LENSES[lens]) for lens in lenses], pictures=pictures.style(),
         style=Markup(runs.read_text(PAGE / "style.css")),
         script=Markup(runs.read_text(PAGE / "page.js")),
-        data=embedded({"headline": runs.HEADLINE, "runs": [looked_up(run) for run in everything]}))
+        data=embedded({"engine": classes[0], "any": ratios.ANY, "lens": lenses[0],
+                       "names": NAMES, "references": {
+                           lens: ratios.LENSES[lens].reference for lens in LENSES},
+                       "runs": [looked_up(run, classes) for run in everything]}))
 
 
 def report(run_dirs: list[Path], out: Path | None) -> None:

@@ -15,7 +15,6 @@ from seqbench.tables import rates, ratios
 from seqbench.words import machines, wording
 
 SIZE = {"hid_size": "HidSize", **{name: name for name in OTHERS}}
-MAKES_THEM = "make csv RUN={}"
 WIDTHS = [0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, np.inf]
 
 
@@ -33,6 +32,7 @@ class Table:
     note: str
     head: list[str]
     rows: list[list[Cell]]
+    lens: str = ""  # of which lens it is, where there is one for each
 
     def is_number(self, column: int) -> bool:
         """Whether a column holds numbers."""
@@ -43,11 +43,13 @@ class Table:
 
 
 def plain(value) -> str:
-    """A number with four digits: the CSV files hold more."""
-    if isinstance(value, str) or pd.isna(value):
-        return "" if not isinstance(value, str) else value
-    short = float(f"{value:.4g}")
-    return f"{short:.0f}" if short.is_integer() and abs(short) < 1e15 else f"{short:g}"
+    """A count as it is, any other number with two digits: the CSV files hold more."""
+    if isinstance(value, str):
+        return value
+    if pd.isna(value):
+        return ""
+    is_whole = float(value).is_integer() and abs(value) < 1e15
+    return f"{value:.0f}" if is_whole else wording.two(value)
 
 
 def percent(value: float) -> str:
@@ -68,96 +70,122 @@ def cell(value, form: Callable = plain) -> Cell:
 
 
 def table(title: str, frame: pd.DataFrame, columns: dict[str, tuple | str],
-          note: str = "") -> Table:
+          note: str = "", lens: str = "") -> Table:
     """A frame as a table; columns: name to heading, or to heading and form."""
     wanted = [(name, *((word, plain) if isinstance(word, str) else word))
               for name, word in columns.items()]
     return Table(title, note, [word for _, word, _ in wanted],
                  [[cell(row[name], form) for name, _, form in wanted]
-                  for row in frame.to_dict("records")])
+                  for row in frame.to_dict("records")], lens)
 
 
 # ---- derived tables ----------------------------------------------------------------------------
 
 
-def claims(frame: pd.DataFrame) -> Table:
+def ratio_cells(_: pd.DataFrame) -> list[Table]:
+    """Ratios with intervals."""
+    return []  # the heat maps show them
+
+
+def bracketed(row) -> str:
+    """A number with its interval."""
+    between = f" [{plain(row.low)}, {plain(row.high)}]" if np.isfinite(row.low) else ""
+    return plain(row.measured) + between
+
+
+def claims(frame: pd.DataFrame) -> list[Table]:
     """What the article says, what the clock says."""
-    names = {"statement": "the article", "measure": "measured by", "claimed": "claimed",
-             "hid_size": "HidSize", "measured": "measured", "low": "least", "high": "most",
-             "cells": "values", "verdict": "verdict"}
-    frame = frame.assign(hid_size=frame.hid_size.map(lambda h: "all" if pd.isna(h) else f"{h:g}"))
-    return table("What the article says, what the clock says", frame, names)
+    frame = frame.assign(between=[bracketed(row) for row in frame.itertuples()])
+    of_all = frame.hid_size.isna()
+    names = {"statement": "the article", "lens": "lens", "verdict": "verdict",
+             "measure": "measured by", "claimed": "claimed", "between": "measured", "why": "why"}
+    title = claims.__doc__.rstrip(".")
+    return [table(title, frame[of_all], names,
+                  "Median over the HidSizes, in brackets the least and the most."),
+            table(f"{title}, at each HidSize", frame[~of_all], {
+                "claim": "claim", "measure": "measured by", "hid_size": "HidSize",
+                "claimed": "claimed", "between": "measured", "verdict": "verdict"},
+                "In brackets the 95 % interval.")]
 
 
-def interval_of(row) -> str:
-    """The interval of the last crossing."""
-    low, high = ("outside the grid" if not np.isfinite(value) else f"{value:.0f}"
-                 for value in (row.crossing_low, row.crossing_high))
-    return f"{low} to {high}" if row.crossings else ""
+LENS_NOTES = {
+    ratios.LAYER: "One layer against one Transformer block.",
+    ratios.PARAMETER: "As many layers as have the parameters of the Transformer block.",
+    ratios.MIXER: "A layer in the place of causal attention."}
 
 
-def crossovers(frame: pd.DataFrame) -> Table:
+def crossovers(frame: pd.DataFrame) -> list[Table]:
     """Where a layer takes less time than what it is set against."""
     rows = list(frame.itertuples())
-    frame = frame.assign(where=[wording.faster_where(row) for row in rows],
-                         between=[interval_of(row) for row in rows],
+    frame = frame.assign(where=[wording.with_interval(row) for row in rows],
                          counted=[wording.faster_by_counts(row) for row in rows])
-    return table("Where a layer takes less time than what it is set against", frame, {
-        "lens": "lens", "layer": "layer", "reference": "set against", "engine": "engines", **SIZE, "where": "measured",
-        "between": "last crossing, 95 %", "counted": "by operation counts",
-        "operation_price": ("time of an operation", ratio),
+    return [table(crossovers.__doc__.rstrip("."), frame[frame.lens == lens], {
+        "layer": "layer", "engines": "engines", **SIZE, "where": "measured",
+        "counted": "by operation counts", "operation_price": ("time of an operation", ratio),
         "ratio_at_min_seq_len": ("ratio at smallest S", ratio),
         "ratio_at_max_seq_len": ("at largest S", ratio)},
-        "Lens layer: one layer against one Transformer block. Lens parameter: as many layers as "
-        "have the parameters of the block. Lens mixer: a layer in the place of causal attention. "
-        "The time of an operation is that of the layer over that of what it is set against.")
+        f"{note} In brackets the 95 % interval of the last crossing. The time of an operation is "
+        "that of the layer over that of what it is set against.", lens)
+        for lens, note in LENS_NOTES.items() if (frame.lens == lens).any()]
 
 
-def fits(frame: pd.DataFrame) -> Table:
+def fits(frame: pd.DataFrame) -> list[Table]:
     """How the time grows."""
     terms = {"sh2_ns": "a", "s2h_ns": "b", "sh_ns": "c", "s_ns": "d", "const_ns": "e"}
     for name in terms:
         frame[f"{name}_text"] = [
             plain(value) + (f" [{plain(low)}, {plain(high)}]" if np.isfinite(low) else "")
             for value, low, high in zip(frame[name], frame[f"{name}_low"], frame[f"{name}_high"])]
-    return table("How the time grows", frame, {
+    return [table("How the time grows", frame, {
         "kernel": "kernel", "regime": "regime", "cells": "cells", "min_hid_size": "from HidSize",
         "max_hid_size": "to", **{f"{name}_text": word for name, word in terms.items()},
         "exponent_s": "exponent of S", "exponent_h": "of H",
         "residual_median": ("median error", percent), "residual_max": ("largest", percent),
         "growth": "growth"},
         "Time = a S H² + b S² H + c S H + d S + e in ns, per cache regime of the working set, "
-        "95 % intervals in brackets.")
+        "95 % intervals in brackets.")]
 
 
-def predictions(frame: pd.DataFrame) -> Table:
+def predictions(frame: pd.DataFrame) -> list[Table]:
     """How near the prediction comes, one row per kernel."""
     known = frame[frame.error.notna() & (frame.kind == "layer")]
     rows = [{"kernel": kernel, "engine": engine, "cells": len(group),
-             "median": group.error.median(), "size": group.error.abs().median(), "most": group.error.abs().quantile(0.9),
+             "median": group.error.median(), "size": group.error.abs().median(),
+             "most": group.error.abs().quantile(0.9),
              "worst": group.error[group.error.abs().idxmax()]}
             for (kernel, engine), group in known.groupby(["kernel", "engine"])]
-    return table("Prediction from the roofs alone", pd.DataFrame(rows), {
+    return [table("Prediction from the roofs alone", pd.DataFrame(rows), {
         "kernel": "kernel", "engine": "engine", "cells": "cells",
-        "median": ("median error", percent), "size": ("median size", percent), "most": ("nine in ten within", percent),
-        "worst": ("worst", percent)},
+        "median": ("median error", percent), "size": ("median size", percent),
+        "most": ("nine in ten within", percent), "worst": ("worst", percent)},
         "Error: predicted time over measured time, less 1. Below 0 the kernel takes longer than "
-        "predicted.")
+        "predicted.")]
 
 
-def what_ifs(frame: pd.DataFrame) -> Table:
+def what_ifs(frame: pd.DataFrame) -> list[Table]:
     """Where a layer takes less time if one roof were another."""
     frame = frame.assign(where=[wording.faster_where(row) for row in frame.itertuples()])
     changes = list(dict.fromkeys(frame.change))
     wide = frame.pivot(index=["layer", *SIZE], columns="change", values="where")
-    return table("What if the machine had another roof?", wide.fillna("").reset_index(), {
+    return [table("What if the machine had another roof?", wide.fillna("").reset_index(), {
         "layer": "layer", **SIZE, **{change: change for change in changes}},
-        "The SeqLens at which the layer takes less time than the Transformer block.")
+        "The SeqLens at which the layer takes less time than the Transformer block.")]
 
 
-DERIVED: dict[str, Callable[[pd.DataFrame], Table]] = {
-    "claims.csv": claims, "crossover.csv": crossovers, "fit.csv": fits, "predict.csv": predictions,
-    "whatif.csv": what_ifs}
+DERIVED: dict[str, Callable[[pd.DataFrame], list[Table]]] = {
+    "ratios.csv": ratio_cells, "claims.csv": claims, "crossover.csv": crossovers, "fit.csv": fits,
+    "predict.csv": predictions, "whatif.csv": what_ifs}
+
+
+def load(run: Run, name: str) -> tuple[pd.DataFrame, str]:
+    """A derived table; one without columns, and what makes it, where it is absent or too old."""
+    why = f"This run has no {name}"
+    if (run.folder / name).exists():
+        try:
+            return runs.load_derived(run.folder, name), ""
+        except runs.RunError as error:
+            why = str(error)
+    return pd.DataFrame(), f"{why}: `make csv RUN={run.folder}` makes it."
 
 
 def derived(run: Run) -> list[Table]:
@@ -165,13 +193,12 @@ def derived(run: Run) -> list[Table]:
     found = []
     for name, make in DERIVED.items():
         title = make.__doc__.rstrip(".")
-        if not (run.folder / name).exists():
-            found.append(Table(title, f"This run has no {name}: "
-                               f"`{MAKES_THEM.format(run.folder)}` makes it.", [], []))
-            continue
-        frame = runs.load_derived(run.folder, name)
-        found.append(make(frame) if len(frame) else Table(
-            title, f"{name} has no rows: what it needs was not timed.", [], []))
+        frame, why = load(run, name)
+        if frame.empty:
+            why = why or f"{name} has no rows: what it needs was not timed."
+            found.append(Table(title, why, [], []))
+        else:
+            found += make(frame)
     return found
 
 
@@ -270,13 +297,13 @@ def evidence(run: Run) -> list[Table]:
 # ---- runs side by side -------------------------------------------------------------------------
 
 
-def across(title: str, cells: list[dict], first: list[str], note: str) -> Table:
+def across(title: str, cells: list[dict], first: list[str], note: str, lens: str = "") -> Table:
     """One row per key of any run, one column per run."""
     keys = list(dict.fromkeys(key for found in cells for key in found))
     names = [f"run {i}" for i in range(1, len(cells) + 1)]
     rows = [[*(cell(part) for part in key), *(cell(found.get(key, "")) for found in cells)]
             for key in keys]
-    return Table(title, note, [*first, *names], rows)
+    return Table(title, note, [*first, *names], rows, lens)
 
 
 def roofs_of(everything: list[Run]) -> Table:
@@ -287,20 +314,18 @@ def roofs_of(everything: list[Run]) -> Table:
                   "sgemv with the recurrent matrix where it lies.")
 
 
-def crossovers_of(everything: list[Run], engine: str) -> Table:
-    """Where a layer takes less time than the Transformer block, in each run."""
+def crossovers_of(everything: list[Run], engine: str, lens: str) -> Table:
+    """Where a layer takes less time than what it is set against, in each run."""
     cells = []
     for run in everything:
-        path = run.folder / "crossover.csv"
-        found = runs.load_derived(run.folder, path.name) if path.exists() else pd.DataFrame()
-        used = engine if engine in ratios.engine_classes(run.summary) else runs.HEADLINE
+        found, why = load(run, "crossover.csv")
+        found = found if why else ratios.through(found, lens, run.with_engine(engine).engine)
         cells.append({(row.layer, *(getattr(row, name) for name in SIZE),
                        wording.faster_by_counts(row)): wording.faster_where(row)
-                      for row in found.itertuples()
-                      if row.engine == used and row.lens == ratios.LAYER})
-    return across("Where a layer takes less time than the Transformer block", cells,
+                      for row in found.itertuples()})
+    return across("Where a layer takes less time than what it is set against", cells,
                   ["layer", *SIZE.values(), "by operation counts"],
-                  "Empty: not timed there, or no crossover.csv.")
+                  f"{LENS_NOTES[lens]} Empty: not timed there, or no crossover.csv.", lens)
 
 
 def best_times(everything: list[Run], engine: str) -> pd.DataFrame:

@@ -11,10 +11,12 @@ EVALUATIONS = ["exps", "logs", "sigmoids", "tanhs", "rsqrts"]
 ALL_EVALUATIONS = "transcendentals"  # before they were counted by kind: read as the first
 # What the columns below are worked out from; read where there is something to fill in.
 SOURCES = {"kernel": "text", "kind": "text", "variant": "text", "engine": "text", "tokens": "text",
-           "hid_size": "dimension", ALL_EVALUATIONS: "integer, may be empty"}
+           "hid_size": "dimension", "seq_len": "dimension", "bytes": "integer, may be empty",
+           ALL_EVALUATIONS: "integer, may be empty"}
 STEPWISE = ("literal", "fused", "step")  # variants that multiplied each token by itself
 CUT_INTO_PARTS = ("literal", "full")
 PACKING = {"openblas": "call", "packed": "before", "onednn": "before", "none": "none"}
+FLOAT = 4  # bytes
 SQUARE = ("roof/sgemm", "roof/sgemv")  # HidSize x HidSize weights and nothing else
 
 
@@ -25,10 +27,14 @@ def products(table: pd.DataFrame) -> np.ndarray:
 
 
 def parameters(table: pd.DataFrame) -> pd.Series | float:
-    """Those of the roofs; those of the layers were not written down."""
-    if "hid_size" not in table:
+    """Those of the roofs; those of layers are the bytes that are neither input nor output."""
+    if not {"hid_size", "seq_len", "bytes"} <= set(table):
         return np.nan
-    return (table.hid_size.astype(float) ** 2).where(table.kernel.isin(SQUARE))
+    hid_size = table.hid_size.astype(float)
+    of_layer = table.bytes / FLOAT - 2 * table.seq_len * hid_size
+    varies = of_layer.groupby([table.kernel, hid_size]).transform("nunique") > 1  # a cache is read
+    known = (table.kind == "layer") & ~varies
+    return (hid_size ** 2).where(table.kernel.isin(SQUARE), of_layer.where(known))
 
 
 FILL: dict[str, Callable[[pd.DataFrame], object]] = {
@@ -40,7 +46,6 @@ FILL: dict[str, Callable[[pd.DataFrame], object]] = {
     "packing": lambda table: table.engine.map(PACKING).fillna(UNKNOWN),
     "bytes_per_weight": lambda table: 4.0,
     **{f"{name}_per_token": lambda table: np.nan for name in (*EVALUATIONS, "streamed_bytes")},
-    "lens": lambda table: "layer",
     "job": lambda table: UNKNOWN,
     "per_block": lambda table: 1,
     "source": lambda table: "",

@@ -1,7 +1,7 @@
 """What the article states, line by line, and what the clock says."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,8 @@ import pandas as pd
 
 from seqbench.read import runs
 from seqbench.tables import ratios
+from seqbench.tables.crossover import drawn_ratios
+from seqbench.tables.ratios import KEY, Drawn
 from seqbench.tables.table import Made
 
 WITHIN = 0.15  # an exponent holds if it is so near
@@ -17,131 +19,155 @@ SAME = 1.5  # times within this factor are about the same
 CLEARLY = 2.0  # times beyond this factor are clearly different
 CHAT_LENGTHS, CHAT_SIZES = (20, 100), (100, 1000)
 THOUSANDS = 1000
-HOLDS, FAILS, DEPENDS, NOT_MEASURED = "holds", "fails", "depends", "not measured"
+HOLDS, FAILS, UNDECIDED, NOT_MEASURED = "holds", "fails", "undecided", "not measured"
+IN_WORDS = {"rnn": "an RNN", "lstm": "an LSTM"}  # the layers that the article speaks of
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What claims are judged by."""
+    summary: pd.DataFrame
+    ratios: pd.DataFrame
+    drawn: Drawn
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One measured number at one HidSize."""
+    """A number at one HidSize, with its 95 % interval."""
     hid_size: int
     value: float
     low: float
     high: float
     cells: int
-    holds: bool
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A line of the article and how it is measured."""
+    """A line of the article and how it is measured; it holds where the number lies in `range`."""
     name: str
     statement: str
+    lens: str
     measure: str
     claimed: str
-    findings: Callable[[pd.DataFrame], list[Finding]]
+    range: tuple[float, float]
+    findings: Callable[[Measured], list[Finding]]
+    why: str
+
+    def verdict(self, found: Finding) -> str:
+        """Of one HidSize: an interval that reaches across an end of the range decides nothing."""
+        least, most = self.range
+        if least <= found.low and found.high <= most:
+            return HOLDS
+        return FAILS if found.high < least or found.low > most else UNDECIDED
 
 
-# ---- exponents ---------------------------------------------------------------------------------
+def finding(hid_size: int, values: np.ndarray, cells: int) -> Finding:
+    """From a number, and what it could have been, drawn."""
+    low, high = np.percentile(values[1:], [2.5, 97.5])
+    return Finding(int(hid_size), float(values[0]), float(low), float(high), cells)
 
 
-def slope(x: np.ndarray, y: np.ndarray) -> float:
-    """Log-log slope."""
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+# ---- times -------------------------------------------------------------------------------------
 
 
 def of_kernel(summary: pd.DataFrame, kernel: str) -> pd.DataFrame:
-    """The timed rows of one kernel, with the fewest heads of each cell."""
-    rows = summary[(summary.kernel == kernel) & (summary.samples > 0)]
+    """The timed rows of one kernel with the first engine, with the fewest heads of each cell."""
+    rows = summary[(summary.kernel == kernel) & (summary.samples > 0)
+                   & summary.engine.isin([runs.HEADLINE, "none"])]
     return rows.sort_values("heads").drop_duplicates(["seq_len", "hid_size"])
 
 
-def finding(hid_size: int, values: Iterable[float], is_held: Callable[[float], bool]) -> Finding:
-    """The median of some values; it holds if the median does."""
-    found = np.array(list(values))
-    median = float(np.median(found))
-    return Finding(int(hid_size), median, float(found.min()), float(found.max()), len(found),
-                   bool(is_held(median)))
+def log_times(rows: pd.DataFrame, by: list[str], drawn: Drawn) -> dict[tuple, np.ndarray]:
+    """Logarithms of the median of each case, and of what it could have been, by some sizes."""
+    found = {}
+    for row in rows.itertuples():
+        case = tuple(getattr(row, name) for name in KEY)
+        place = tuple(getattr(row, name) for name in by)
+        found[place] = np.log(row.median_ns) + np.concatenate([[0], np.log(drawn(case))])
+    return found
 
 
-def near(claimed: float) -> Callable[[float], bool]:
-    """The rule of an exponent."""
-    return lambda value: abs(value - claimed) <= WITHIN
+def slope(sizes: list[int], logs: list[np.ndarray]) -> np.ndarray:
+    """Log-log slope of each draw."""
+    x = np.log(sizes) - np.log(sizes).mean()
+    return x @ np.array(logs) / (x ** 2).sum()
 
 
-def over_hid_size(kernel: str, claimed: float) -> Callable[[pd.DataFrame], list[Finding]]:
+def median_finding(hid_size: int, values: list[np.ndarray]) -> Finding:
+    """The median of some numbers, draw by draw."""
+    return finding(hid_size, np.median(values, axis=0), len(values))
+
+
+def over_hid_size(kernel: str) -> Callable[[Measured], list[Finding]]:
     """The exponent of HidSize at each HidSize, by its neighbours, for every SeqLen."""
-    def findings(summary: pd.DataFrame) -> list[Finding]:
-        table = of_kernel(summary, kernel).pivot(index="hid_size", columns="seq_len",
-                                                 values="median_ns").dropna()
+    def findings(run: Measured) -> list[Finding]:
+        rows = of_kernel(run.summary, kernel)
+        logs = log_times(rows, ["hid_size", "seq_len"], run.drawn)
+        sizes = sorted(set(rows.hid_size))
+        lengths = [s for s in sorted(set(rows.seq_len)) if all((h, s) in logs for h in sizes)]
         found = []
-        for i, hid_size in enumerate(table.index):
-            around = table.iloc[max(i - 1, 0):i + 2]
-            if len(around) > 1:
-                slopes = [slope(around.index.to_numpy(), around[s].to_numpy()) for s in around]
-                found.append(finding(hid_size, slopes, near(claimed)))
+        for i, hid_size in enumerate(sizes if len(sizes) > 1 and lengths else []):
+            around = sizes[max(i - 1, 0):i + 2]
+            found.append(median_finding(hid_size, [
+                slope(around, [logs[h, s] for h in around]) for s in lengths]))
         return found
     return findings
 
 
-def over_seq_len(kernel: str, claimed: float) -> Callable[[pd.DataFrame], list[Finding]]:
+def over_seq_len(kernel: str) -> Callable[[Measured], list[Finding]]:
     """The exponent of SeqLen at each HidSize, between neighbouring SeqLens."""
-    def findings(summary: pd.DataFrame) -> list[Finding]:
+    def findings(run: Measured) -> list[Finding]:
         found = []
-        for hid_size, rows in of_kernel(summary, kernel).groupby("hid_size"):
-            rows = rows.sort_values("seq_len")
-            if len(rows) > 1:
-                x, y = np.log(rows.seq_len.to_numpy()), np.log(rows.median_ns.to_numpy())
-                found.append(finding(hid_size, np.diff(y) / np.diff(x), near(claimed)))
+        for hid_size, rows in of_kernel(run.summary, kernel).groupby("hid_size"):
+            logs = log_times(rows, ["seq_len"], run.drawn)
+            places = sorted(logs)
+            if len(places) > 1:
+                found.append(median_finding(hid_size, [
+                    slope([one[0], other[0]], [logs[one], logs[other]])
+                    for one, other in zip(places, places[1:])]))
         return found
     return findings
 
 
-def over_heads(kernel: str, claimed: float) -> Callable[[pd.DataFrame], list[Finding]]:
+def over_heads(kernel: str) -> Callable[[Measured], list[Finding]]:
     """The exponent of HeadCount at each HidSize that was timed with several."""
-    def findings(summary: pd.DataFrame) -> list[Finding]:
-        timed = summary[(summary.kernel == kernel) & (summary.samples > 0)]
+    def findings(run: Measured) -> list[Finding]:
+        timed = run.summary[(run.summary.kernel == kernel) & (run.summary.samples > 0)]
         found = []
         for hid_size, rows in timed.groupby("hid_size"):
-            slopes = [slope(cell.heads.to_numpy(), cell.median_ns.to_numpy())
-                      for _, cell in rows.groupby("seq_len") if cell.heads.nunique() > 1]
+            slopes = []
+            for _, cell in rows.groupby("seq_len"):
+                logs = log_times(cell, ["heads"], run.drawn)
+                if len(logs) > 1:
+                    slopes.append(slope([place[0] for place in logs], list(logs.values())))
             if slopes:
-                found.append(finding(hid_size, slopes, near(claimed)))
+                found.append(median_finding(hid_size, slopes))
         return found
     return findings
 
 
-# ---- times beside each other -------------------------------------------------------------------
-
-
-def softmax_share(summary: pd.DataFrame) -> list[Finding]:
+def softmax_share(run: Measured) -> list[Finding]:
     """Softmax over the two products of the attention, per HidSize."""
-    parts = {name: of_kernel(summary, f"transformer.{name}").set_index(["hid_size", "seq_len"])
-             .median_ns for name in ("softmax", "scores", "weighted")}
-    share = (parts["softmax"] / (parts["scores"] + parts["weighted"])).dropna()
-    return [finding(hid_size, values, lambda value: value < FAR_BELOW)
-            for hid_size, values in share.groupby(level="hid_size")]
+    parts = [log_times(of_kernel(run.summary, f"transformer.{name}"), ["hid_size", "seq_len"],
+                       run.drawn) for name in ("softmax", "scores", "weighted")]
+    shares: dict[int, list[np.ndarray]] = {}
+    for cell in sorted(set(parts[0]) & set(parts[1]) & set(parts[2])):
+        softmax, scores, weighted = (np.exp(part[cell]) for part in parts)
+        shares.setdefault(cell[0], []).append(softmax / (scores + weighted))
+    return [median_finding(hid_size, values) for hid_size, values in shares.items()]
 
 
-def lead(layer: str, lengths: tuple[float, float], sizes: tuple[float, float],
-         is_held: Callable[[float], bool]) -> Callable[[pd.DataFrame], list[Finding]]:
-    """Transformer time over the layer's, per HidSize, in a range of SeqLen and HidSize."""
-    def findings(summary: pd.DataFrame) -> list[Finding]:
-        cells = ratios.relative(summary)
-        cells = cells[(cells.layer == layer) & cells.seq_len.between(*lengths)
-                      & cells.hid_size.between(*sizes)]
-        return [finding(hid_size, rows.ratio, is_held)
-                for hid_size, rows in cells.groupby("hid_size")]
+def lead(layer: str, lens: str, lengths: tuple[float, float], sizes: tuple[float, float]
+         ) -> Callable[[Measured], list[Finding]]:
+    """Geometric mean of the ratio, per HidSize, in a range of SeqLen and HidSize."""
+    def findings(run: Measured) -> list[Finding]:
+        seen = ratios.through(run.ratios, lens, ratios.best_class(run.summary))
+        cells = seen[(seen.layer == layer) & seen.seq_len.between(*lengths)
+                     & seen.hid_size.between(*sizes)]
+        return [finding(hid_size, np.exp(np.concatenate(
+            [[np.log(rows.ratio).mean()], np.log(drawn_ratios(rows, run.drawn)).mean(axis=1)])),
+            len(rows)) for hid_size, rows in cells.groupby("hid_size")]
     return findings
-
-
-def about_the_same(ratio: float) -> bool:
-    """The rule of equal times."""
-    return 1 / SAME <= ratio <= SAME
-
-
-def clearly_faster(ratio: float) -> bool:
-    """The rule of a clear lead."""
-    return ratio >= CLEARLY
 
 
 # ---- the article -------------------------------------------------------------------------------
@@ -153,92 +179,115 @@ def power(axis: str, exponent: int) -> str:
 
 
 def growth_claims(name: str, statement: str, kernel: str, s: int | None, h: int | None,
-                  a: int | None = None) -> list[Claim]:
+                  why: str, a: int | None = None) -> list[Claim]:
     """The claims about the exponents of one kernel."""
     axes = [("SeqLen", s, over_seq_len), ("HidSize", h, over_hid_size),
             ("HeadCount", a, over_heads)]
-    return [Claim(name, statement, f"exponent of {axis} of {kernel}", power(axis, exponent),
-                  rule(kernel, exponent))
-            for axis, exponent, rule in axes if exponent is not None]
+    return [Claim(name, statement, ratios.LAYER, f"exponent of {axis}", power(axis, exponent),
+                  (exponent - WITHIN, exponent + WITHIN), findings(kernel), why)
+            for axis, exponent, findings in axes if exponent is not None]
 
 
-def lead_claims(name: str, statement: str, claimed: str, lengths: tuple[float, float],
-                sizes: tuple[float, float], is_held: Callable[[float], bool]) -> list[Claim]:
-    """The claim for both recurrent layers that the article speaks of."""
-    return [Claim(name, statement, f"transformer time / {layer} time", claimed,
-                  lead(layer, lengths, sizes, is_held)) for layer in ("rnn", "lstm")]
+def lead_claims(name: str, statement: str, claimed: str, range_: tuple[float, float],
+                lengths: tuple[float, float], sizes: tuple[float, float], why: dict[str, str]
+                ) -> list[Claim]:
+    """The claim for both recurrent layers that the article speaks of, through two lenses."""
+    return [Claim(name, statement.format(word), lens, f"transformer / {layer}", claimed, range_,
+                  lead(layer, lens, lengths, sizes), why[lens])
+            for lens in (ratios.LAYER, ratios.PARAMETER) for layer, word in IN_WORDS.items()]
 
 
 EVERY = (1, np.inf)
+BY_SIZE = ("an RNN layer has a sixth of the block's parameters, an LSTM layer two thirds")
+BY_SPEED = ("an operation of a recurrent step takes longer than one of a product of matrices")
+WHY_LEAD = {ratios.LAYER: BY_SIZE, ratios.PARAMETER: BY_SPEED}
+PRODUCT = "one product of matrices, whose speed changes little with its size"
 CLAIMS = [
     *growth_claims("rnn step", "An RNN step is two matrix-vector products: HidSize^2",
-                   "rnn.step", None, 2),
-    *growth_claims("rnn", "A whole RNN: SeqLen * HidSize^2", "rnn/literal", 1, 2),
+                   "rnn.step", None, 2, "it grows faster where its matrices leave a cache"),
+    *growth_claims("rnn", "A whole RNN: SeqLen * HidSize^2", "rnn/literal", 1, 2,
+                   "every step does the same; it grows faster where its matrices leave a cache"),
     *growth_claims("lstm gates", "The LSTM's gates are eight products: HidSize^2",
-                   "lstm.gates", None, 2),
-    *growth_claims("lstm update", "The updates of C and H, printed as HidSize^2 "
-                   "(they are elementwise, HidSize)", "lstm.update", None, 2),
-    *growth_claims("qkv", "Q, K, V: SeqLen * HidSize^2", "transformer.qkv", 1, 2),
+                   "lstm.gates", None, 2, "it grows faster where its matrices leave a cache"),
+    *growth_claims("lstm update", "The updates of C and H, printed as HidSize^2", "lstm.update",
+                   None, 2, "they are elementwise: HidSize numbers each"),
+    *growth_claims("qkv", "Q, K, V: SeqLen * HidSize^2", "transformer.qkv", 1, 2, PRODUCT),
     *growth_claims("scores", "Scores: HidSize * SeqLen^2, whatever the HeadCount",
-                   "transformer.scores", 2, 1, 0),
+                   "transformer.scores", 2, 1, "more heads are smaller products, and these are "
+                   "slower", 0),
     *growth_claims("weighted sum", "Weighted sum: HidSize * SeqLen^2, whatever the HeadCount",
-                   "transformer.weighted", 2, 1, 0),
-    *growth_claims("softmax", "Softmax: HeadCount * SeqLen^2", "transformer.softmax", 2, None, 1),
-    Claim("softmax share", "Softmax is far below scores and weighted sum",
-          "softmax time / time of scores and weighted sum", f"below {FAR_BELOW}", softmax_share),
-    *growth_claims("output", "Output: SeqLen * HidSize^2", "transformer.output", 1, 2),
-    *growth_claims("ffn", "FFN: SeqLen * HidSize^2", "transformer.ffn", 1, 2),
-    *lead_claims("chat", "At chat lengths (SeqLen 20 to 100, HidSize a few hundred) both cost "
-                 "about the same", f"within {SAME}x", CHAT_LENGTHS, CHAT_SIZES, about_the_same),
-    *lead_claims("thousands", "At thousands of tokens the recurrent layer is clearly faster",
-                 f"above {CLEARLY:g}x", (THOUSANDS, np.inf), EVERY, clearly_faster),
-    *lead_claims("one core", "Without parallel hardware the Transformer is far less efficient",
-                 f"above {CLEARLY:g}x", EVERY, EVERY, clearly_faster),
+                   "transformer.weighted", 2, 1, "more heads are smaller products, and these are "
+                   "slower", 0),
+    *growth_claims("softmax", "Softmax: HeadCount * SeqLen^2", "transformer.softmax", 2, None,
+                   "one exp for every score of every head", 1),
+    Claim("softmax share", "Softmax is far below scores and weighted sum", ratios.LAYER,
+          "softmax / (scores + weighted sum)", f"below {FAR_BELOW}", (0, FAR_BELOW),
+          softmax_share, "an exp takes as long as some ten multiply-adds"),
+    *growth_claims("output", "Output: SeqLen * HidSize^2", "transformer.output", 1, 2, PRODUCT),
+    *growth_claims("ffn", "FFN: SeqLen * HidSize^2", "transformer.ffn", 1, 2, PRODUCT),
+    *lead_claims("chat", "At chat lengths (SeqLen 20 to 100, HidSize a few hundred) a block and "
+                 "{} take about the same time", f"within {SAME}x", (1 / SAME, SAME), CHAT_LENGTHS,
+                 CHAT_SIZES, WHY_LEAD),
+    *lead_claims("thousands", "At thousands of tokens {} is clearly faster", f"above {CLEARLY:g}x",
+                 (CLEARLY, np.inf), (THOUSANDS, np.inf), EVERY,
+                 {lens: "the block's attention grows with SeqLen^2" for lens in WHY_LEAD}),
+    *lead_claims("one core", "Without parallel hardware the block is far less efficient than {}",
+                 f"above {CLEARLY:g}x", (CLEARLY, np.inf), EVERY, EVERY, WHY_LEAD),
 ]
 
 
 # ---- table -------------------------------------------------------------------------------------
 
 
-def overall(findings: list[Finding]) -> str:
-    """The verdict over all HidSizes."""
+def overall(claim: Claim, findings: list[Finding]) -> str:
+    """The verdict over all HidSizes: holds; fails; holds from H = 256 on; holds up to H = 256."""
+    verdicts = [claim.verdict(found) for found in findings]
+    sizes = [found.hid_size for found in findings]
+    held = [verdict == HOLDS for verdict in verdicts]
     if not findings:
         return NOT_MEASURED
-    held = {found.holds for found in findings}
-    return DEPENDS if len(held) > 1 else HOLDS if held == {True} else FAILS
+    if len(set(verdicts)) == 1:
+        return verdicts[0]
+    if not any(held):
+        return UNDECIDED if FAILS not in verdicts else f"{FAILS} or {UNDECIDED}"
+    first, count = held.index(True), sum(held)
+    if held[first:] == [True] * count:
+        return f"{HOLDS} from H = {sizes[first]} on"
+    if held[:count] == [True] * count:
+        return f"{HOLDS} up to H = {sizes[count - 1]}"
+    return f"{HOLDS} at {count} of {len(held)} HidSizes"
 
 
-def claim_rows(claim: Claim, summary: pd.DataFrame) -> list[dict]:
+def claim_rows(claim: Claim, run: Measured) -> list[dict]:
     """Rows of claims.csv: all HidSizes together, then each."""
-    findings = claim.findings(summary)
+    findings = [found for found in claim.findings(run) if np.isfinite(found.value)]
     values = [found.value for found in findings]
-    common = {"claim": claim.name, "statement": claim.statement, "measure": claim.measure,
-              "claimed": claim.claimed}
+    common = {"claim": claim.name, "statement": claim.statement, "lens": claim.lens,
+              "measure": claim.measure, "claimed": claim.claimed, "why": claim.why}
     every = {"hid_size": np.nan, "cells": sum(found.cells for found in findings),
              "measured": np.median(values) if values else np.nan,
-             "low": min((found.low for found in findings), default=np.nan),
-             "high": max((found.high for found in findings), default=np.nan),
-             "verdict": overall(findings)}
+             "low": min(values, default=np.nan), "high": max(values, default=np.nan),
+             "verdict": overall(claim, findings)}
     return [common | every] + [
         common | {"hid_size": found.hid_size, "cells": found.cells, "measured": found.value,
-                  "low": found.low, "high": found.high,
-                  "verdict": HOLDS if found.holds else FAILS} for found in findings]
+                  "low": found.low, "high": found.high, "verdict": claim.verdict(found)}
+        for found in findings]
 
 
-def claims(summary: pd.DataFrame) -> pd.DataFrame:
+def claims(summary: pd.DataFrame, compared: pd.DataFrame, drawn: Drawn) -> pd.DataFrame:
     """claims.csv: per claim one row of all HidSizes and one of each."""
-    of_headline = summary[summary.engine.isin([runs.HEADLINE, "none"])]
-    rows = [row for claim in CLAIMS for row in claim_rows(claim, of_headline)]
+    run = Measured(summary, compared, drawn)
+    rows = [row for claim in CLAIMS for row in claim_rows(claim, run)]
     table = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "claims.csv")))
     return table.astype({"hid_size": "Int64"})
 
 
-MADE = [Made("claims.csv", ["summary.csv"], claims)]
+MADE = [Made("claims.csv", ["summary.csv", "ratios.csv", "drawn"], claims)]
 
 
 def filled_up(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Each claim from the first table that has measured it."""
-    keys = ["claim", "measure"]
+    keys = ["statement", "lens", "measure"]
     chosen = []
     for key, group in tables[0].groupby(keys, sort=False):
         for table in tables:
@@ -248,37 +297,3 @@ def filled_up(tables: list[pd.DataFrame]) -> pd.DataFrame:
                 break
         chosen.append(group)
     return pd.concat(chosen, ignore_index=True)
-
-
-# ---- words -------------------------------------------------------------------------------------
-
-
-def digits(value: float) -> str:
-    """Two decimals, or fewer of a large number."""
-    return f"{value:.{2 if abs(value) < 9.95 else 1}f}"
-
-
-def verdict_text(verdict: str, sizes: pd.DataFrame) -> str:
-    """The verdict, with the HidSizes at which it holds where that depends."""
-    if verdict != DEPENDS:
-        return verdict
-    held = sizes.loc[sizes.verdict == HOLDS, "hid_size"]
-    return f"{DEPENDS}: holds at H = {', '.join(map(str, map(int, held)))}"
-
-
-def measured_text(every: pd.Series, sizes: pd.DataFrame) -> str:
-    """What was measured for one measure, its range over HidSize, and the verdict."""
-    numbers = [digits(sizes.measured.min()), digits(sizes.measured.max())] if len(sizes) else []
-    values = " to ".join(dict.fromkeys(numbers)) or "-"
-    verdict = verdict_text(every.verdict, sizes)
-    return f"{every.measure}: {values} (claimed {every.claimed}: {verdict})"
-
-
-def table_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table for a reader, one per line of the article."""
-    rows = []
-    for statement, lines in table.groupby("statement", sort=False):
-        words = [measured_text(group[group.hid_size.isna()].iloc[0], group[group.hid_size.notna()])
-                 for _, group in lines.groupby("measure", sort=False)]
-        rows.append([statement, "; ".join(words)])
-    return ["the article", "measured, range over HidSize"], rows

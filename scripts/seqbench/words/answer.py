@@ -1,7 +1,9 @@
-"""Print which layer is faster at which size, from the summary of a run folder."""
+"""The answer of a run: a few sentences and two tables, each made from intervals."""
 from __future__ import annotations
 
 import textwrap
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -9,107 +11,105 @@ import pandas as pd
 
 from seqbench.read import hosts, runs
 from seqbench.tables import claims, prediction, ratios
+from seqbench.tables.ratios import FASTER, LAYER, MIXER, PARAMETER
 from seqbench.words import wording
+from seqbench.words.phrases import EN
 
-SHORT = ("S 16..128", 16, 128)
-LONG = ("S >= 1024", 1024, np.inf)
-FAR_BELOW = 8  # S is "far below H" when S <= H / 8
-ARTICLE = ["lstm", "rnn"]  # the layers that the sentences speak of; tables show every layer
-# Rows of the crossover table, in this order; other engines between the first two.
-MEASURED, COUNTED, PRICE = "measured", "counted", "an operation"
-ROWS = {MEASURED: 0, COUNTED: 2, PRICE: 3}
-WHERE_FASTER = ("SeqLen at which a layer is faster than the Transformer block (fastest variants, "
-                "within the grid), measured and counted in operations, and how long one of its "
-                "operations takes against one of the block's:")
-AT_EQUAL_SIZE = ("SeqLen at which a layer is faster than the Transformer block at equal parameter "
-                 "count: a model of as many parameters, made of that layer alone, takes less time:")
-IN_ITS_PLACE = ("SeqLen at which a layer is faster than causal attention (queries, keys, values, "
-                "heads and output, without the FFN), whose place in the block it takes:")
-RATIOS = ("Transformer time / layer time (above 1: the layer is faster), "
-          "measured and by the textbook (1 + S/H):")
-MOST_KERNELS = 12  # in the table of times; of more, the fastest variant of each layer and engine
+ARTICLE = ["lstm", "rnn"]  # the layers that the sentences speak of where they were timed
+AT_HID_SIZE, AT_CHAT = 512, 64  # what the sentences tell of, or the nearest that was timed
+AT_LENGTHS = (64, 512, 2048)  # of the table of times
+LEAST_LENGTHS = 3  # of fewer SeqLens no crossing is told
+MOST_SIZES = 4  # HidSizes in a table for a terminal
+LENS_TITLES = {
+    PARAMETER: "Models of equal size (lens parameter): as many layers as have the parameters of "
+               "one block.",
+    LAYER: "One layer against one block, as the article counts (lens layer).",
+    MIXER: "A layer in the place of causal attention (lens mixer)."}
+WHERE = ("SeqLen S at which a layer takes less time than what it is set against, with the 95 % "
+         "interval of the crossing:")
 
 
-# ---- tables ------------------------------------------------------------------------------------
+def nearest(values, wanted: float) -> int:
+    """The value that is nearest on a logarithmic scale."""
+    return int(min(values, key=lambda value: (abs(np.log(value / wanted)), value)))
 
 
-def drawn_kernels(summary: pd.DataFrame) -> pd.DataFrame:
-    """The layers of the table of times; of many, the fastest variant of each layer and engine."""
-    rows = summary[summary.kind == "layer"]
-    if rows.kernel.nunique() <= MOST_KERNELS:
-        return rows.assign(kernel=runs.kernel_names(rows))
-    best = ratios.fastest(rows, ["layer", "tokens", "engine"])
-    other = best.engine != runs.HEADLINE
-    return best.assign(kernel=best.layer + (" " + best.engine).where(other, ""))
+def some_sizes(values, most: int = MOST_SIZES) -> list[int]:
+    """At most so many of the values, spread evenly, the last included."""
+    values = sorted(set(values))
+    step = -(-len(values) // most)
+    return [int(value) for value in values[::-1][::step][::-1]]
 
 
-def time_table(layers: pd.DataFrame, hid_size: int) -> str:
-    """Median time per token of the layers at one HidSize; * marks the fastest sequence."""
-    rows = layers[layers.hid_size == hid_size]
-    whole = rows[rows.tokens == "all"].groupby("seq_len").us_per_token.min()
-    others = [name for name in runs.ACROSS if name != "hid_size"]
-    table = rows.pivot(index=["kernel", *others, "tokens"], columns="seq_len",
-                       values="us_per_token")
-    names = [f"{kernel} {wording.sizes_text(dict(zip(others, sizes)))}".strip()
-             + (" (one token)" if tokens == "one" else "")
-             for kernel, *sizes, tokens in table.index]
-    rows = [[name, *("- " if np.isnan(value) else wording.plain(value)
-                     + ("*" if key[-1] == "all" and value == whole.get(seq_len) else " ")
-                     for seq_len, value in values.items())]
-            for name, (key, values) in zip(names, table.iterrows())]
-    header = ["", *(f"S={seq_len} " for seq_len in table.columns)]
-    return (f"HidSize {hid_size}: median us per token (* = fastest at that SeqLen)\n"
-            + wording.wrapped_table(header, rows, kept=1, numbers_from=1))
+# ---- what is told ------------------------------------------------------------------------------
 
 
-def crossover_table(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Where each layer is faster than the reference, measured and by operation counts; what one
-    of its operations costs."""
-    labels = wording.size_labels(found)
-    is_counted = (found.lens == ratios.LAYER).all()
-    rows = []
-    for layer, group in found.groupby("layer"):
-        lines: dict[str, dict] = {}
-        for row in group.itertuples():
-            name = MEASURED if row.engine == runs.HEADLINE else f"{row.engine} engine"
-            key = wording.size_of(row)
-            lines.setdefault(name, {})[key] = wording.faster_where(row)
-            if not is_counted:
-                continue
-            lines.setdefault(COUNTED, {})[key] = wording.faster_by_counts(row)
-            if row.engine == runs.HEADLINE and np.isfinite(row.operation_price):
-                lines.setdefault(PRICE, {})[key] = wording.times(row.operation_price)
-        alike: dict[tuple, list[str]] = {}  # rows that say the same are one
-        for name, cells in sorted(lines.items(), key=lambda line: ROWS.get(line[0], 1)):
-            alike.setdefault(tuple(cells.get(key, "-") for key in labels), []).append(name)
-        rows += [[layer, ", ".join(names), *cells] for cells, names in alike.items()]
-    return ["layer", "faster", *labels.values()], rows
+@dataclass(frozen=True)
+class Told:
+    """What the sentences and tables of one run are made from."""
+    run_dir: Path
+    summary: pd.DataFrame
+    phrases: dict[str, str]
+
+    @cached_property
+    def engines(self) -> str:
+        """The class in which every layer is at its best."""
+        return ratios.best_class(self.summary)
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """ratios.csv of that class."""
+        found = runs.load_derived(self.run_dir, "ratios.csv")
+        return found[found.engines == self.engines]
+
+    @cached_property
+    def crossings(self) -> pd.DataFrame:
+        """crossover.csv of that class."""
+        found = runs.load_derived(self.run_dir, "crossover.csv")
+        return found[found.engines == self.engines]
+
+    @cached_property
+    def at_equal_size(self) -> pd.DataFrame:
+        """The cells of lens parameter; of lens layer where parameters were not counted."""
+        return self.seen(PARAMETER) if len(self.seen(PARAMETER)) else self.seen(LAYER)
+
+    @cached_property
+    def layers(self) -> list[str]:
+        """Those of the article, else the first ones."""
+        timed = list(dict.fromkeys(self.at_equal_size.layer))
+        return [name for name in ARTICLE if name in timed] or timed[:2]
+
+    def seen(self, lens: str) -> pd.DataFrame:
+        """The cells of one lens."""
+        return ratios.through(self.cells, lens)
+
+    def name(self, layer: str) -> str:
+        """A layer in words."""
+        return self.phrases.get(layer, layer)
+
+    def say(self, key: str, layer: str, other: str = runs.REFERENCE, number: str = "",
+            **sizes: int) -> str:
+        """A sentence about one layer and another."""
+        return self.phrases[key].format(a=self.name(layer), b=self.name(other), x=number,
+                                        **{"s": "", "h": "", **sizes})
+
+    @cached_property
+    def hid_size(self) -> int:
+        """The HidSize that the sentences tell of."""
+        return nearest(self.at_equal_size.hid_size, AT_HID_SIZE)
+
+    @cached_property
+    def best_at(self) -> pd.DataFrame:
+        """The fastest kernel of each layer over whole sequences in each cell."""
+        rows = ratios.whole_sequences(self.summary)
+        return ratios.fastest(ratios.of_engine(rows, self.engines), ["layer"])
 
 
-def within(cells: pd.DataFrame, band: tuple[str, float, float]) -> pd.DataFrame:
-    """The cells in a band of SeqLen."""
-    return cells[cells.seq_len.between(band[1], band[2])]
-
-
-def ratio_table(cells: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Range of the ratio at short and long SeqLen, with the textbook's first, per HidSize."""
-    labels, rows = wording.size_labels(cells), []
-    for band in (SHORT, LONG):
-        part = within(cells, band)
-        lines = [("textbook", part, "textbook")]
-        lines += [(layer, part[part.layer == layer], "ratio") for layer in cells.layer.unique()]
-        for name, found, column in lines:
-            groups = {key: group[column] for key, group in found.groupby(runs.ACROSS)}
-            rows.append([name, band[0],
-                         *(wording.short_spread(groups[key]) if key in groups else "-"
-                           for key in labels)])
-    return ["layer", "SeqLen", *labels.values()], rows
-
-
-def claims_table(run_dirs: list[Path]) -> str:
-    """What the article states, line by line, as markdown; later runs fill up the first."""
-    tables = [runs.load_derived(run_dir, "claims.csv") for run_dir in run_dirs]
-    return wording.markdown_table(*claims.table_rows(claims.filled_up(tables)))
+def of_run(run_dir: Path, summary: pd.DataFrame | None = None, phrases: dict | None = None
+           ) -> Told:
+    """What is told of a run, in English unless said otherwise."""
+    summary = runs.load_summary(run_dir) if summary is None else summary
+    return Told(run_dir, summary, phrases or EN)
 
 
 # ---- sentences ---------------------------------------------------------------------------------
@@ -117,11 +117,9 @@ def claims_table(run_dirs: list[Path]) -> str:
 
 def machine_sentence(host: dict) -> str:
     """Where the numbers come from."""
-    remark = {True: "a virtual machine: one session is not a CPU's number",
-              False: "not a virtual machine"}
-    virtual = remark.get(hosts.value(host, "machine", "virtual"),
-                         "whether it is a virtual machine is not known")
-    return f"Measured on {hosts.setup_name(host)}, one core, batch 1, float32 ({virtual})."
+    remark = {True: ", a virtual machine", False: ""}
+    virtual = remark.get(hosts.value(host, "machine", "virtual"), "")
+    return f"Measured on {hosts.setup_name(host)}{virtual}; one core, batch 1, float32."
 
 
 def cache_sentence(host: dict) -> str:
@@ -133,82 +131,137 @@ def cache_sentence(host: dict) -> str:
     return f"Its caches: {', '.join(words)}."
 
 
+def crossing_of(told: Told, layer: str, hid_size: int):
+    """The row of crossover.csv that a sentence speaks of; with the fewest heads."""
+    rows = told.crossings[(told.crossings.lens == told.at_equal_size.lens.iloc[0])
+                          & (told.crossings.layer == layer)
+                          & (told.crossings.hid_size == hid_size)]
+    return next(rows.itertuples(), None)
+
+
+def crossing_sentence(told: Told, layer: str) -> str:
+    """From which SeqLen on, at one HidSize."""
+    row = crossing_of(told, layer, told.hid_size)
+    number = wording.two(float(row.crossings.split()[-1])) if row.crossings else ""
+    return told.say(row.verdict, layer, number=number, h=told.hid_size)
+
+
+def trend_sentence(told: Told, layer: str) -> str:
+    """How that SeqLen moves with HidSize, where the intervals tell it."""
+    here = crossing_of(told, layer, told.hid_size)
+    last = crossing_of(told, layer, told.at_equal_size.hid_size.max())
+    if last is None or last.hid_size == told.hid_size or not (
+            here.verdict == last.verdict == "crosses"):
+        return ""
+    key = ("later" if last.crossing_low > here.crossing_high else
+           "sooner" if last.crossing_high < here.crossing_low else "")
+    number = wording.two(last.faster_from_seq_len)
+    return told.say(key, layer, number=number, h=last.hid_size) if key else ""
+
+
+def cell_sentence(told: Told, layer: str, seq_len: int) -> str:
+    """A layer and the reference in one cell."""
+    cells = told.at_equal_size
+    cell = next(cells[(cells.layer == layer) & (cells.seq_len == seq_len)
+                      & (cells.hid_size == told.hid_size)].itertuples(), None)
+    if cell is None:
+        return ""
+    key = {"faster": "faster", "slower": "slower"}.get(cell.verdict, "same")
+    number = wording.ratio_text(max(cell.ratio, 1 / cell.ratio))
+    return told.say(key, layer, number=number, s=seq_len, h=told.hid_size)
+
+
+def least_sentence(told: Told, seq_len: int) -> str:
+    """Which layer takes the least time in one cell."""
+    cells = told.at_equal_size
+    cells = cells[(cells.seq_len == seq_len) & (cells.hid_size == told.hid_size)]
+    reference = pd.DataFrame([{"layer": runs.REFERENCE, "ratio": 1, "ci_low": 1, "ci_high": 1}])
+    ranked = pd.concat([cells[list(reference)], reference]).sort_values("ratio", ascending=False)
+    first, second = ranked.iloc[0], ranked.iloc[1]
+    best = told.best_at
+    at = best[(best.seq_len == seq_len) & (best.hid_size == told.hid_size)
+              & (best.layer == first.layer)]
+    if not first.ci_low > second.ci_high:
+        return told.say("tie", first.layer, second.layer, s=seq_len, h=told.hid_size)
+    return told.say("least", first.layer, number=wording.two(at.us_per_token.min()), s=seq_len,
+                    h=told.hid_size)
+
+
+def layer_sentence(told: Told, layer: str) -> str:
+    """What the article's way of counting says, and what it leaves out."""
+    cells = told.seen(LAYER)
+    cells = cells[cells.layer == layer]
+    parameters = told.summary.dropna(subset="parameters").groupby(["layer", "hid_size"]).parameters
+    known = parameters.max()
+    sizes = [(layer, told.hid_size), (runs.REFERENCE, told.hid_size)]
+    if cells.empty or not all(size in known.index for size in sizes):
+        return ""
+    share = 100 * known[sizes[0]] / known[sizes[1]]
+    key = "layer always" if (cells.verdict == FASTER).all() else "layer not always"
+    return told.say(key, layer, number=wording.two(share))
+
+
+def price_sentence(told: Told, layer: str) -> str:
+    """Why equal operations are not equal times."""
+    row = crossing_of(told, layer, told.hid_size)
+    if row is None or not row.operation_price > 1:
+        return ""
+    return told.say("price", layer, number=wording.two(row.operation_price), h=told.hid_size)
+
+
+def equal_size_sentences(told: Told) -> list[str]:
+    """Models of equal size: from where on, how that moves, and two lengths."""
+    lengths = sorted(set(told.at_equal_size.seq_len))
+    if len(lengths) < LEAST_LENGTHS:
+        found = [least_sentence(told, seq_len) for seq_len in lengths]
+    else:
+        layer = told.layers[0]
+        found = [crossing_sentence(told, layer), trend_sentence(told, layer),
+                 cell_sentence(told, layer, nearest(lengths, AT_CHAT)),
+                 cell_sentence(told, layer, lengths[-1])]
+    return [sentence for sentence in found if sentence]
+
+
+def layer_sentences(told: Told) -> list[str]:
+    """Layer for layer, and why counting does not tell times."""
+    found = [layer_sentence(told, told.layers[-1]), price_sentence(told, told.layers[0])]
+    return [sentence for sentence in found if sentence]
+
+
+def is_told(told: Told) -> bool:
+    """Whether there is something to tell."""
+    return len(told.at_equal_size) > 0
+
+
+def sentences(run_dir: Path, summary: pd.DataFrame, phrases: dict | None = None) -> list[str]:
+    """The answer, at most six sentences."""
+    told = of_run(run_dir, summary, phrases)
+    if not is_told(told):
+        return [told.say("nothing", "", runs.REFERENCE)]
+    return equal_size_sentences(told) + layer_sentences(told)
+
+
+def front(run_dir: Path, summary: pd.DataFrame, phrases: dict | None = None) -> list[str]:
+    """The three of them that a reader with one minute needs."""
+    told = of_run(run_dir, summary, phrases)
+    if not is_told(told):
+        return sentences(run_dir, summary, phrases)
+    return (equal_size_sentences(told)[:2] + layer_sentences(told)[:1])[:3]
+
+
+# ---- the roofs ---------------------------------------------------------------------------------
+
+
 def roof_sentence(summary: pd.DataFrame) -> str:
     """Why equal operations are not equal times: the roofs of matrix products."""
     gemm = summary[summary.kernel == "roof/sgemm"].gflops.max()
     gemv = summary[summary.kernel == "roof/sgemv"].dropna(subset="gflops")
     if gemv.empty or not np.isfinite(gemm):
         return ""
-    best, worst = (gemv.loc[place] for place in (gemv.gflops.idxmax(), gemv.gflops.idxmin()))
-    return (f"A multiply-add is not a multiply-add: sgemm reaches {wording.plain(gemm)} GFLOP/s, "
-            f"sgemv {wording.plain(best.gflops)} with a matrix of {runs.bytes_text(best.bytes)} "
-            f"and {wording.plain(worst.gflops)} with one of {runs.bytes_text(worst.bytes)}.")
-
-
-def of_article(cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells of the layers that the sentences speak of."""
-    return cells[cells.layer.isin(ARTICLE)]
-
-
-def band_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
-    """What was measured in a band of SeqLen."""
-    cells = of_article(within(cells, band))
-    if cells.empty:
-        return f"At {band[0]} nothing was measured."
-    words = [f"{wording.spread(group.ratio)} as long as {layer} "
-             f"(median {wording.times(group.ratio.median())}; "
-             f"{layer} is faster in {(group.ratio > 1).sum()} of {len(group)} cells)"
-             for layer, group in cells.groupby("layer")]
-    return f"At {band[0]} the Transformer block takes {wording.listing(words)}."
-
-
-def far_below_sentence(cells: pd.DataFrame) -> str:
-    """The textbook's first half: equal when S is far below H."""
-    cells = of_article(within(cells, SHORT))
-    cells = cells[cells.seq_len * FAR_BELOW <= cells.hid_size]
-    if cells.empty:
-        return ""
-    words = [f"{wording.spread(group.ratio)} for {layer}"
-             for layer, group in cells.groupby("layer")]
-    return (f"Where S is far below H (S <= H/{FAR_BELOW}, {SHORT[0]}) the textbook expects equal "
-            f"times ({wording.spread(cells.textbook)}); measured: {wording.listing(words)}.")
-
-
-def far_above_sentence(cells: pd.DataFrame) -> str:
-    """The textbook's second half: far ahead when S is in the thousands."""
-    cells = of_article(within(cells, LONG))
-    if cells.empty:
-        return ""
-    words = []
-    for layer, group in cells.groupby("layer"):
-        share = (group.ratio / group.textbook).median()
-        amount = "larger" if share > 1 else "smaller"
-        words.append(f"{wording.plain(max(share, 1 / share))} times {amount} for {layer}")
-    return (f"At {LONG[0]} the textbook expects a lead of {wording.spread(cells.textbook)}; "
-            f"measured, in the median cell, it is {wording.listing(words)}.")
-
-
-def winner(cells: pd.DataFrame) -> str:
-    """The layer with the least time over some cells (geometric mean)."""
-    lead = np.log(cells.ratio).groupby(cells.layer).mean()
-    return lead.idxmax() if lead.max() > 0 else runs.REFERENCE
-
-
-def winner_sentence(cells: pd.DataFrame, band: tuple[str, float, float]) -> str:
-    """The fastest layer at each HidSize in a band of SeqLen."""
-    cells = within(cells, band)
-    if cells.empty:
-        return ""
-    sizes: dict[str, list[str]] = {}
-    for (hid_size, *others), group in cells.groupby(runs.ACROSS):
-        several = len(cells.loc[cells.hid_size == hid_size, runs.ACROSS].drop_duplicates()) > 1
-        text = wording.sizes_text(dict(zip(runs.ACROSS[1:], others)))
-        label = f"{hid_size} ({text})" if several and text else str(hid_size)
-        sizes.setdefault(winner(group), []).append(label)
-    everywhere = len(sizes) == 1 and cells.hid_size.nunique() > 1
-    words = [f"{layer} at every H" if everywhere else f"{layer} at H = {', '.join(found)}"
-             for layer, found in sizes.items()]
-    return f"Fastest of all at {band[0]}: {wording.listing(words)}."
+    least = gemv.loc[gemv.gflops.idxmin()]
+    return (f"A product of two matrices (OpenBLAS sgemm) makes up to "
+            f"{wording.two(gemm / least.gflops)} times as many operations per second as a product "
+            f"of a matrix and a vector (sgemv; {runs.bytes_text(least.bytes)} of matrix).")
 
 
 def prediction_sentence(predicted: pd.DataFrame, summary: pd.DataFrame) -> str:
@@ -217,85 +270,119 @@ def prediction_sentence(predicted: pd.DataFrame, summary: pd.DataFrame) -> str:
     if error.isna().all():
         return ""
     told = prediction.predicted_correctly(summary, predicted)
-    return (f"From the roofs alone (products, matrix-vector products by the size of the matrix, "
-            f"activations) the time of a layer is predicted with a median error of "
-            f"{error.median():.0%}, of 9 in 10 cells within {error.quantile(0.9):.0%}"
-            f"{', and ' + told if told else ''}.")
-
-
-def what_if_sentence(changed: pd.DataFrame) -> str:
-    """What other roofs do to a crossover: of the HidSizes where the roofs have one, the median."""
-    where = changed.assign(where=[wording.faster_where(row) for row in changed.itertuples()])
-    for layer in ARTICLE:
-        rows = where[where.layer == layer]
-        crossed = rows[(rows.change == "predicted") & (rows.verdict != "faster everywhere")
-                       & (rows.verdict != "slower everywhere")].sort_values(runs.ACROSS)
-        if len(crossed):
-            median = crossed.iloc[len(crossed) // 2]
-            at = rows[(rows[runs.ACROSS] == median[runs.ACROSS]).all(axis=1)]
-            at = at.set_index("change")["where"]
-            words = []
-            for change in prediction.CHANGES:
-                found = [at[name] for word in prediction.FACTORS
-                         if (name := f"{change} {word}") in at]
-                is_same = set(found) == {median["where"]}
-                if found:
-                    words.append(f"{change} {'the same' if is_same else ' or '.join(found)}")
-            return (f"What moves the crossover of {layer}, by the roofs: at H = {median.hid_size} "
-                    f"it is faster at {median['where']}; with {' or '.join(prediction.FACTORS)} "
-                    f"{'; '.join(words)}.")
-    return ""
+    return (f"From the speed of products, reads and activations alone the time of a layer is "
+            f"predicted with a median error of {error.median():.0%}"
+            f"{'; ' + told if told else ''}.")
 
 
 def roof_sentences(run_dir: Path, summary: pd.DataFrame) -> list[str]:
     """What the roofs alone tell of a run; nothing where it has none."""
-    files = ("predict.csv", "whatif.csv")
-    if not all((run_dir / name).exists() for name in files):
-        return []
-    predicted, changed = (runs.load_derived(run_dir, name) for name in files)
-    if list(predicted.median_ns) != list(summary.median_ns[summary.kind != "roof"]):
-        return []  # of the grid of another run
-    words = [prediction_sentence(predicted, summary), what_if_sentence(changed)]
-    return [sentence for sentence in words if sentence]
-
-
-def sentences(summary: pd.DataFrame, cells: pd.DataFrame, host: dict) -> list[str]:
-    """The answer in words."""
-    found = [f"{machine_sentence(host)} {cache_sentence(host)}".strip(), roof_sentence(summary)]
-    if cells.empty:
-        found += [f"No layer was timed beside the layer {runs.REFERENCE}: nothing to compare."]
-    else:
-        found += [band_sentence(cells, SHORT), far_below_sentence(cells),
-                  band_sentence(cells, LONG), far_above_sentence(cells),
-                  f"{winner_sentence(cells, SHORT)} {winner_sentence(cells, LONG)}".strip()]
+    found = [roof_sentence(summary)]
+    if (run_dir / "predict.csv").exists():
+        predicted = runs.load_derived(run_dir, "predict.csv")
+        if list(predicted.median_ns) == list(summary.median_ns[summary.kind != "roof"]):
+            found.append(prediction_sentence(predicted, summary))
     return [sentence for sentence in found if sentence]
+
+
+# ---- tables ------------------------------------------------------------------------------------
+
+
+def crossing_rows(told: Told, lens: str) -> pd.DataFrame:
+    """The rows of crossover.csv of one lens; of layer for layer, the article's."""
+    rows = told.crossings[told.crossings.lens == lens]
+    return rows[rows.layer.isin(told.layers)] if lens == LAYER else rows
+
+
+def crossing_table(rows: pd.DataFrame, sizes: list[int]) -> tuple[list[str], list[list[str]]]:
+    """Per lens and layer where it takes less time, a column for each of some HidSizes."""
+    rows = rows[rows.hid_size.isin(sizes)]
+    labels = wording.size_labels(rows)
+    lines = []
+    for (lens, layer), group in rows.groupby(["lens", "layer"], sort=False):
+        words = {wording.size_of(row): wording.with_interval(row) for row in group.itertuples()}
+        lines.append([lens, layer, *(words.get(key, "-") for key in labels)])
+    return ["lens", "layer", *labels.values()], lines
+
+
+def time_table(told: Told, hid_size: int, lengths: list[int]) -> tuple[list[str], list[list[str]]]:
+    """µs per token of each layer at one HidSize, with the ratio at equal model size."""
+    best = told.best_at[told.best_at.hid_size == hid_size]
+    cells = told.at_equal_size[told.at_equal_size.hid_size == hid_size]
+    lines = []
+    for layer in dict.fromkeys(told.summary.layer):
+        rows = best[best.layer == layer]
+        if rows.empty:
+            continue
+        line = [layer, f"{rows.parameters.max() / 1e6:.2g} M" if rows.parameters.max() > 0 else "-"]
+        for seq_len in lengths:
+            own = rows[rows.seq_len == seq_len].us_per_token
+            ratio = cells[(cells.layer == layer) & (cells.seq_len == seq_len)].ratio
+            line += [wording.two(own.min()) if len(own) else "-",
+                     wording.times(ratio.iloc[0]) if len(ratio)
+                     else "1" if layer == runs.REFERENCE and len(own) else "-"]
+        lines.append(line)
+    header = ["layer", "parameters"]
+    for seq_len in lengths:
+        header += [f"S={seq_len}: µs", "block / it"]
+    return header, lines
+
+
+def table_lengths(told: Told) -> list[int]:
+    """The SeqLens of the table of times."""
+    timed = sorted(set(told.at_equal_size.seq_len))
+    if len(timed) < LEAST_LENGTHS:
+        return timed
+    return sorted({nearest(timed, seq_len) for seq_len in AT_LENGTHS})
+
+
+def times_title(hid_size: int) -> str:
+    """What the table of times shows."""
+    return (f"Time per token of a layer at HidSize {hid_size} in µs; block / it: the block's time "
+            "over the layer's at equal model size:")
+
+
+def claims_table(run_dirs: list[Path]) -> str:
+    """What the article states, line by line, as markdown; later runs fill up the first."""
+    tables = [runs.load_derived(run_dir, "claims.csv") for run_dir in run_dirs]
+    every = claims.filled_up(tables)
+    every = every[every.hid_size.isna()]
+    rows = []
+    for (statement, lens), group in every.groupby(["statement", "lens"], sort=False):
+        # What decides: the first that does not hold, else the last.
+        open_ = group[group.verdict != claims.HOLDS]
+        row = group.iloc[-1] if open_.empty else open_.iloc[0]
+        number = ("-" if np.isnan(row.measured) else
+                  f"{row.measure} {wording.two(row.measured)}")
+        rows.append([statement, "equal size" if lens == PARAMETER else "layer", row.verdict,
+                     number, row.why])
+    return wording.markdown_table(["the article", "lens", "verdict", "what decides", "why"], rows)
 
 
 # ---- output ------------------------------------------------------------------------------------
 
 
-def answer(run_dir: Path, markdown: bool) -> str:
-    """The answer of one run: words and tables; in a terminal also every time per token."""
-    summary = runs.load_summary(run_dir)
-    found = runs.load_derived(run_dir, "crossover.csv")
-    cells = ratios.relative(summary)
-    cells["textbook"] = 1 + cells.seq_len / cells.hid_size  # (S*H^2 + H*S^2) / (S*H^2)
-    words = [*sentences(summary, cells, hosts.load(run_dir)),
-             *roof_sentences(run_dir, summary)]
-    tables = [(title, crossover_table(rows)) for title, lens in (
-        (AT_EQUAL_SIZE, ratios.PARAMETER), (IN_ITS_PLACE, ratios.MIXER),
-        (WHERE_FASTER, ratios.LAYER)) if len(rows := ratios.through(found, lens))]
-    if not markdown:  # there a figure shows it
-        tables.append((RATIOS, ratio_table(cells)))
-    tables = tables if len(cells) else []
-    if markdown:
-        machine, *rest = words
-        return wording.without_tags("\n\n".join(
-            [machine, "\n".join(f"- {line}" for line in rest)]
-            + [text for title, table in tables
-               for text in (title, wording.markdown_table(*table))]))
-    layers = drawn_kernels(summary)
-    texts = [time_table(layers, size) for size in sorted(layers.hid_size.unique())]
-    for title, table in tables:
-        texts += [textwrap.fill(title, wording.WIDTH), wording.wrapped_table(*table)]
-    return "\n\n".join(texts + [textwrap.fill(line, wording.WIDTH) for line in words])
+def bullets(lines: list[str]) -> list[str]:
+    """Sentences for a terminal, one bullet each."""
+    return [textwrap.fill(line, wording.WIDTH, initial_indent="- ", subsequent_indent="  ")
+            for line in lines]
+
+
+def answer(run_dir: Path) -> str:
+    """The answer of one run for a terminal, at most thirty lines for the layers of the article."""
+    told = of_run(run_dir)
+    machine = textwrap.fill(machine_sentence(hosts.load(run_dir)), wording.WIDTH)
+    if not is_told(told):
+        return "\n".join([machine, *sentences(run_dir, told.summary)])
+    lens = told.at_equal_size.lens.iloc[0]
+    lines = [told.phrases["question"], machine, "", LENS_TITLES[lens],
+             *bullets(equal_size_sentences(told))]
+    if found := layer_sentences(told):
+        lines += [LENS_TITLES[LAYER], *bullets(found)]
+    if told.at_equal_size.seq_len.nunique() >= LEAST_LENGTHS:
+        rows = pd.concat([crossing_rows(told, name) for name in dict.fromkeys([lens, LAYER])])
+        sizes = some_sizes(rows.hid_size)
+        lines += ["", WHERE, wording.wrapped_table(*crossing_table(rows, sizes))]
+    lines += ["", times_title(told.hid_size), wording.wrapped_table(
+        *time_table(told, told.hid_size, table_lengths(told)), kept=1, numbers_from=1)]
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""All layers side by side: what they are, and which beats the Transformer block where."""
+"""All layers side by side: what they are, how fast, and what one token takes."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -6,14 +6,15 @@ from pathlib import Path
 import pandas as pd
 
 from seqbench.read import runs
-from seqbench.tables import ratios
 from seqbench.words import wording
 
-TABLE_AT = (1024, 512)  # SeqLen, HidSize of the times in the table
+TABLE_AT = (512, 512)  # SeqLen, HidSize of the times in the table
 ROOF_AT = (256, 512)  # HidSizes whose share of the roof is listed, at the same SeqLen
-STEP_LENGTHS = (16, 1024, 4096)  # contexts at which a decoded token meets the steps
-HEADER = ["layer", "equation", "operations per token", "sequential", "state", "variant",
-          "us per token", "transformer / it", "share of roof"]
+STEP_LENGTHS = (16, 512, 4096)  # contexts at which a decoded token meets the steps
+HEADER = ["layer", "job", "equation", "parameters", "operations per token", "sequential", "state",
+          "fastest algorithm", "µs per token", "share of roof", "source"]
+KERNELS_AT = 512  # HidSize at which kernels.csv counts
+FIRST = ["transformer", "lstm", "gru", "rnn", "mamba"]  # of the front page
 
 
 def kibi(count: float) -> str:
@@ -51,60 +52,44 @@ def roof_shares(roofline: pd.DataFrame, layer: str) -> str:
     return ", ".join(shares)
 
 
+def state_of(layer) -> str:
+    """What a layer carries from token to token."""
+    return "whole sequence" if pd.isna(layer.state_floats) else kibi(layer.state_floats)
+
+
+def in_h2(parameters: float) -> str:
+    """Parameters as a multiple of H^2, at the HidSize of kernels.csv."""
+    return f"{wording.two(parameters / KERNELS_AT ** 2)} H²" if parameters > 0 else "-"
+
+
 def table(kernels: pd.DataFrame, summary: pd.DataFrame, roofline: pd.DataFrame) -> str:
     """All layers, as markdown."""
-    reference = timed_at(summary, runs.REFERENCE, *TABLE_AT)
     rows = []
     for layer in registered(kernels).itertuples():
         best = timed_at(summary, layer.layer, *TABLE_AT)
-        comparable = best is not None and reference is not None and layer.tokens == "all"
         rows.append([
-            layer.layer, layer.equation,
-            f"{layer.operations_per_token / 1e6:.2f} M", f"{layer.sequential_share:.0%}",
-            "whole sequence" if pd.isna(layer.state_floats) else kibi(layer.state_floats),
-            "-" if best is None else best.kernel.partition("/")[2],
-            "-" if best is None else wording.plain(best.us_per_token),
-            wording.times(reference.median_ns / best.median_ns) if comparable else "-",
-            roof_shares(roofline, layer.layer)])
+            layer.layer, layer.job, layer.equation, in_h2(layer.parameters),
+            f"{wording.two(layer.operations_per_token / 1e6)} M", f"{layer.sequential_share:.0%}",
+            state_of(layer), "-" if best is None else best.kernel.partition("/")[2],
+            "-" if best is None else wording.two(best.us_per_token),
+            roof_shares(roofline, layer.layer), layer.source or "-"])
     return wording.markdown_table(HEADER, rows)
 
 
+def first_table(kernels: pd.DataFrame) -> str:
+    """The layers of the front page: equation, parameters, state."""
+    layers = registered(kernels).set_index("layer", drop=False)
+    rows = [[name, layers.loc[name].equation, in_h2(layers.loc[name].parameters),
+             state_of(layers.loc[name])] for name in FIRST if name in layers.index]
+    return wording.markdown_table(["layer", "equation", "parameters", "state"], rows)
+
+
+def first_section(run_dir: Path) -> str:
+    """What is compared, for the front page."""
+    return first_table(runs.load_kernels(run_dir).reset_index())
+
+
 # ---- words -------------------------------------------------------------------------------------
-
-
-def ends(found: pd.DataFrame) -> str:
-    """Transformer time over the layer's at both ends of the grid."""
-    return wording.spread(pd.concat([found.ratio_at_min_seq_len, found.ratio_at_max_seq_len]))
-
-
-def by_hid_size(found: pd.DataFrame) -> str:
-    """From which SeqLen on, per HidSize."""
-    words: dict[str, list[str]] = {}
-    for row in found.itertuples():
-        where = wording.faster_where(row)
-        words.setdefault(where, []).append(str(row.hid_size))
-    return "; ".join(f"H = {', '.join(sizes)}: {where}" for where, sizes in words.items())
-
-
-def prefill(found: pd.DataFrame) -> str:
-    """Where each layer beats the block, best of all engines: everywhere, nowhere, or by HidSize."""
-    everywhere, nowhere, nearly, between = [], [], [], []
-    for layer in dict.fromkeys(found.layer):
-        rows = found[found.layer == layer]
-        rows = rows[rows.engine == ("any" if (rows.engine == "any").any() else runs.HEADLINE)]
-        if (rows.verdict == "faster everywhere").all():
-            everywhere.append(f"{layer} ({ends(rows)})")
-        elif (rows.verdict == "slower everywhere").all():
-            nowhere.append(f"{layer} ({ends(rows)})")
-        elif len(rows) > 1 and (rows.verdict != "faster everywhere").sum() == 1:
-            nearly.append(f"{layer} ({by_hid_size(rows[rows.verdict != 'faster everywhere'])})")
-        else:
-            between.append(f"- {layer}: {by_hid_size(rows)}")
-    lines = [f"- at every SeqLen and HidSize (ratio at the ends of the grid): "
-             f"{wording.listing(everywhere)}"] if everywhere else []
-    lines += [f"- at every SeqLen but at one HidSize: {wording.listing(nearly)}"] if nearly else []
-    lines += [f"- nowhere: {wording.listing(nowhere)}"] if nowhere else []
-    return "\n".join(lines + between)
 
 
 def decode(summary: pd.DataFrame) -> str:
@@ -115,30 +100,28 @@ def decode(summary: pd.DataFrame) -> str:
     steps = steps.loc[steps.groupby("layer").median_ns.idxmin()]  # of several engines
     tokens = {seq_len: timed_at(summary, "decode", seq_len, hid_size) for seq_len in STEP_LENGTHS}
     tokens = {seq_len: token for seq_len, token in tokens.items() if token is not None}
-    words = []
-    for row in steps.sort_values("median_ns").itertuples():
-        ratios = [wording.times(token.median_ns / row.median_ns) for token in tokens.values()]
-        if ratios:
-            words.append(f"{wording.listing(ratios)} as long as one step of {row.layer} "
-                         f"({wording.plain(row.median_ns / 1000)} us)")
-    lengths = wording.listing([str(seq_len) for seq_len in tokens])
-    return (f"With {lengths} tokens of context a decoded token takes {'; '.join(words)}."
-            if words else "")
+    rows = [[row.layer, wording.two(row.median_ns / 1000),
+             *(wording.times(token.median_ns / row.median_ns) for token in tokens.values())]
+            for row in steps.sort_values("median_ns").itertuples()]
+    head = ["layer", "µs per step", *(f"block / it, {seq_len} tokens" for seq_len in tokens)]
+    return wording.markdown_table(head, rows)
 
 
 def section(run_dir: Path) -> str:
-    """The README's part on all layers, from the run of a zoo."""
+    """All layers, from a run of them."""
     summary, kernels = ours(runs.load_summary(run_dir)), runs.load_kernels(run_dir)
     roofline = ours(runs.load_derived(run_dir, "roofline.csv"))
-    found = ratios.through(runs.load_derived(run_dir, "crossover.csv"), ratios.LAYER)
     seq_len, hid_size = TABLE_AT
+    roof_at = wording.listing([str(size) for size in ROOF_AT])
     return "\n\n".join([
-        f"Times at S = {seq_len}, H = {hid_size}; the share of the roof at H = "
-        f"{wording.listing([str(size) for size in ROOF_AT])}. Operations count 2 per multiply-add; "
-        "`sequential` is the share of them that waits for the token before.",
-        table(kernels.reset_index(), summary, roofline),
-        "Prefill (a whole sequence at once): where each layer is faster than the Transformer "
-        "block, fastest variants of both.",
-        prefill(found),
-        f"Decode (one token, H = {hid_size}): the block reads its whole cache, a recurrent layer "
-        f"its state. {decode(summary)}".strip()])
+        f"Parameters, operations and state at H = {KERNELS_AT}; operations count 2 per "
+        "multiply-add, and `sequential` is the share of them that waits for the token before. "
+        f"Times at S = {seq_len}, H = {hid_size}, fastest algorithm and engine. Share of roof: the "
+        f"least time that the run's own roofs allow over the time taken, at S = {seq_len} and "
+        f"H = {roof_at}; above 100 % a kernel reads its weights faster than `roof/read` does.",
+        table(kernels.reset_index(), summary, roofline)])
+
+
+def decode_section(run_dir: Path) -> str:
+    """One token at a time."""
+    return decode(ours(runs.load_summary(run_dir)))

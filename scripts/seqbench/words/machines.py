@@ -1,6 +1,7 @@
-"""Machines side by side: the roofs of each, and where its layers beat the Transformer block."""
+"""Machines side by side: the roofs of each, and where its layers take less time than a block."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,6 @@ import pandas as pd
 from seqbench.read import hosts, runs
 from seqbench.tables import rates, ratios
 from seqbench.words import answer, wording
-
-COUNTED = "by operations, on any machine"
-EVERYWHERE = "everywhere"
 
 
 def in_level(curve: rates.Curve, caches: tuple[float, ...], level: int) -> float:
@@ -51,48 +49,33 @@ def roof_table(machines: dict[str, rates.Roofs]) -> str:
     return wording.markdown_table(["machine", *header], rows)
 
 
-def where_faster(found: pd.DataFrame, layer: str) -> tuple[dict[int, str], dict[int, str]]:
-    """Per HidSize where a layer is faster than the block: measured, and by operation counts."""
-    rows = found[(found.layer == layer) & (found.engine == runs.HEADLINE)]
-    measured = {row.hid_size: wording.faster_where(row) for row in rows.itertuples()}
-    counted = {row.hid_size: wording.faster_by_counts(row) for row in rows.itertuples()}
-    return measured, counted
-
-
 def crossovers(machines: dict[str, pd.DataFrame]) -> str:
-    """A table of where each layer of the article is faster; one sentence where it always is."""
-    sizes = sorted({size for found in machines.values() for size in found.hid_size})
-    rows, always = [], []
-    for layer in answer.ARTICLE:
-        lines, counted = {}, {}
-        for name, found in machines.items():
-            lines[name], by_counts = where_faster(found, layer)
-            counted |= by_counts
-        lines[COUNTED] = counted
-        words = {word for cells in lines.values() for word in cells.values()}
-        if words == {EVERYWHERE}:
-            always.append(layer)
-        elif words:
-            rows += [[layer, name, *(cells.get(size, "-") for size in sizes)]
-                     for name, cells in lines.items()]
-    header = ["layer", "faster", *(f"H {size}" for size in sizes)]
-    texts = [wording.markdown_table(header, rows)] if rows else []
-    if always:
-        texts.append(f"Faster at every SeqLen and HidSize on each of them: "
-                     f"{wording.listing(always)}.")
-    return "\n\n".join(texts)
+    """Where each layer of the article takes less time than a block of equal size, per machine."""
+    every = pd.concat([found.assign(machine=name) for name, found in machines.items()])
+    every = every[every.layer.isin(answer.ARTICLE)]
+    labels = wording.size_labels(every)
+    rows = []
+    for (layer, name), group in every.groupby(["layer", "machine"]):
+        words = {wording.size_of(row): wording.with_interval(row) for row in group.itertuples()}
+        rows.append([layer, name, *(words.get(key, "-") for key in labels)])
+    return wording.markdown_table(["layer", "machine", *labels.values()], rows)
 
 
-def section(root: Path, folders: list[str]) -> str:
-    """The README's part on several machines, from a run of each."""
+def section(root: Path, folders: list[str], link: Callable[[str], str]) -> str:
+    """Several machines, from a run of each."""
     machines = {folder: hosts.load(root / folder) for folder in folders}
     names = {folder: chr(ord("A") + i) for i, folder in enumerate(folders)}
-    lines = [f"- {names[folder]}: [{hosts.setup_name(host)}]({folder})"
+    lines = [f"- {names[folder]}: [{hosts.setup_name(host)}]({link(folder)})"
              for folder, host in machines.items()]
-    found = {names[folder]: rates.roofs_of(runs.load_summary(root / folder), host)
+    summaries = {folder: runs.load_summary(root / folder) for folder in folders}
+    found = {names[folder]: rates.roofs_of(summaries[folder], host)
              for folder, host in machines.items()}
-    crossed = {names[folder]: ratios.through(runs.load_derived(root / folder, "crossover.csv"),
-                                                ratios.LAYER) for folder in folders}
+    crossed = {}
+    for folder, summary in summaries.items():
+        table = runs.load_derived(root / folder, "crossover.csv")
+        seen = ratios.through(table, ratios.PARAMETER, ratios.best_class(summary))
+        crossed[names[folder]] = seen
     return "\n\n".join(["\n".join(lines), roof_table(found),
-                        f"SeqLen at which a layer is faster than the Transformer block "
-                        f"({runs.HEADLINE} variants):", crossovers(crossed)])
+                        "SeqLen S at which a layer takes less time than a Transformer block of "
+                        "equal model size, with the 95 % interval of the crossing, each at its "
+                        "fastest:", crossovers(crossed)])

@@ -1,75 +1,160 @@
-"""Write into the README what runs say: each generated section again, between its markers."""
+"""Write into pages what runs say: each generated section again, between its markers."""
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from seqbench.figures import FIGURES
-from seqbench.read import runs
-from seqbench.words import (answer, comparison, layers, machines, noise_floor, peer_tables,
+from seqbench.read import hosts, runs
+from seqbench.tables import ratios
+from seqbench.words import (answer, comparison, layers, machines, noise_floor, peer_tables, trust,
                             wording)
+from seqbench.words.phrases import LANGUAGES
 
 SECTION = re.compile(r"<!-- (?P<what>\w+) of (?P<folder>\S+), written by `make docs` -->\n.*?"
                      r"<!-- end of the (?P=what) -->\n", re.DOTALL)
-CLAIMS = "What the article states, line by line (the rules stand in results/README.md):"
+FRONT_FIGURE, SIZE_FIGURE = "fastest", "one_size"
+AT_HID_SIZE = 384  # of the times on the front page, or the nearest that was timed
 
 
-def answer_section(root: Path, folder: str) -> str:
-    """The answer, its figures and the claims; further runs, after a +, fill up the claims."""
-    folder, *more = folder.split("+")
-    figures = [f"![{figure.alt}]({folder}/figures/{figure.name}.png)" for figure in FIGURES]
-    words = answer.answer(root / folder, markdown=True)
-    return "\n\n".join([figures[0], words, "\n".join(figures[1:]), CLAIMS,
-                        answer.claims_table([root / folder, *(root / name for name in more)])])
+@dataclass(frozen=True)
+class Source:
+    """The runs that a section is made from, by their paths from the root of the project."""
+    root: Path
+    page: Path  # the page that the section stands in
+    folders: list[str]
+
+    @property
+    def first(self) -> Path:
+        """The run, or the first of several."""
+        return self.root / self.folders[0]
+
+    @property
+    def every(self) -> list[Path]:
+        """All of them."""
+        return [self.root / folder for folder in self.folders]
+
+    def link(self, folder: Path | str) -> str:
+        """The path of a folder from the page."""
+        return os.path.relpath(self.root / folder, self.page.parent)
+
+    def figure(self, name: str) -> str:
+        """A figure of the first run."""
+        alt = next(figure.alt for figure in FIGURES if figure.name == name)
+        return f"![{alt}]({self.link(self.first)}/figures/{name}.png)"
 
 
-def layers_section(root: Path, folder: str) -> str:
-    """All layers, from a run of every kernel."""
-    return layers.section(root / folder)
+def bullets(lines: list[str]) -> str:
+    """Sentences as a list."""
+    return "\n".join(f"- {line}" for line in lines)
 
 
-def peers_section(root: Path, folder: str) -> str:
-    """Ours beside the libraries, from what `make peers` wrote."""
-    return peer_tables.section(root / folder)
+# ---- front pages -------------------------------------------------------------------------------
 
 
-def noise_section(root: Path, folder: str) -> str:
-    """How far the numbers can be trusted."""
-    return noise_floor.section(root, root / folder)
+def front(source: Source, language: str = "en") -> str:
+    """The one figure and three sentences."""
+    words = answer.front(source.first, runs.load_summary(source.first), LANGUAGES[language])
+    return "\n\n".join([source.figure(FRONT_FIGURE), bullets(words)])
 
 
-def machines_section(root: Path, folder: str) -> str:
-    """Several machines side by side, from a run of each, with a + between."""
-    return machines.section(root, folder.split("+"))
+def front_zh(source: Source) -> str:
+    """The same in Chinese."""
+    return front(source, "zh")
 
 
-def compare_section(root: Path, folder: str) -> str:
-    """Two runs side by side, from what `make compare` wrote."""
-    return comparison.section(root / folder, folder)
+def one_size(source: Source) -> str:
+    """Every layer at one HidSize: a figure and a table."""
+    told = answer.of_run(source.first)
+    size = answer.nearest(told.at_equal_size.hid_size, AT_HID_SIZE)
+    table = answer.time_table(told, size, answer.table_lengths(told))
+    return "\n\n".join([source.figure(SIZE_FIGURE), wording.markdown_table(*table)])
 
 
-SECTIONS: dict[str, Callable[[Path, str], str]] = {
-    "answer": answer_section, "layers": layers_section, "peers": peers_section,
-    "noise": noise_section, "machines": machines_section, "compare": compare_section}
+def example(source: Source) -> str:
+    """What a run of a few sizes prints."""
+    return f"```\n{answer.answer(source.first)}\n```"
 
 
-def section(root: Path, what: str, folder: str) -> str:
-    """A section with its markers; the folder is named by its path from the README."""
+# ---- pages -------------------------------------------------------------------------------------
+
+
+def answer_section(source: Source) -> str:
+    """The machine, the sentences, and the figure."""
+    summary, host = runs.load_summary(source.first), hosts.load(source.first)
+    machine = f"{answer.machine_sentence(host)} {answer.cache_sentence(host)}".strip()
+    return "\n\n".join([machine, bullets(answer.sentences(source.first, summary)),
+                        source.figure(FRONT_FIGURE)])
+
+
+def crossings(source: Source) -> str:
+    """Where each layer takes less time, through each lens that the run has."""
+    told = answer.of_run(source.first)
+    found = []
+    for lens in (ratios.PARAMETER, ratios.LAYER, ratios.MIXER):
+        rows = answer.crossing_rows(told, lens)
+        if len(rows):
+            header, lines = answer.crossing_table(rows, sorted(set(rows.hid_size)))
+            found += [answer.LENS_TITLES[lens], wording.markdown_table(
+                header[1:], [line[1:] for line in lines])]
+    return "\n\n".join(found)
+
+
+def figures(source: Source) -> str:
+    """All figures of the run but those of the front page, and what the roofs tell."""
+    names = [figure.name for figure in FIGURES if figure.name not in (FRONT_FIGURE, SIZE_FIGURE)
+             and (source.first / "figures" / f"{figure.name}.png").exists()]
+    words = answer.roof_sentences(source.first, runs.load_summary(source.first))
+    return "\n\n".join([bullets(words), "\n".join(source.figure(name) for name in names)])
+
+
+SECTIONS: dict[str, Callable[[Source], str]] = {
+    "front": front, "front_zh": front_zh, "one_size": one_size, "example": example,
+    "sizes": lambda source: layers.first_section(source.first),
+    "trusted": lambda source: trust.front(source.first),
+    "answer": answer_section, "crossings": crossings, "figures": figures,
+    "claims": lambda source: answer.claims_table(source.every),
+    "layers": lambda source: layers.section(source.first),
+    "decode": lambda source: layers.decode_section(source.first),
+    "peers": lambda source: peer_tables.section(source.first),
+    "noise": lambda source: noise_floor.section(source.first, source.link),
+    "trust": lambda source: trust.section(source.first),
+    "machines": lambda source: machines.section(source.root, source.folders, source.link),
+    "compare": lambda source: comparison.section(source.first, source.link(source.first)),
+}
+
+
+def section(root: Path, page: Path, what: str, folder: str) -> str:
+    """A section with its markers."""
     if what not in SECTIONS:
-        raise runs.RunError(f"README: no section is called '{what}', but {', '.join(SECTIONS)}")
+        raise runs.RunError(f"{page}: no section is called '{what}', but {', '.join(SECTIONS)}")
+    text = SECTIONS[what](Source(root, page, folder.split("+")))
     return (f"<!-- {what} of {folder}, written by `make docs` -->\n"
-            f"{wording.without_tags(SECTIONS[what](root, folder))}\n<!-- end of the {what} -->\n")
+            f"{wording.without_tags(text)}\n<!-- end of the {what} -->\n")
 
 
-def renewed(readme: Path, folders: dict[str, str]) -> str:
-    """The README's text with its sections made again, from other folders where they are named."""
-    text = runs.read_text(readme)
-    found = [match["what"] for match in SECTION.finditer(text)]
-    for what in folders:
-        if found.count(what) != 1:
-            raise runs.RunError(f"{readme}: {found.count(what)} sections '{what}', not 1")
-    if not found:
-        raise runs.RunError(f"{readme}: no section between markers")
-    return SECTION.sub(lambda match: section(readme.parent, match["what"],
-                                             folders.get(match["what"], match["folder"])), text)
+def names_in(page: Path) -> list[str]:
+    """The sections of a page."""
+    return [match["what"] for match in SECTION.finditer(runs.read_text(page))]
+
+
+def renewed(root: Path, page: Path, folders: dict[str, str]) -> str:
+    """A page's text with its sections made again, from other folders where they are named."""
+    return SECTION.sub(lambda match: section(root, page, match["what"],
+                                             folders.get(match["what"], match["folder"])),
+                       runs.read_text(page))
+
+
+def renew(root: Path, folders: dict[str, str]) -> None:
+    """Every page of the project that has sections."""
+    pages = [page for page in sorted([*root.glob("*.md"), *root.glob("results/*.md")])
+             if names_in(page)]
+    known = {name for page in pages for name in names_in(page)}
+    if missing := sorted(set(folders) - known):
+        raise runs.RunError(f"{root}: no page has a section '{missing[0]}', "
+                            f"only {', '.join(sorted(known))}")
+    for page in pages:
+        runs.write_text(page, renewed(root, page, folders))

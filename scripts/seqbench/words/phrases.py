@@ -1,0 +1,72 @@
+"""The sentences of the answer, in the languages of the front pages.
+
+A sentence has one meaning and one number. {a} and {b} are layers, {s} a SeqLen, {h} a HidSize,
+{x} the number. EN and ZH have the same keys, and the same names in each sentence.
+"""
+from __future__ import annotations
+
+EN = {
+    "rnn": "an RNN", "lstm": "an LSTM", "transformer": "a Transformer block",
+    "question": "Which takes less time on one CPU core: an RNN, an LSTM or a Transformer block?",
+    "nothing": "No layer was timed beside the layer {b}: there is nothing to compare.",
+    # models of equal size, along SeqLen at one HidSize
+    "crosses": "At equal model size {a} takes less time than {b} from about {x} tokens on "
+               "(HidSize {h}); on shorter sequences it takes more.",
+    "crosses back": "At equal model size {a} takes less time than {b} only below about {x} tokens "
+                    "(HidSize {h}).",
+    "faster everywhere": "At equal model size {a} takes less time than {b} at every length that "
+                         "was measured (HidSize {h}).",
+    "slower everywhere": "At equal model size {a} takes more time than {b} at every length that "
+                         "was measured (HidSize {h}).",
+    "never slower": "At equal model size {a} takes less time than {b}, or as much, at every length "
+                    "that was measured (HidSize {h}).",
+    "never faster": "At equal model size {a} takes more time than {b}, or as much, at every length "
+                    "that was measured (HidSize {h}).",
+    "no difference": "At equal model size no difference between {a} and {b} can be told "
+                     "(HidSize {h}).",
+    "several crossings": "At equal model size neither {a} nor {b} stays ahead as sequences grow "
+                         "(HidSize {h}).",
+    "later": "The wider the model, the later that is: at HidSize {h} {a} needs about {x} tokens.",
+    "sooner": "The wider the model, the sooner that is: at HidSize {h} {a} needs about {x} tokens.",
+    # models of equal size, in one cell
+    "faster": "At {s} tokens {b} takes {x} times as long as {a} of equal size (HidSize {h}).",
+    "slower": "At {s} tokens {a} takes {x} times as long as {b} of equal size (HidSize {h}).",
+    "same": "At {s} tokens no difference between {a} and {b} of equal size can be told "
+            "(HidSize {h}).",
+    "least": "At {s} tokens, of models of equal size, {a} takes the least time: {x} µs per token "
+             "of a layer (HidSize {h}).",
+    "tie": "At {s} tokens, of models of equal size, {a} and {b} take the least time; between the "
+           "two no difference can be told (HidSize {h}).",
+    # layer for layer
+    "layer always": "Counted layer for layer, as the article does, {a} is faster than {b} at every "
+                    "size, but it has only {x} % of the parameters.",
+    "layer not always": "Counted layer for layer, as the article does, {a} is not faster than {b} "
+                        "at every size; it has {x} % of the parameters.",
+    "price": "An operation of {a} takes {x} times as long as one of {b} (HidSize {h}): a recurrent "
+             "step reads its whole matrix again for every token.",
+}
+
+ZH = {
+    "rnn": "RNN", "lstm": "LSTM", "transformer": "Transformer 块",
+    "question": "在单个 CPU 核上，RNN、LSTM 和 Transformer 块，哪个更快？",
+    "nothing": "没有与 {b} 一起测量的层，无从比较。",
+    "crosses": "参数量相同时，序列长度约 {x} 以上 {a} 比 {b} 快（HidSize {h}），更短则更慢。",
+    "crosses back": "参数量相同时，只有序列长度低于约 {x} 时 {a} 才比 {b} 快（HidSize {h}）。",
+    "faster everywhere": "参数量相同时，在所有测量的长度上 {a} 都比 {b} 快（HidSize {h}）。",
+    "slower everywhere": "参数量相同时，在所有测量的长度上 {a} 都比 {b} 慢（HidSize {h}）。",
+    "never slower": "参数量相同时，在所有测量的长度上 {a} 不比 {b} 慢（HidSize {h}）。",
+    "never faster": "参数量相同时，在所有测量的长度上 {a} 不比 {b} 快（HidSize {h}）。",
+    "no difference": "参数量相同时，看不出 {a} 与 {b} 的差别（HidSize {h}）。",
+    "several crossings": "参数量相同时，{a} 与 {b} 的快慢随长度多次交替（HidSize {h}）。",
+    "later": "模型越宽，这个长度越大：HidSize {h} 时 {a} 需要约 {x}。",
+    "sooner": "模型越宽，这个长度越小：HidSize {h} 时 {a} 需要约 {x}。",
+    "faster": "长度 {s} 时，同等参数量的 {b} 用时是 {a} 的 {x} 倍（HidSize {h}）。",
+    "slower": "长度 {s} 时，同等参数量的 {a} 用时是 {b} 的 {x} 倍（HidSize {h}）。",
+    "same": "长度 {s} 时，看不出同等参数量的 {a} 与 {b} 的差别（HidSize {h}）。",
+    "least": "长度 {s} 时，同等参数量下 {a} 用时最少：每层每个词元 {x} 微秒（HidSize {h}）。",
+    "tie": "长度 {s} 时，同等参数量下 {a} 与 {b} 用时最少，两者看不出差别（HidSize {h}）。",
+    "layer always": "若像文章那样逐层比较，{a} 在所有尺寸上都比 {b} 快，但它的参数只有后者的 {x} %。",
+    "layer not always": "若像文章那样逐层比较，{a} 并非在所有尺寸上都比 {b} 快；它的参数是后者的 {x} %。",
+    "price": "{a} 的一次运算用时是 {b} 的 {x} 倍（HidSize {h}）：循环的每一步都要重读整个矩阵。",
+}
+LANGUAGES = {"en": EN, "zh": ZH}

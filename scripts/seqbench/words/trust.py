@@ -1,0 +1,51 @@
+"""How far intervals can be trusted, in words: from trust.csv."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from seqbench.read import runs
+from seqbench.tables.trust import APART, CHOICE, CROSSINGS, MEDIANS, RATIOS
+from seqbench.words import wording
+
+
+def coverage_table(table: pd.DataFrame) -> str:
+    """How often 95 % intervals hold the truth, by rounds."""
+    rows = table[table.what.isin([MEDIANS, RATIOS, CROSSINGS])]
+    lines = []
+    for (rounds, added), group in rows.groupby(["rounds", "added"]):
+        values = group.set_index("what").value
+        more = f", up to {added} more by `--until`" if added else ""
+        lines.append([f"{rounds}{more}",
+                      *(f"{values[what]:.1%}" for what in (MEDIANS, RATIOS, CROSSINGS))])
+    return wording.markdown_table(["rounds", "medians", "ratios", "crossovers"], lines)
+
+
+def row_of(table: pd.DataFrame, what: str) -> pd.Series:
+    """The one row of a kind."""
+    return table[table.what == what].iloc[0]
+
+
+def apart_sentence(table: pd.DataFrame) -> str:
+    """Two runs of one machine."""
+    apart = row_of(table, APART)
+    return (f"Two runs on one machine, made at different hours, agree within their 95 % intervals "
+            f"in {apart.value:.0%} of {apart.cases:.0f} cases.")
+
+
+def section(folder: Path) -> str:
+    """What intervals hold, in a table and two sentences."""
+    table = runs.load_derived(folder, "trust.csv")
+    choice = row_of(table, CHOICE)
+    return "\n\n".join([
+        "How often a 95 % interval holds the truth, in simulated runs with the noise of a real "
+        "one:", coverage_table(table), apart_sentence(table),
+        f"The fastest of several variants is chosen by the same rounds that are reported. That "
+        f"flatters a layer by {choice.value:.2%} on average (each round in turn left out of the "
+        f"choice, {choice.cases:.0f} cells)."])
+
+
+def front(folder: Path) -> str:
+    """The sentence for the front page."""
+    return apart_sentence(runs.load_derived(folder, "trust.csv"))
