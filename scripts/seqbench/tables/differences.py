@@ -9,7 +9,7 @@ from scipy import stats
 from statsmodels.stats import multitest
 
 from seqbench.read import runs
-from seqbench.tables.noise import (LEAST_NOISE, LEAST_ROUNDS, case_variances, centred, limited,
+from seqbench.tables.noise import (LEAST_NOISE, LEAST_ROUNDS, LEVEL, case_variances, centred, limited,
                                    median_weights, prior, quantile, round_medians,
                                    shared_variance, variance_of_median)
 
