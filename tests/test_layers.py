@@ -1,4 +1,4 @@
-"""The README's part on all layers, from planted tables."""
+"""The page of all layers, from planted tables."""
 
 import csv
 import subprocess
@@ -17,29 +17,35 @@ KERNELS = pd.DataFrame(
      ("decode/cached", "layer", "decode", "one", 8388608, 0.3, 1048576.0, "y"),
      ("rnn.step", "step", "rnn", "all", 5, 0.5, 512.0, "s")],
     columns=["kernel", "kind", "layer", "tokens", "operations_per_token", "sequential_share",
-             "state_floats", "equation"])
+             "state_floats", "equation"]).assign(job="recurrent layer", parameters=2 * 512 ** 2,
+                                                 source="Elman")
 SUMMARY = pd.DataFrame(
-    [("rnn/literal", "layer", "rnn", "literal", 1024, 512, 9, 4000.0, 4.0),
-     ("rnn/hoisted", "layer", "rnn", "hoisted", 1024, 512, 9, 2000.0, 2.0),
-     ("transformer/full", "layer", "transformer", "full", 1024, 512, 9, 8000.0, 8.0),
-     ("decode/cached", "layer", "decode", "cached", 1024, 512, 9, 300.0, 0.3),
+    [("rnn/literal", "layer", "rnn", "literal", 512, 512, 9, 4000.0, 4.0),
+     ("rnn/hoisted", "layer", "rnn", "hoisted", 512, 512, 9, 2000.0, 2.0),
+     ("transformer/full", "layer", "transformer", "full", 512, 512, 9, 8000.0, 8.0),
+     ("decode/cached", "layer", "decode", "cached", 512, 512, 9, 300.0, 0.3),
      ("decode/cached", "layer", "decode", "cached", 16, 512, 9, 150.0, 0.15),
      ("rnn.step", "step", "rnn", "step", 1, 512, 9, 10.0, 0.01)],
     columns=["kernel", "kind", "layer", "variant", "seq_len", "hid_size", "samples", "median_ns",
              "us_per_token"])
 ROOFLINE = pd.DataFrame(
-    [("rnn", "layer", 1024, 256, 100.0, 0.5), ("rnn", "layer", 1024, 256, 80.0, 0.75),
-     ("rnn", "layer", 1024, 512, 80.0, 0.8), ("rnn", "layer", 16, 512, 1.0, 0.1)],
+    [("rnn", "layer", 512, 256, 100.0, 0.5), ("rnn", "layer", 512, 256, 80.0, 0.75),
+     ("rnn", "layer", 512, 512, 80.0, 0.8), ("rnn", "layer", 16, 512, 1.0, 0.1)],
     columns=["layer", "kind", "seq_len", "hid_size", "median_ns", "share"])
 
 
 def test_table_has_the_fastest_variant_and_its_share_of_the_roof():
     lines = layers.table(KERNELS, SUMMARY, ROOFLINE).splitlines()
     assert len(lines) == 2 + 3
-    assert lines[2] == ("| rnn | h = tanh(a \\| b) | 1.05 M | 50% | 2 KiB | hoisted | 2.00 | 4.00x "
-                        "| 75%, 80% |")
-    assert "| whole sequence |" in lines[3] and "| 1.00x |" in lines[3]
-    assert lines[4].count("| - ") == 1  # one token is not compared with whole sequences
+    assert lines[2] == ("| rnn | recurrent layer | h = tanh(a \\| b) | 2.0 H² | 1.0 M | 50% | 2 KiB "
+                        "| hoisted | 2.0 | 75%, 80% | Elman |")
+    assert "| whole sequence |" in lines[3]
+
+
+def test_decoded_token_over_a_step():
+    lines = layers.decode(SUMMARY).splitlines()
+    assert lines[0] == "| layer | µs per step | block / it, 16 tokens | block / it, 512 tokens |"
+    assert lines[2] == "| rnn | 0.010 | 15x | 30x |"
 
 
 def test_engines_are_named_where_a_kernel_has_several_and_peers_are_left_out():
@@ -47,55 +53,28 @@ def test_engines_are_named_where_a_kernel_has_several_and_peers_are_left_out():
         SUMMARY[SUMMARY.kernel == "rnn/hoisted"].assign(engine=engine, median_ns=ns)
         for engine, ns in (("packed", 1000.0), ("torch", 1.0))], ignore_index=True)
     summary = summary[summary.kernel != "rnn/literal"]
-    found = layers.timed_at(layers.ours(summary), "rnn", 1024, 512)
+    found = layers.timed_at(layers.ours(summary), "rnn", 512, 512)
     assert (found.kernel, found.median_ns) == ("rnn/hoisted packed", 1000.0)
     assert "| hoisted packed |" in layers.table(KERNELS, layers.ours(summary), ROOFLINE)
     step = SUMMARY[SUMMARY.kind == "step"].assign(engine="packed", median_ns=5.0)
     words = layers.decode(pd.concat([layers.ours(summary), step], ignore_index=True))
-    assert words.count("one step of rnn") == 1 and "60.0x" in words
+    assert words.count("| rnn |") == 1 and "60x" in words
 
 
 def test_no_share_where_there_is_no_roof():
     assert layers.roof_shares(ROOFLINE.assign(share=float("nan")), "rnn") == "-, -"
 
 
-def test_decoded_token_over_a_step():
-    assert layers.decode(SUMMARY) == (
-        "With 16 and 1024 tokens of context a decoded token takes 15.0x and 30.0x as long as "
-        "one step of rnn (0.010 us).")
-    assert layers.decode(SUMMARY[SUMMARY.kind != "step"]) == ""
-
-
-def row(layer, engine, hid_size, verdict, crossings, at_min, at_max):
-    return {"layer": layer, "engine": engine, "hid_size": hid_size, "verdict": verdict,
-            "crossings": crossings, "ratio_at_min_seq_len": at_min, "ratio_at_max_seq_len": at_max}
-
-
-def test_prefill_speaks_of_the_best_of_all_engines():
-    found = pd.DataFrame([
-        row("rnn", "openblas", 64, "slower everywhere", "", 0.5, 0.9),
-        row("rnn", "any", 64, "faster everywhere", "", 2.0, 4.0),
-        row("gru", "openblas", 64, "crosses", "100", 0.5, 2.0),
-        row("gru", "openblas", 128, "crosses", "50", 0.8, 2.0),
-        row("tcn", "openblas", 64, "crosses", "20", 0.9, 2.0),
-        row("tcn", "openblas", 128, "faster everywhere", "", 1.5, 2.0),
-        row("ttt", "openblas", 64, "slower everywhere", "", 0.5, 0.9)])
-    lines = layers.prefill(found).splitlines()
-    assert lines[0].endswith("(ratio at the ends of the grid): rnn (2.00x to 4.00x)")
-    assert lines[1] == "- at every SeqLen but at one HidSize: tcn (H = 64: S > 20)"
-    assert lines[2] == "- nowhere: ttt (0.50x to 0.90x)"
-    assert lines[3] == "- gru: H = 64: S > 100; H = 128: S > 50"
-
-
-def test_layers_in_the_readme_are_those_of_the_registry():
+def test_layers_of_the_page_are_those_of_the_registry():
     """A layer that is added, or an equation that changes, needs `make docs` with a new run."""
     listed = subprocess.run([BUILD / "seqbench", "list", "--csv"], capture_output=True, text=True)
     now = {row["layer"]: row["equation"] for row in csv.DictReader(listed.stdout.splitlines())
            if row["kind"] == "layer"}
-    found = [match for match in sections.SECTION.finditer((ROOT / "README.md").read_text())
+    page = (ROOT / "results" / "LAYERS.md").read_text()
+    found = [match for match in sections.SECTION.finditer(page)
              if match["what"] == "layers"]
     if not found:
-        pytest.fail("README.md has no section `layers`")
+        pytest.fail("LAYERS.md has no section `layers`")
     kernels = runs.load_kernels(ROOT / found[0]["folder"]).reset_index()
     then = layers.registered(kernels).set_index("layer").equation.to_dict()
     assert now == then

@@ -14,12 +14,6 @@ from seqbench.words import machines
 SLOWER = replace(MACHINE, fma=50.0, sgemm=40.0)
 
 
-def crossed(*rows):
-    return pd.DataFrame(rows, columns=[
-        "layer", "engine", "hid_size", "crossings", "ratio_at_max_seq_len", "arithmetic_verdict",
-        "arithmetic_seq_len"])
-
-
 def test_roofs_by_level():
     lines = machines.roof_table({"A": MACHINE, "B": SLOWER}).splitlines()
     assert lines[0] == ("| machine | fma GFLOP/s | sgemm GFLOP/s | sgemv in L2 GFLOP/s | "
@@ -40,25 +34,17 @@ def test_a_machine_with_fewer_caches_has_gaps():
     assert machines.roof_table({"A": nothing}).splitlines()[2] == "| A | - | - |"
 
 
-def test_crossovers_of_each_machine_and_of_the_counts():
-    a = crossed(("lstm", "openblas", 64, "50", 2.0, "faster everywhere", float("nan")),
-                ("lstm", "openblas", 128, "", 0.5, "faster from", 100.0),
-                ("lstm", "any", 64, "", 2.0, "faster everywhere", float("nan")),
-                ("rnn", "openblas", 64, "", 2.0, "faster everywhere", float("nan")))
-    b = crossed(("lstm", "openblas", 64, "", 2.0, "faster everywhere", float("nan")),
-                ("rnn", "openblas", 64, "", 3.0, "faster everywhere", float("nan")))
-    text = machines.crossovers({"A": a, "B": b})
+def test_crossovers_of_each_machine():
+    columns = ["layer", "hid_size", "verdict", "crossings", "crossing_low", "crossing_high",
+               "min_seq_len", "max_seq_len"]
+    a = pd.DataFrame([("lstm", 64, "crosses", "50", 40, 60, 16, 256),
+                      ("lstm", 128, "slower everywhere", "", None, None, 16, 256),
+                      ("gru", 64, "faster everywhere", "", None, None, 16, 256)], columns=columns)
+    b = pd.DataFrame([("lstm", 64, "crosses", "70", 60, float("nan"), 16, 256)], columns=columns)
+    text = machines.crossovers({"A": a.assign(heads=1), "B": b.assign(heads=1)})
     assert text.splitlines() == [
-        "| layer | faster | H 64 | H 128 |", "| --- | --- | --- | --- |",
-        "| lstm | A | S > 50 | nowhere |", "| lstm | B | everywhere | - |",
-        "| lstm | by operations, on any machine | everywhere | S > 100 |", "",
-        "Faster at every SeqLen and HidSize on each of them: rnn."]
-
-
-def test_a_layer_that_no_machine_timed_is_not_always_faster():
-    found = crossed(("rnn", "openblas", 64, "", 2.0, "faster everywhere", float("nan")))
-    assert machines.crossovers({"A": found}).endswith("each of them: rnn.")
-    assert machines.crossovers({"A": found[:0]}) == ""
+        "| layer | machine | H 64 | H 128 |", "| --- | --- | --- | --- |",
+        "| lstm | A | S > 50 (40 to 60) | never |", "| lstm | B | S > 70 (60 to > 256) | - |"]
 
 
 @pytest.mark.parametrize("host, words", [
@@ -68,5 +54,6 @@ def test_a_layer_that_no_machine_timed_is_not_always_faster():
      "B (family 1, model 2), march armv8-a, OpenBLAS NEOVERSEN1")])
 def test_machines_are_named_by_cpu_and_build(tmp_path, host, words):
     assert hosts.setup_name(host) == words
-    summarised(tmp_path / "one", [sample("rnn/literal", 4, 8, 10)], host)
-    assert machines.section(tmp_path, ["one"]).startswith(f"- A: [{words}](one)\n")
+    rows = [sample(kernel, 4, 8, 10, parameters=1) for kernel in ("rnn/literal", "transformer/full")]
+    summarised(tmp_path / "one", rows, host)
+    assert machines.section(tmp_path, ["one"], str).startswith(f"- A: [{words}](one)\n")

@@ -27,7 +27,7 @@ def test_repetitions_are_added_up(tmp_path):
                                                    (128, 1.2, 1.1, 1.3, "slower")])
     write_comparison(tmp_path / "floor" / "aa-2", [(64, 1.0, 0.9, 1.1, "no difference"),
                                                    (128, "", "", "", "not comparable")])
-    text = noise_floor.section(tmp_path, tmp_path / "floor")
+    text = noise_floor.section(tmp_path / "floor", lambda folder: folder.relative_to(tmp_path))
     assert "2 times" in text and "1 of 3 cases (33.3%)" in text
     assert "[1 of 2](floor/aa-1/report.txt), [0 of 1](floor/aa-2/report.txt)" in text
     assert "is 22% wide" in text
@@ -37,7 +37,7 @@ def test_planted_slowdown_and_its_intervals(tmp_path):
     write_comparison(tmp_path / "floor" / "planted", [(64, 1.05, 1.04, 1.06, "slower"),
                                                       (128, 1.1, 1.08, 1.12, "slower"),
                                                       (256, 1.0, 0.9, 1.1, "no difference")])
-    text = noise_floor.section(tmp_path, tmp_path / "floor")
+    text = noise_floor.section(tmp_path / "floor", lambda folder: folder.relative_to(tmp_path))
     assert "[2 of 3 cases](floor/planted/report.txt)" in text and "and 2 of the" in text
 
 
@@ -54,13 +54,13 @@ def test_busy_loop_may_leave_a_case_unstable(tmp_path):
                                              "stability": stability}
         rows.append(",".join(row.values()))
     (folder / "summary.csv").write_text("\n".join([",".join(columns), *rows]) + "\n")
-    text = noise_floor.section(tmp_path, tmp_path / "floor")
+    text = noise_floor.section(tmp_path / "floor", lambda folder: folder.relative_to(tmp_path))
     assert "[1 of 3 medians]" in text and "; 2 do so or are marked unstable." in text
 
 
 def test_nothing_measured_is_refused(tmp_path):
     with pytest.raises(runs.RunError, match="neither"):
-        noise_floor.section(tmp_path, tmp_path)
+        noise_floor.section(tmp_path, lambda folder: folder.relative_to(tmp_path))
 
 
 def test_a_later_run_fills_up_what_the_first_did_not_measure():

@@ -2,6 +2,7 @@
 import json
 import math
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -17,13 +18,14 @@ from seqbench.figures import (FIGURES as REGISTRY, drawing, layout, parts, relat
                               svg, us_per_token)
 from seqbench.figures.drawing import Run
 from seqbench.read import runs
-from seqbench.tables import derived, medians
-from seqbench.words import sections
+from seqbench.tables import derived, medians, noise
+from seqbench.words import sections, wording
+from seqbench.words.phrases import LANGUAGES
 
 README = ROOT / "results" / "README.md"
 
 HEADER = list(runs.schema(README, "samples.csv"))
-FIGURES = ["relative", "equal_parameters", "us_per_token", "roofs", "roofline", "parts"]
+FIGURES = [figure.name for figure in REGISTRY]
 PREDICTIONS = ["predict.csv", "whatif.csv"]
 TABLES = [name for name in derived.TABLES if name not in PREDICTIONS]
 CACHES = [{"level": 1, "bytes": 32768}, {"level": 2, "bytes": 1048576},
@@ -114,6 +116,9 @@ def summarised(folder, rows, host=VIRTUAL, traits=None):
     return folder
 
 
+PARAMETERS = {"rnn": 2, "lstm": 8, "transformer": 12}  # of a layer, in H^2
+
+
 def grid_run():
     """Layers, steps, parts and roofs with planted times on SeqLen 16, 128, 1024 and HidSize 64, 256."""
     rows = []
@@ -143,6 +148,10 @@ def grid_run():
                  sample("roof/sgemv", 1, 64, 10, flops=600, round=round),
                  sample("roof/read", 4, 1024, 100, flops=0, moved=16384, round=round),
                  sample("roof/read", 8, 1024, 400, flops=0, moved=32768, round=round)]
+    place = HEADER.index("parameters")
+    for row in rows:
+        if row[1] == "layer":
+            row[place] = PARAMETERS[row[2]] * row[HEADER.index("hid_size")] ** 2
     return rows
 
 
@@ -157,12 +166,11 @@ def ratio_run(folder, ratios, flops_ratios=None, seq_lens=(16, 32, 64, 128, 256)
     rows = []
     for i, (seq_len, ratio) in enumerate(zip(seq_lens, ratios)):
         flops = 1000 * (flops_ratios[i] if flops_ratios else 1)
-        rows += [sample("lstm/hoisted", seq_len, 64, 1000),
-                 sample("lstm/literal", seq_len, 64, 7000),
-                 sample("transformer/full", seq_len, 64, 1000 * ratio * 9, heads=2,
-                        flops=int(flops)),
-                 sample("transformer/tiled", seq_len, 64, 1000 * ratio, heads=2,
-                        flops=int(flops))]
+        for round in (0, 1):
+            at = dict(seq_len=seq_len, hid_size=64, round=round)
+            rows += [sample("lstm/hoisted", ns=1000, **at), sample("lstm/literal", ns=7000, **at),
+                     sample("transformer/full", ns=1000 * ratio * 9, heads=2, flops=int(flops), **at),
+                     sample("transformer/tiled", ns=1000 * ratio, heads=2, flops=int(flops), **at)]
     return summarised(folder, rows)
 
 
@@ -198,64 +206,38 @@ def test_case_without_a_good_sample_keeps_its_row(tmp_path):
     runs.validate(run / "summary.csv", README)
 
 
-def test_interval_spans_rounds_that_disagree():
-    low, high = medians.median_interval([np.full(50, 10.0), np.full(50, 20.0)])
-    assert (low, high) == (10.0, 20.0)
-    assert medians.median_interval([np.array([7.0])]) == (7.0, 7.0)
+def simulated(random, cases, rounds, own=0.02, shared=0.01):
+    """Log times of cases x rounds around 0, with what a round does to all cases."""
+    return (random.normal(0, own, (cases, rounds)) + random.normal(0, shared, rounds))
 
 
-def slow_interval(rounds, resamples):
-    """The interval of the median by plain loops."""
-    source = random.Random(5)
-    medians = []
-    for _ in range(resamples):
-        drawn = []
-        for _ in rounds:
-            times = source.choice(rounds)
-            drawn += [source.choice(times) for _ in times]
-        medians.append(statistics.median(drawn))
-    medians.sort()
-    return medians[int(0.025 * resamples)], medians[int(0.975 * resamples)]
+@pytest.mark.parametrize("rounds", [3, 5])
+def test_intervals_of_medians_and_ratios_cover_the_truth(rounds):
+    random = np.random.default_rng(1)
+    held, ratios_held, count = 0, 0, 0
+    for _ in range(60):
+        logs = simulated(random, 40, rounds)
+        found = noise.noise_of(logs)
+        off = np.median(logs, axis=1)
+        held += (abs(off) <= noise.quantile(found.df) * found.error).sum()
+        error = np.hypot(found.own_error[::2], found.own_error[1::2])
+        ratios_held += (abs(off[::2] - off[1::2]) <= noise.quantile(found.own_df[::2]) * error).sum()
+        count += 40
+    assert 0.90 <= held / count <= 0.99
+    assert 0.92 <= ratios_held / (count / 2) <= 0.985
 
 
-def test_interval_agrees_with_plain_loops_on_rounds_of_unequal_size():
-    source = random.Random(1)
-    rounds = [[source.gauss(100 + 3 * i, 4) for _ in range(count)]
-              for i, count in enumerate((9, 2, 5, 12))]
-    expected = slow_interval(rounds, 4000)
-    found = medians.median_interval([np.array(times) for times in rounds])
-    assert found == pytest.approx(expected, abs=0.6)
+def test_one_round_tells_nothing_of_how_rounds_differ():
+    found = noise.noise_of(np.array([[1.0, np.nan], [2.0, np.nan]]))
+    assert np.isnan(found.error).all() and np.isnan(found.own_error).all()
 
 
-def rank_of_resampled_median(count, share):
-    """The exact quantile of the median of `count` draws from 1, 2, ... count (odd)."""
-    for rank in range(1, count + 1):
-        total = sum(math.comb(count, k) * rank ** k * (count - rank) ** (count - k)
-                    for k in range((count + 1) // 2, count + 1)) / count ** count
-        if total >= share:
-            return rank
-    raise AssertionError(f"no rank has a share of {share}")
-
-
-def test_interval_of_one_round_is_that_of_the_resampled_median():
-    low, high = medians.median_interval([np.arange(1.0, 302.0)])
-    expected = rank_of_resampled_median(301, 0.025)
-    assert low == pytest.approx(expected, abs=1.5)
-    assert high == pytest.approx(302 - expected, abs=1.5)
-    assert rank_of_resampled_median(301, 0.05) > expected + 2
-
-
-def test_interval_covers_the_true_median():
-    source = random.Random(2)
-    covered = 0
-    for _ in range(120):
-        rounds = []
-        for _ in range(8):
-            level = source.gauss(1000, 20)
-            rounds.append(np.array([source.gauss(level, 10) for _ in range(5)]))
-        low, high = medians.median_interval(rounds)
-        covered += low <= 1000 <= high
-    assert 102 <= covered < 120  # 85 % of 120, and not an interval that holds anything
+def test_a_case_of_one_round_borrows_the_noise_of_the_others():
+    logs = simulated(np.random.default_rng(3), 40, 5)
+    logs[0, 1:] = np.nan
+    found = noise.noise_of(logs)
+    assert found.own_error[0] > 1.5 * np.median(found.own_error[1:])
+    assert np.isfinite(found.error).all()
 
 
 # ---- crossover ---------------------------------------------------------------------------------
@@ -292,8 +274,9 @@ ROOT_2 = math.sqrt(2)
 @pytest.mark.parametrize("ratios, word, faster_from, crossings", [
     ([2, 3, 4, 5, 6], "faster everywhere", None, []),
     ([0.5, 0.4, 0.3, 0.2, 0.1], "slower everywhere", None, []),
-    ([1, 1, 1, 1, 1], "slower everywhere", None, []),
-    ([0.5, 1, 0.5, 0.5, 0.5], "slower everywhere", None, []),
+    ([1, 1, 1, 1, 1], "no difference", None, []),
+    ([0.5, 1, 0.5, 0.5, 0.5], "never faster", None, []),
+    ([2, 1, 2, 2, 2], "never slower", None, []),
     ([0.25, 0.5, 0.5, 2, 4], "crosses", 64 * ROOT_2, [64 * ROOT_2]),
     ([4, 2, 0.5, 0.5, 0.5], "crosses back", None, [32 * ROOT_2]),
     ([0.5, 2, 0.5, 2, 2], "several crossings", 64 * ROOT_2,
@@ -375,7 +358,7 @@ def replaced(old, new, count=-1):
 
 
 TWO_ROWS = [sample("lstm/hoisted", 16, 64, 100), sample("lstm/hoisted", 16, 64, 100, number=1)]
-GOOD_END = ",1000,10,5,0,0,0,0,7,500,0,1000,ok,\n"
+GOOD_END = ",1000,10,5,0,0,0,0,0,500,0,1000,ok,\n"
 WIDTH, LEFT_OUT = len(HEADER), GOOD_END.count(",")
 
 
@@ -512,7 +495,8 @@ GOOD_FILES = {
 def test_data_dictionary_describes_every_file(grid, tmp_path):
     assert list(runs.schemas(README)) == [
         "samples.csv", "plan.csv", "kernels.csv", "checks.csv", "instructions.csv",
-        *derived.TABLES, "compare.csv", "compare_groups.csv", "peers.csv"]
+        *[name for name in runs.schemas(README) if name in derived.TABLES or name == "trust.csv"],
+        "compare.csv", "compare_groups.csv", "peers.csv"]
     for name in ("samples.csv", "kernels.csv", *derived.TABLES):
         runs.validate(grid / name, README)
     for name, text in GOOD_FILES.items():
@@ -604,165 +588,143 @@ def test_reruns_are_identical_and_the_order_of_rows_does_not_matter(tmp_path):
 # ---- answer.py ---------------------------------------------------------------------------------
 
 
-def test_answer_prints_the_planted_numbers(grid, capsys):
-    assert command("answer", [str(grid)]) == 0
+def planted_sizes(folder, small, crossing=False, noise=0.0):
+    """Layers against a block of 100 parameters; small: ns and parameters of rnn."""
+    rows = []
+    for round in range(4):
+        for seq_len in (16, 64, 256, 1024):
+            wobble = 1 + noise * (round - 1.5)
+            block = 1000 * (seq_len / 64 if crossing else 1)
+            at = dict(seq_len=seq_len, hid_size=512, round=round)
+            rows += [sample("transformer/full", ns=block, parameters=100, **at),
+                     sample("rnn/hoisted", ns=small[0] * wobble, parameters=small[1], **at)]
+    return summarised(folder, rows)
+
+
+def said(folder, capsys):
+    """What answer.py prints of a run, in one line; and its lines."""
+    capsys.readouterr()
+    assert command("answer", [str(folder)]) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 110
-    words = [line.split() for line in text.splitlines()]
-    # HidSize 64: lstm/hoisted takes 40*64 ns per token, rnn/literal 11*64, which is the least.
-    assert ["lstm/hoisted", "2.56", "2.56", "2.56"] in words
-    assert ["rnn/literal", "0.704*", "0.704*", "0.704*"] in words
-    assert ["transformer/tiled", "1.45", "4.10", "11.6"] in words
-    assert ["transformer/tiled", "A=4", "5.79", "16.4", "46.3"] in words
-    assert ["lstm", "measured", "S", ">", "50", "S", ">", "50"] in words
-    assert ["rnn", "measured,", "counted", "everywhere", "everywhere"] in words  # rows alike are one
-    assert ["textbook", "S", "16..128", "1.25-3.00x", "1.06-1.50x"] in words
-    assert ["lstm", "S", "16..128", "0.57-1.60x", "0.57-1.60x"] in words
-    assert ["lstm", "S", ">=", "1024", "4.53x", "4.53x"] in words
-    flat = " ".join(text.split())
-    assert "Planted CPU 3000" in flat
-    assert "a virtual machine: one session is not a CPU's number" in flat
-    assert ("At S 16..128 the Transformer block takes 0.57x to 1.60x as long as lstm "
-            "(median 1.08x; lstm is faster in 2 of 4 cells)") in flat
-    assert "(S <= H/8, S 16..128) the textbook expects equal times (1.06x); measured: 0.57x for " \
-        "lstm and 2.06x for rnn." in flat
-    assert "At S >= 1024 the Transformer block takes 4.53x as long as lstm" in flat
-    # measured 4.525 over textbook 17 and 5: median of 0.266 and 0.905 is 0.586, the inverse 1.71
-    assert "the textbook expects a lead of 5.00x to 17.0x; measured, in the median cell, it is " \
-        "1.71 times smaller for lstm" in flat
-    assert "Fastest of all at S 16..128: rnn at every H." in flat
+    return " ".join(text.split()), text.splitlines()
 
 
-def test_a_kernel_with_several_engines_has_a_row_for_each(tmp_path, capsys):
-    rows = [sample(kernel, 16, 64, ns, engine=engine) for kernel, engine, ns in (
-        ("lstm/hoisted", "openblas", 32000), ("lstm/hoisted", "packed", 16000),
-        ("lstm/literal", "openblas", 64000), ("transformer/full", "openblas", 48000))]
-    run = summarised(tmp_path / "run", rows)
-    assert command("answer", [str(run)]) == 0
-    text = capsys.readouterr().out
-    assert "lstm/hoisted openblas" in text and "lstm/hoisted packed" in text
-    assert "lstm/literal " in text and "lstm/literal openblas" not in text
+def test_answer_tells_from_which_length_on_at_equal_size(tmp_path, capsys):
+    text, lines = said(planted_sizes(tmp_path / "run", (500, 25), crossing=True), capsys)
+    # Equal size: 1000 (S / 64) / 500 / 4 = 1 at S = 128.
+    assert lines[0].startswith("Which takes less time on one CPU core")
+    assert "At equal model size an RNN takes less time than a Transformer block from about 130 " \
+        "tokens on (HidSize 512)" in text
+    assert "At 64 tokens an RNN takes 2.0 times as long as a Transformer block of equal size" in text
+    assert "At 1024 tokens a Transformer block takes 8.0 times as long as an RNN of equal size" in text
+    assert "it has 25 % of the parameters" in text and "lens parameter" in text
+    assert len(lines) <= 30
 
 
-def test_answer_names_the_transformer_when_it_wins(tmp_path, capsys):
-    command("answer", [str(ratio_run(tmp_path / "run", [0.5] * 5))])
-    text = capsys.readouterr().out
-    assert "Fastest of all at S 16..128: transformer at H = 64." in text
-    assert "At S >= 1024 nothing was measured." in text
-    assert "S=16" in text and "0.031*" in text
+def test_half_the_parameters_in_half_the_time_is_no_difference(tmp_path, capsys):
+    text, _ = said(planted_sizes(tmp_path / "run", (500, 50)), capsys)
+    assert "At equal model size no difference between an RNN and a Transformer block" in text
+    assert "an RNN is faster than a Transformer block at every size" in text
+    assert "only 50 % of the parameters" in text
 
 
-@pytest.mark.parametrize("ratios, words", [
-    ([2, 3, 4, 5, 6], "everywhere"),
-    ([0.5, 0.4, 0.3, 0.2, 0.1], "nowhere"),
-    ([4, 2, 0.5, 0.5, 0.5], "S < 45"),
-    ([0.5, 0.5, 2, 2, 2], "S > 45"),
-    ([0.5, 2, 0.5, 2, 2], "S 23 to 45, > 91"),
-    ([2, 0.5, 0.5, 2, 2], "S < 23, > 91"),
-    ([0.5, 2, 2, 0.5, 0.5], "S 23 to 91"),
-])
-def test_answer_words_every_verdict(tmp_path, capsys, ratios, words):
-    run = ratio_run(tmp_path / "run", ratios, [0.5, 2, 0.5, 0.5, 0.5])
-    command("answer", [str(run), "--markdown"])
-    text = capsys.readouterr().out
-    assert "| layer | faster | H 64 |" in text
-    assert f"| lstm | measured | {words} |\n| lstm | counted | at first |" in text
+def test_a_cell_whose_interval_spans_1_makes_no_sentence(tmp_path, capsys):
+    run = planted_sizes(tmp_path / "run", (980, 100), noise=0.04)
+    text, _ = said(run, capsys)
+    assert set(found["verdict"] for found in table(run / "ratios.csv")) == {"no difference"}
+    for word in ("less time than", "more time than", "times as long as", "is faster than"):
+        assert word not in text.replace("SeqLen S at which a layer takes less time than", "")
 
 
-def test_answer_as_markdown_has_one_table(grid, capsys):
-    assert command("answer", [str(grid), "--markdown"]) == 0
-    text = capsys.readouterr().out
-    assert text.startswith("Measured on ") and "median us per token" not in text
-    blocks = text.strip().split("\n\n")
-    tables = [block.splitlines() for block in blocks if block.startswith("|")]
-    assert [len(lines) for lines in tables] == [7]
-    for lines in tables:
-        assert len({line.count("|") for line in lines}) == 1
-        assert set(lines[1]) <= set("|- ")
-    assert tables[0][2:4] == ["| lstm | measured | S > 50 | S > 50 |",
-                              "| lstm | counted | everywhere | everywhere |"]
-    assert tables[0][4].startswith("| lstm | an operation | ")
+def test_few_lengths_are_answered_one_by_one(tmp_path, capsys):
+    rows = [sample(kernel, 50, 384, ns, round=round, parameters=parameters) for round in range(3)
+            for kernel, ns, parameters in (("transformer/full", 1000, 100), ("lstm/hoisted", 400, 50),
+                                           ("gru/hoisted", 100, 25))]
+    text, lines = said(summarised(tmp_path / "run", rows), capsys)
+    # Equal size: lstm 1.25, gru 2.5 times as fast as the block.
+    assert "At 50 tokens, of models of equal size, gru takes the least time: 0.0020 µs" in text
+    assert ["gru", "2.5e-05", "M", "0.0020", "2.5x"] in [line.split() for line in lines]
 
 
 @pytest.mark.parametrize("host, words", [
-    ({}, "unknown CPU, march unknown, OpenBLAS unknown, one core, batch 1, float32 "
-     "(whether it is a virtual machine is not known)"),
+    ({}, "Measured on unknown CPU, march unknown, OpenBLAS unknown; one core, batch 1, float32."),
     ({"cpu": "x", "machine": {"virtual": None}}, "unknown CPU"),
-    ({"cpu": {"model": "A"}, "machine": {"virtual": False}, "build": {"flags": "-march=zen5 -O3"},
+    ({"cpu": {"model": "A"}, "machine": {"virtual": True}, "build": {"flags": "-march=zen5 -O3"},
       "libraries": {"openblas_corename": "Zen"}},
-     "Measured on A, march zen5, OpenBLAS Zen, one core, batch 1, float32 (not a virtual machine)."),
+     "Measured on A, march zen5, OpenBLAS Zen, a virtual machine; one core, batch 1, float32."),
     ({"cpu": {"model": "A", "family": "6", "model_number": "7"}},
      "Measured on A (family 6, model 7), march"),
     ({"cpu": {"model": "A 8", "family": "6", "model_number": "7"}}, "Measured on A 8, march"),
 ])
 def test_answer_bears_an_incomplete_host(tmp_path, capsys, host, words):
-    run = summarised(tmp_path / "run", TWO_ROWS, host)
-    assert command("answer", [str(run)]) == 0
-    text = " ".join(capsys.readouterr().out.split())
+    text, _ = said(summarised(tmp_path / "run", TWO_ROWS, host), capsys)
     assert words in text
-    assert "No layer was timed beside the layer transformer: nothing to compare." in text
+    assert "No layer was timed beside the layer a Transformer block: there is nothing" in text
 
 
-def test_answer_names_caches_and_roofs(tmp_path, capsys):
-    rows = TWO_ROWS + [
-        sample("roof/sgemm", 512, 512, 1000, flops=100000),
-        sample("roof/sgemv", 1, 64, 1000, flops=40000, moved=16384),
-        sample("roof/sgemv", 1, 4096, 1000, flops=12500, moved=67108864)]
-    host = {"cpu": {"model": "A", "caches": [{"level": 1, "bytes": 32768},
-                                             {"level": 2, "bytes": 1572864}]}}
-    command("answer", [str(summarised(tmp_path / "run", rows, host))])
-    text = " ".join(capsys.readouterr().out.split())
-    assert "Its caches: L1 32 KiB, L2 1.5 MiB." in text
-    assert ("sgemm reaches 100 GFLOP/s, sgemv 40.0 with a matrix of 16 KiB and 12.5 with one of "
-            "64 MiB.") in text
+def test_both_languages_have_the_same_sentences_and_names():
+    names = {language: {key: sorted(re.findall(r"{(\w)}", text)) for key, text in phrases.items()}
+             for language, phrases in LANGUAGES.items()}
+    assert names["en"] == names["zh"]
 
 
-README_TEXT = """# before
-<!-- answer of old/run, written by `make docs` -->
+# ---- docs.py -----------------------------------------------------------------------------------
+
+PAGE_TEXT = """# before
+<!-- claims of {folder}, written by `make docs` -->
 stale
-<!-- end of the answer -->
+<!-- end of the claims -->
 after
 """
 
 
 def test_docs_rewrites_the_block_and_nothing_else(grid, tmp_path):
-    readme = grid.parent / "README.md"
-    readme.write_text(README_TEXT)
-    assert command("docs", [str(readme), f"answer={grid.name}"]) == 0
-    text = readme.read_text()
-    assert text.startswith(f"# before\n<!-- answer of {grid.name},") and text.endswith("-->\nafter\n")
-    assert "stale" not in text and "| lstm | measured | S > 50 | S > 50 |" in text
-    assert "exponent of SeqLen of rnn/literal: 1.00 (claimed SeqLen: holds)" in text
-    assert f"]({grid.name}/figures/relative.png)" in text
-    assert command("docs", [str(readme)]) == 0
-    assert readme.read_text() == text
+    folder = tmp_path / "results" / "run"
+    shutil.copytree(grid, folder)
+    page, readme = tmp_path / "results" / "PAGE.md", tmp_path / "README.md"
+    page.write_text(PAGE_TEXT.format(folder="old/run"))
+    readme.write_text("no section")
+    assert command("docs", [str(tmp_path), "claims=results/run"]) == 0
+    text = page.read_text()
+    assert text.startswith("# before\n<!-- claims of results/run,")
+    assert text.endswith("-->\nafter\n") and "stale" not in text
+    assert "| A whole RNN: SeqLen * HidSize^2 | layer | " in text
+    assert command("docs", [str(tmp_path)]) == 0
+    assert page.read_text() == text and readme.read_text() == "no section"
 
 
-@pytest.mark.parametrize("text, named, message", [
-    ("no section", [], "no section between markers"),
-    ("no section", ["answer=x"], "0 sections 'answer', not 1"),
-    (README_TEXT * 2, ["answer=x"], "2 sections 'answer', not 1"),
-    (README_TEXT.replace("answer", "riddle"), [], "no section is called 'riddle'"),
+@pytest.mark.parametrize("what, named, message", [
+    ("claims", ["answer=x"], "no page has a section 'answer', only claims"),
+    ("riddle", [], "no section is called 'riddle'"),
 ])
-def test_docs_refuses_a_readme_without_its_section(tmp_path, capsys, text, named, message):
+def test_docs_refuses_what_no_page_has(tmp_path, capsys, what, named, message):
+    text = PAGE_TEXT.format(folder="x").replace("claims", what)
     (tmp_path / "README.md").write_text(text)
-    assert command("docs", [str(tmp_path / "README.md"), *named]) == 2
+    assert command("docs", [str(tmp_path), *named]) == 2
     assert message in capsys.readouterr().err
     assert (tmp_path / "README.md").read_text() == text
 
 
-def test_sections_of_the_readme_are_those_of_their_runs():
-    readme = ROOT / "README.md"
-    assert sections.renewed(readme, {}) == readme.read_text(), "run `make docs`"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("results/*.md")])
 
 
-def test_answer_breaks_wide_tables(tmp_path, capsys):
-    rows = [sample("transformer/tiled", seq_len, 64, 1000, heads=16) for seq_len in range(1, 21)]
-    command("answer", [str(summarised(tmp_path / "run", rows))])
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 110
-    assert sum(line.startswith("transformer/tiled A=16") for line in lines) == 2
-    assert {f"S={n}" for n in range(1, 21)} <= {word for line in lines for word in line.split()}
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_generated_sections_are_those_of_their_runs(page):
+    assert sections.renewed(ROOT, page, {}) == page.read_text(), "run `make docs`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_the_pages_resolve(page):
+    links = re.findall(r"\]\(([^)#\s]+)\)", re.sub(r"`[^`]*`", "", page.read_text()))
+    for link in links:
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+def test_front_page_is_short():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 130
+    assert all(match[0].count("\n") <= 25 for match in sections.SECTION.finditer(text))
 
 
 # ---- plot.py -----------------------------------------------------------------------------------
@@ -770,13 +732,15 @@ def test_answer_breaks_wide_tables(tmp_path, capsys):
 
 def test_plot_draws_all_figures_the_same_every_time(grid, capsys):
     assert command("plot", [str(grid)]) == 0
-    assert capsys.readouterr().err == ""
+    assert [line.split(": ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "figure mixers skipped"]
+    drawn = [name for name in FIGURES if name != "mixers"]
     files = sorted((grid / "figures").iterdir())
     assert [file.name for file in files] == sorted(
-        f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png"))
+        f"{name}.{kind}" for name in drawn for kind in ("svg", "png"))
     first = {file.name: file.read_bytes() for file in files}
     assert all(3000 < len(content) < 300_000 for content in first.values())
-    assert all(first[f"{name}.png"].startswith(b"\x89PNG") for name in FIGURES)
+    assert all(first[f"{name}.png"].startswith(b"\x89PNG") for name in drawn)
     assert command("plot", [str(grid)]) == 0
     assert {file.name: file.read_bytes() for file in files} == first
 
@@ -784,7 +748,7 @@ def test_plot_draws_all_figures_the_same_every_time(grid, capsys):
 def test_figures_show_machine_run_kernels_and_values(grid):
     command("plot", [str(grid)])
     texts = {name: (grid / "figures" / f"{name}.svg").read_text(encoding="utf-8")
-             for name in FIGURES}
+             for name in FIGURES if name != "mixers"}
     for text in texts.values():
         assert "Planted CPU 3000 (virtual machine)  ·  run 2024-05-06T070809Z  ·  2 rounds" in text
     for word in (">lstm<", ">transformer<", "HidSize 256", "µs per token", "SeqLen (steps)"):
@@ -795,28 +759,6 @@ def test_figures_show_machine_run_kernels_and_values(grid):
         assert word in texts["roofs"]
     for word in (">softmax<", ">gates<", "lstm, HidSize 64", "whole layer / sum"):
         assert word in texts["parts"]
-
-
-def test_plot_says_which_figures_it_skips_and_why(tmp_path, capsys):
-    rows = [row for row in grid_run() if row[2] == "lstm" and row[1] == "layer"]
-    run = summarised(tmp_path / "run", rows)
-    capsys.readouterr()
-    assert command("plot", [str(run)]) == 0
-    lines = capsys.readouterr().err.splitlines()
-    assert [line.split(": ")[2] for line in lines] == [
-        "figure relative skipped", "figure roofs skipped", "figure roofline skipped",
-        "figure parts skipped"]
-    assert lines[0] == (f"plot.py: {run}: figure relative skipped: "
-                        "no layer was timed beside the layer transformer")
-    assert sorted(file.name for file in (run / "figures").iterdir()) == [
-        "us_per_token.png", "us_per_token.svg"]
-
-
-def test_plot_without_layers_draws_nothing(tmp_path, capsys):
-    run = summarised(tmp_path / "run", [sample("roof/fma", 1, 1, 10)])
-    assert command("plot", [str(run)]) == 0
-    assert capsys.readouterr().err.count("no layer was timed") == 5
-    assert not (run / "figures").exists()
 
 
 def test_a_line_is_the_fastest_variant_of_a_layer_and_engine_unless_all_are_asked_for(tmp_path):
@@ -863,15 +805,28 @@ def texts_of(draw, run, all_variants=False):
         return {text.get_text() for text in sheet.findobj(matplotlib.text.Text)}
 
 
+def test_figures_are_drawn_in_the_order_of_their_places():
+    assert [figure.place for figure in REGISTRY] == list(range(1, len(REGISTRY) + 1))
+    assert FIGURES[0] == "fastest" and len(set(FIGURES)) == len(FIGURES)
+    assert all(figure.title and figure.alt for figure in REGISTRY)
+
+
+def test_plot_says_which_figures_it_skips_and_why(tmp_path, capsys):
+    run = summarised(tmp_path / "run", [sample("roof/fma", 1, 1, 10)])
+    capsys.readouterr()
+    assert command("plot", [str(run)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    skipped = [line.split(": ")[2] for line in lines]
+    assert {"figure us_per_token skipped", "figure fastest skipped"} <= set(skipped)
+    assert not (run / "figures").exists() or len(skipped) < len(FIGURES)
+
+
 def test_many_layers_get_panels_of_their_own(many):
     times = texts_of(us_per_token.draw, many)
     assert {"other3", "decode (one token)", "engine packed", "HidSize 512"} <= times
     assert "other3/v1" not in times
     under_roofs = texts_of(roofs.draw, many)
     assert {"decode (one token)", "SeqLen 1024", "roof/read"} <= under_roofs
-    assert {"decode (one token)", "L1 ends"} <= texts_of(roofline.draw, many)
-    assert "other3" in texts_of(relative.draw, many)
-    assert not any("decode" in text for text in texts_of(relative.draw, many))
     assert "other3, HidSize 512" in texts_of(parts.draw, many)
 
 
@@ -879,11 +834,6 @@ def test_all_variants_of_many_layers_have_a_row_per_layer(many):
     times = texts_of(us_per_token.draw, many, all_variants=True)
     assert {"other3, HidSize 512", "other3/v1", "decode/v0 (one token)"} <= times
     assert "decode (one token)" in texts_of(roofs.draw, many, all_variants=True)
-
-
-def test_figures_are_drawn_in_the_order_of_their_places():
-    assert [figure.name for figure in REGISTRY] == FIGURES
-    assert all(figure.title and figure.alt for figure in REGISTRY)
 
 
 def test_names_with_a_dollar_and_unknown_engines_are_drawn(tmp_path, capsys):
@@ -901,7 +851,7 @@ def test_names_with_a_dollar_and_unknown_engines_are_drawn(tmp_path, capsys):
     (0.953, "0.95"), (0.996, "0.99"), (1.0, "1.0"), (1.004, "1.0"), (0.349, "0.35"), (9.94, "9.9"),
     (9.96, "10"), (45.4, "45")])
 def test_a_ratio_has_two_digits_and_keeps_its_side_of_1(ratio, text):
-    assert drawing.ratio_text(ratio) == text
+    assert wording.ratio_text(ratio) == text
 
 
 def test_the_bound_is_read_from_its_table(grid, tmp_path, capsys):
@@ -911,7 +861,7 @@ def test_the_bound_is_read_from_its_table(grid, tmp_path, capsys):
     table = runs.load_derived(run, "roofline.csv")
     table["share"] = 0.25
     runs.write_text(run / "roofline.csv", runs.csv_text(table))
-    assert {text for _, _, text in marks_of(roofline.draw(Run.load(run))) if "4 times" in text}
+    assert {text for _, _, text in marks_of(roofline.draw(Run.load(run))) if "4 times" in text or "25 %" in text or "4.0" in text}
     (run / "roofline.csv").unlink()
     capsys.readouterr()
     assert command("plot", [str(run)]) == 0
@@ -927,20 +877,6 @@ def marks_of(drawn):
             for mark in root.iter() for value in mark.findall(f"{svg.SVG}title")]
 
 
-def test_every_mark_says_its_case_and_value(grid):
-    cells = marks_of(relative.draw(Run.load(grid)))
-    assert {tag for _, tag, _ in cells} == {"path"} and len(cells) == 12
-    assert ("rnn", "path", "16x: transformer/tiled over rnn/literal\nS 1024, H 256, heads 4") in cells
-    points = marks_of(us_per_token.draw(Run.load(grid)))
-    assert {tag for _, tag, _ in points} == {"use"} and len(points) == 18
-    assert any(text.startswith("rnn/literal (openblas)\nS 16, H 64\n") for _, _, text in points)
-
-
 def test_many_layers_stay_readable_in_words(many, capsys):
-    assert command("answer", [str(many)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 110
-    assert sum(line.startswith("other4 packed") for line in lines) == 0  # it has two variants
-    assert any(line.startswith("other2 packed") for line in lines)
-    assert any(line.startswith("decode (one token)") and "*" not in line for line in lines)
-    assert any(line.startswith("other2") and "any engine" in line for line in lines)
+    text, lines = said(many, capsys)
+    assert any(line.startswith("other2 ") for line in lines)

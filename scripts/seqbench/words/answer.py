@@ -194,7 +194,7 @@ def layer_sentence(told: Told, layer: str) -> str:
     parameters = told.summary.dropna(subset="parameters").groupby(["layer", "hid_size"]).parameters
     known = parameters.max()
     sizes = [(layer, told.hid_size), (runs.REFERENCE, told.hid_size)]
-    if cells.empty or not all(size in known.index for size in sizes):
+    if cells.empty or not all(known.get(size, 0) > 0 for size in sizes):
         return ""
     share = 100 * known[sizes[0]] / known[sizes[1]]
     key = "layer always" if (cells.verdict == FASTER).all() else "layer not always"

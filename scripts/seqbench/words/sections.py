@@ -70,8 +70,17 @@ def one_size(source: Source) -> str:
     """Every layer at one HidSize: a figure and a table."""
     told = answer.of_run(source.first)
     size = answer.nearest(told.at_equal_size.hid_size, AT_HID_SIZE)
-    table = answer.time_table(told, size, answer.table_lengths(told))
+    header, lines = answer.time_table(told, size, answer.table_lengths(told))
+    table = header, [line for line in lines if line[0] in layers.FIRST]
     return "\n\n".join([source.figure(SIZE_FIGURE), wording.markdown_table(*table)])
+
+
+def times(source: Source) -> str:
+    """Every layer at that HidSize."""
+    told = answer.of_run(source.first)
+    size = answer.nearest(told.at_equal_size.hid_size, AT_HID_SIZE)
+    return "\n\n".join([answer.times_title(size), wording.markdown_table(
+        *answer.time_table(told, size, answer.table_lengths(told)))])
 
 
 def example(source: Source) -> str:
@@ -117,7 +126,7 @@ SECTIONS: dict[str, Callable[[Source], str]] = {
     "trusted": lambda source: trust.front(source.first),
     "answer": answer_section, "crossings": crossings, "figures": figures,
     "claims": lambda source: answer.claims_table(source.every),
-    "layers": lambda source: layers.section(source.first),
+    "times": times, "layers": lambda source: layers.section(source.first),
     "decode": lambda source: layers.decode_section(source.first),
     "peers": lambda source: peer_tables.section(source.first),
     "noise": lambda source: noise_floor.section(source.first, source.link),
@@ -150,6 +159,7 @@ def renewed(root: Path, page: Path, folders: dict[str, str]) -> str:
 
 def renew(root: Path, folders: dict[str, str]) -> None:
     """Every page of the project that has sections."""
+    root = root.resolve()
     pages = [page for page in sorted([*root.glob("*.md"), *root.glob("results/*.md")])
              if names_in(page)]
     known = {name for page in pages for name in names_in(page)}
