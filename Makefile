@@ -123,8 +123,8 @@ have-deps: $(filter deps $(DEPS_GROUPS),$(MAKECMDGOALS))
 
 on_core = $(if $(CPU),--cpu "$$CPU")
 with_heads = $(if $(HEADS),--heads "$$HEADS")
-with_sizes = $(if $(S),-S "$$S") $(if $(H),-H "$$H")
-what = -g "$$GRID" $(with_sizes) -k "$$GLOBS" --engine "$$ENGINE" $(with_heads) $(on_core)
+with_sizes = $(if $(S), -S "$$S")$(if $(H), -H "$$H")
+what = -g "$$GRID"$(with_sizes) -k "$$GLOBS" --engine "$$ENGINE" $(with_heads) $(on_core)
 
 # make runs a line that calls make under -n too, unless the call stands in a variable.
 then_make = $(MAKE) --no-print-directory

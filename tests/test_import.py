@@ -140,7 +140,7 @@ def test_costs_come_from_a_run_of_the_same_layer(tmp_path):
         tmp_path / "a.json", entry("lstm/mine/S:128/H:64", 1), entry("lstm/mine/S:3/H:64", 1),
         entry("transformer/mine/S:128/H:256/A:4", 1, flops=7)), "--costs", known)
     assert [row["flops"] for row in rows] == ["1000", "0", "7"]
-    assert (rows[0]["resident_bytes"], rows[0]["exps"], rows[0]["parameters"]) == ("1000", "5", "7")
+    assert (rows[0]["resident_bytes"], rows[0]["exps"], rows[0]["parameters"]) == ("1000", "5", "32768")
 
 
 def test_evaluations_that_were_not_told_by_kind_are_exps(tmp_path):

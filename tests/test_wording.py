@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from conftest import command
-from seqbench.words import machines, wording
+from seqbench.words import wording
 from test_scripts import sample, summarised
 
 
@@ -39,26 +39,21 @@ def test_only_what_may_be_a_tag_is_escaped(text, escaped):
     assert wording.without_tags(text) == escaped == wording.without_tags(escaped)
 
 
-def test_answer_as_markdown_has_no_tags_of_files(tmp_path, capsys):
-    host = {"cpu": {"model": "<script>alert(1)</script>"}}
-    rows = [sample(kernel, 16, 64, ns) for kernel, ns in (
+@pytest.mark.parametrize("section", ["machines", "answer", "times"])
+def test_sections_have_no_tags_of_files(tmp_path, capsys, section):
+    rows = [sample(kernel, 16, 64, ns, parameters=7) for kernel, ns in (
         ("<img src=x onerror=y>/a", 10), ("lstm/hoisted", 20), ("transformer/tiled", 15))]
-    run = summarised(tmp_path / "run", rows, host)
-    assert command("answer", [str(run), "--markdown"]) == 0
-    text = capsys.readouterr().out
-    assert "&lt;script>" in text and "&lt;img src=x onerror=y>" in text
-    assert "<script" not in text and "<img" not in text
+    run = summarised(tmp_path / "run", rows, {"cpu": {"model": "<b>7</b>"}})
+    page = tmp_path / "README.md"
+    page.write_text(f"<!-- {section} of run, written by `make docs` -->\n"
+                    f"<!-- end of the {section} -->\n")
+    assert command("docs", [str(tmp_path)]) == 0
+    text = page.read_text()
+    assert "<b>" not in text and "<img" not in text
+    assert ("&lt;img src=x onerror=y>" if section == "times" else "&lt;b>7&lt;/b>") in text
+    capsys.readouterr()
     assert command("answer", [str(run)]) == 0
-    assert "<script>" in capsys.readouterr().out
-
-
-def test_sections_of_the_readme_have_no_tags_of_files(tmp_path, capsys):
-    summarised(tmp_path / "run", [sample("rnn/literal", 4, 8, 10)], {"cpu": {"model": "<b>7</b>"}})
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- machines of run, written by `make docs` -->\n<!-- end of the machines -->\n")
-    assert machines.section(tmp_path, ["run"])
-    assert command("docs", [str(readme)]) == 0
-    assert "&lt;b>7&lt;/b>" in readme.read_text() and "<b>" not in readme.read_text()
+    assert "<b>7</b>" in capsys.readouterr().out
 
 
 def test_sizes_are_named_where_they_tell_cells_apart():

@@ -153,7 +153,8 @@ def kernel_rows(samples: list[dict], tokens: str) -> list[dict]:
         engine = sample["engine"]
         rows.setdefault(sample["kernel"], {
             **{name: sample[name] for name in ("kernel", "kind", "layer", "variant", "engine")},
-            "tokens": tokens, "products": "step" if tokens == "one" else "sequence", "parts": "no",
+            "tokens": tokens, "job": UNKNOWN, "per_block": 1,
+            "products": "step" if tokens == "one" else "sequence", "parts": "no",
             "packing": PACKING.get(engine, UNKNOWN), "bytes_per_weight": 4,
             "operations_per_token": work, "sequential_share": 0, "equation": "unknown",
             "method": "imported"})

@@ -338,8 +338,8 @@ def table_lengths(told: Told) -> list[int]:
 
 def times_title(hid_size: int) -> str:
     """What the table of times shows."""
-    return (f"Time per token of a layer at HidSize {hid_size} in µs; block / it: the block's time "
-            "over the layer's at equal model size:")
+    return (f"Time per token of a layer at HidSize {hid_size} in µs, and the block's time over it at "
+            "equal model size:")
 
 
 def claims_table(run_dirs: list[Path]) -> str:
@@ -377,9 +377,9 @@ def answer(run_dir: Path) -> str:
     lens = told.at_equal_size.lens.iloc[0]
     lines = [told.phrases["question"], machine, "", LENS_TITLES[lens],
              *bullets(equal_size_sentences(told))]
-    if found := layer_sentences(told):
-        lines += [LENS_TITLES[LAYER], *bullets(found)]
     if told.at_equal_size.seq_len.nunique() >= LEAST_LENGTHS:
+        if found := layer_sentences(told):
+            lines += [LENS_TITLES[LAYER], *bullets(found)]
         rows = pd.concat([crossing_rows(told, name) for name in dict.fromkeys([lens, LAYER])])
         sizes = some_sizes(rows.hid_size)
         lines += ["", WHERE, wording.wrapped_table(*crossing_table(rows, sizes))]
