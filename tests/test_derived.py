@@ -542,7 +542,7 @@ def test_a_run_without_roofs_is_not_predicted_and_says_why(tmp_path, capsys):
 def test_predict_takes_the_roofs_of_another_run_and_reports_its_error(tmp_path, capsys):
     machine = [sample("roof/fma", 1, 1, 10, flops=1000),
                sample("roof/sgemm", 512, 512, 10, flops=800),
-               sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
+               sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384, parameters=7)]
     roofs_run = summarised(tmp_path / "roofs", machine)
     run = summarised(tmp_path / "run", [
         sample("transformer/full", 64, 64, 80, flops=8000, elementwise=0, exps=0, parameters=7)])
@@ -559,7 +559,7 @@ def test_predict_takes_the_roofs_of_another_run_and_reports_its_error(tmp_path, 
 def test_prediction_is_not_written_over_that_of_another_grid(tmp_path, capsys):
     machine = [sample("roof/fma", 1, 1, 10, flops=1000),
                sample("roof/sgemm", 512, 512, 10, flops=800),
-               sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
+               sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384, parameters=7)]
     own, other = (summarised(tmp_path / name, machine + [sample("lstm/hoisted", 16, 64, ns)])
                   for name, ns in (("own", 100), ("other", 50)))
     before = (other / "predict.csv").read_bytes()
@@ -573,7 +573,7 @@ def test_prediction_is_not_written_over_that_of_another_grid(tmp_path, capsys):
 def test_prediction_says_where_layers_are_faster_and_how_often_it_is_right(tmp_path, capsys):
     machine = [sample("roof/fma", 1, 1, 10, flops=1000),
                sample("roof/sgemm", 512, 512, 10, flops=1000),
-               sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
+               sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384, parameters=7)]
     roofs_run = summarised(tmp_path / "roofs", machine, VIRTUAL | {"cpu": {"model": "Other 1"}})
     costs = dict(elementwise=0, exps=0, parameters=7)
     rows = []
@@ -599,7 +599,7 @@ def test_what_cannot_be_predicted_is_left_out(tmp_path, capsys):
     """Packed weights without roof/read; an import without costs."""
     machine = [sample("roof/fma", 1, 1, 10, flops=1000),
                sample("roof/sgemm", 512, 512, 10, flops=800),
-               sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384)]
+               sample("roof/sgemv", 1, 64, 200, flops=8192, moved=16384, parameters=7)]
     roofs_run = summarised(tmp_path / "roofs", machine)
     none = dict(flops=0, elementwise=0, exps=0, streamed=0)
     rows = [sample("lstm/packed", 16, 64, 9, streamed=16 * 16384), sample("rnn/a", 16, 64, 9, **none),
