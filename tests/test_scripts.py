@@ -648,7 +648,8 @@ def test_few_lengths_are_answered_one_by_one(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("host, words", [
-    ({}, "Measured on unknown CPU, march unknown, OpenBLAS unknown; one core, batch 1, float32."),
+    ({}, "Measured on unknown CPU, march unknown, OpenBLAS unknown, which may be a virtual machine; one "
+     "core, batch 1, float32."),
     ({"cpu": "x", "machine": {"virtual": None}}, "unknown CPU"),
     ({"cpu": {"model": "A"}, "machine": {"virtual": True}, "build": {"flags": "-march=zen5 -O3"},
       "libraries": {"openblas_corename": "Zen"}},

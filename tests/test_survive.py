@@ -56,7 +56,8 @@ def preload(tmp_path_factory):
 
 def start(folder, *arguments):
     return subprocess.Popen([BUILD / "seqbench", "run", "-k", "rnn/literal,lstm.update", "-S",
-                             "4:18:+1", "-H", "8", "--rounds", "2", "--budget", "0", "--wait", "60",
+                             "4:18:+1", "-H", "8", "--rounds", "2", "--samples", "3",
+                             "--budget", "0", "--wait", "60",
                              "-o", folder, *arguments],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -145,7 +146,8 @@ def test_interrupted_run_says_how_to_go_on(tmp_path, number):
 def test_hangup_is_ignored_under_nohup(tmp_path):
     folder = tmp_path / "run"
     process = subprocess.Popen(["nohup", BUILD / "seqbench", "run", "-k", "rnn/literal", "-S",
-                                "4:18:+1", "-H", "8", "--rounds", "2", "--budget", "0", "-o",
+                                "4:18:+1", "-H", "8", "--rounds", "2", "--samples", "3",
+                                "--budget", "0", "-o",
                                 folder], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     wait_for_rows(process, folder, 5)
@@ -158,7 +160,8 @@ def test_full_disk_can_be_gone_on_with(tmp_path):
     folder = tmp_path / "run"
     limited = subprocess.run(
         ["bash", "-c", 'ulimit -f 16; exec "$@"', "bash", BUILD / "seqbench", "run", "-k",
-         "rnn/literal", "-S", "4:18:+1", "-H", "8", "--rounds", "2", "--budget", "0", "-o", folder],
+         "rnn/literal", "-S", "4:18:+1", "-H", "8", "--rounds", "2", "--samples", "3",
+         "--budget", "0", "-o", folder],
         capture_output=True, text=True)
     assert limited.returncode == 2 and "File too large" in limited.stderr
     assert resume(folder).returncode == 0
@@ -437,7 +440,7 @@ def test_turns_end_when_one_of_the_runs_cannot_go_on(tmp_path):
 
 def test_two_runs_can_take_turns(tmp_path):
     out = tmp_path / "out"
-    options = ["-k", "rnn/literal", "-S", "4,5", "-H", "8", "--rounds", "3"]
+    options = ["-k", "rnn/literal", "-S", "4,5", "-H", "8", "--rounds", "3", "--samples", "3"]
     turns = subprocess.run([ROOT / "scripts" / "turns", out, BUILD / "seqbench",
                             BUILD / "seqbench", *options], capture_output=True, text=True)
     assert turns.returncode == 0, turns.stderr

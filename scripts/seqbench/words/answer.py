@@ -118,7 +118,8 @@ def of_run(run_dir: Path, summary: pd.DataFrame | None = None, phrases: dict | N
 def machine_sentence(host: dict) -> str:
     """Where the numbers come from."""
     remark = {True: ", a virtual machine", False: ""}
-    virtual = remark.get(hosts.value(host, "machine", "virtual"), "")
+    virtual = remark.get(hosts.value(host, "machine", "virtual"),
+                         ", which may be a virtual machine")
     return f"Measured on {hosts.setup_name(host)}{virtual}; one core, batch 1, float32."
 
 
