@@ -15,7 +15,7 @@ from conftest import command
 from seqbench.figures import difference_map
 from seqbench.read import runs
 from seqbench.tables import differences
-from seqbench.words import comparison
+from seqbench.words import comparison, wording
 
 ONE_PERCENT = (0.006, 0.008)  # noise of samples and of rounds: 1 % together
 
@@ -466,7 +466,7 @@ def test_report_is_short_and_narrow(tmp_path, capsys):
     assert text.count(" slower\n") == 12 and "more in compare.csv" not in text
     compared(tmp_path / "c-out", a, c)
     text = capsys.readouterr().out
-    assert max(map(len, text.splitlines())) <= 110
+    assert max(map(len, text.splitlines())) <= wording.WIDTH
     assert text.count(" slower\n") == 40 and "... and 20 more in compare.csv" in text
     listed = text.split("Cases called different:\n")[1].splitlines()[1:13]
     assert all(line.startswith("lstm/variant0 ") for line in listed)

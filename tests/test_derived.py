@@ -12,7 +12,7 @@ from test_scripts import (PACKING, PREDICTIONS, README, TABLES, VIRTUAL, sample,
 from conftest import command
 from seqbench.read import runs
 from seqbench.tables import (claims, crossover, derived, fit, medians, noise, prediction, rates,
-                             roofline, ratios)
+                             roofline, ratios, trust)
 from seqbench.words import wording
 
 KIB, MIB = 2 ** 10, 2 ** 20
@@ -796,3 +796,22 @@ def test_committed_tables_are_those_of_their_run(tmp_path):
             runs.validate(folder / name, README)
             pd.testing.assert_frame_equal(pd.read_csv(copy / name), pd.read_csv(folder / name),
                                           rtol=1e-3, obj=f"{name}: run make csv;")
+
+
+# ---- trust -------------------------------------------------------------------------------------
+
+
+def test_two_runs_agree_where_their_intervals_allow_it():
+    def run(times, ratio, verdict):
+        ends = {"samples": 3, "rounds": 3}
+        cases = frame([row("lstm/hoisted", s, 64, ns) | ends | {
+            "ci_low_ns": ns * 0.98, "ci_high_ns": ns * 1.02} for s, ns in zip((16, 32), times)])
+        cells = pd.DataFrame([{
+            "layer": "lstm", **dict.fromkeys(runs.DIMENSIONS, 64), "seq_len": s, "ratio": ratio,
+            "ci_low": ratio / 1.02, "ci_high": ratio * 1.02, "verdict": word}
+            for s, word in zip((16, 32), verdict)])
+        return cases, cells
+    found = {line["what"]: (line["cases"], line["value"]) for line in trust.apart(
+        run((100, 100), 1.1, ("faster", "slower")), run((102, 104), 1.12, ("faster", "faster")))}
+    assert found == {trust.APART_MEDIANS: (2, 0.5), trust.APART_RATIOS: (2, 1.0),
+                     trust.APART_VERDICTS: (2, 0.5), trust.OPPOSITE: (2, 0.5)}

@@ -606,7 +606,7 @@ def said(folder, capsys):
     capsys.readouterr()
     assert command("answer", [str(folder)]) == 0
     text = capsys.readouterr().out
-    assert max(map(len, text.splitlines())) <= 110
+    assert max(map(len, text.splitlines())) <= wording.WIDTH
     return " ".join(text.split()), text.splitlines()
 
 

@@ -14,11 +14,13 @@ import pandas as pd
 from seqbench.read import runs
 from seqbench.tables import noise, ratios
 from seqbench.tables.crossover import crossing_interval, crossings, drawn_ratios
-from seqbench.tables.ratios import KEY
+from seqbench.tables.ratios import CELL, KEY
 
 REPEATS = 40  # simulated runs
 MEDIANS, RATIOS, CROSSINGS = "medians", "ratios", "crossovers"
-CHOICE, APART = "choosing the fastest variant", "two runs"
+CHOICE = "choosing the fastest variant"
+APART_MEDIANS, APART_RATIOS, APART_VERDICTS, OPPOSITE = (
+    "two runs: medians", "two runs: ratios", "two runs: verdicts", "two runs: opposite verdicts")
 ADDED = 3  # rounds that --until may add to a case that is not known well
 
 
@@ -138,24 +140,45 @@ def choice(samples: pd.DataFrame) -> dict:
             "cases": len(flattered), "value": float(np.mean(flattered)) if flattered else np.nan}
 
 
-def apart(one: pd.DataFrame, other: pd.DataFrame) -> dict:
-    """In how many cases the medians of two runs differ by no more than their intervals allow."""
-    both = one.merge(other, on=runs.CASE, suffixes=("", "_other"))
-    half = np.hypot(np.log(both.ci_high_ns / both.ci_low_ns) / 2,
-                    np.log(both.ci_high_ns_other / both.ci_low_ns_other) / 2)
-    both = both[np.isfinite(half)]
-    near = abs(np.log(both.median_ns / both.median_ns_other)) <= half[np.isfinite(half)]
-    return {"what": APART, "rounds": int(both.rounds.max()), "added": 0, "cases": len(both),
-            "value": near.mean()}
+def agree(value: pd.Series, low: pd.Series, high: pd.Series, value_other: pd.Series,
+          low_other: pd.Series, high_other: pd.Series) -> pd.Series:
+    """Whether values of two runs differ by no more than their intervals allow; known ones only."""
+    half = np.hypot(np.log(high / low) / 2, np.log(high_other / low_other) / 2)
+    return (abs(np.log(value / value_other)) <= half)[np.isfinite(half)]
+
+
+def apart(one: tuple[pd.DataFrame, pd.DataFrame], other: tuple[pd.DataFrame, pd.DataFrame]
+          ) -> list[dict]:
+    """In how many cases the medians, ratios and verdicts of two runs agree: summary and ratios."""
+    cases = one[0].merge(other[0], on=runs.CASE, suffixes=("", "_other"))
+    cells = one[1].merge(other[1], on=["layer", *CELL], suffixes=("", "_other"))
+    first, second = cells.verdict, cells.verdict_other
+    found = {
+        APART_MEDIANS: agree(cases.median_ns, cases.ci_low_ns, cases.ci_high_ns,
+                             cases.median_ns_other, cases.ci_low_ns_other, cases.ci_high_ns_other),
+        APART_RATIOS: agree(cells.ratio, cells.ci_low, cells.ci_high, cells.ratio_other,
+                            cells.ci_low_other, cells.ci_high_other),
+        APART_VERDICTS: first == second,
+        OPPOSITE: (first != second) & (first != ratios.SAME) & (second != ratios.SAME)}
+    rounds = int(one[0].rounds.max())
+    return [{"what": what, "rounds": rounds, "added": 0, "cases": len(held), "value": held.mean()}
+            for what, held in found.items()]
+
+
+def at_equal_size(run_dir: Path, summary: pd.DataFrame) -> pd.DataFrame:
+    """The ratios that the answer is made from."""
+    return ratios.through(runs.load_derived(run_dir, "ratios.csv"), ratios.PARAMETER,
+                          ratios.best_class(summary))
 
 
 def write(run_dir: Path, other: Path, out: Path) -> pd.DataFrame:
     """trust.csv of a run, and of another run of the same machine made at another time."""
-    summary, samples = runs.load_summary(run_dir), runs.samples_with_tokens(run_dir)
-    compared = ratios.through(runs.load_derived(run_dir, "ratios.csv"), ratios.PARAMETER,
-                              ratios.best_class(summary))
-    rows = [*coverage(samples, compared, runs.UNTIL), choice(samples),
-            apart(summary, runs.load_summary(other))]
+    samples = runs.samples_with_tokens(run_dir)
+    both = []
+    for folder in (run_dir, other):
+        summary = runs.load_summary(folder)
+        both.append((summary, at_equal_size(folder, summary)))
+    rows = [*coverage(samples, both[0][1], runs.UNTIL), choice(samples), *apart(*both)]
     table = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "trust.csv")))
     runs.make_folder(out)
     runs.write_text(out / "trust.csv", runs.csv_text(table))

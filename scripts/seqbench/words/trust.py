@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from seqbench.read import runs
-from seqbench.tables.trust import APART, CHOICE, CROSSINGS, MEDIANS, RATIOS
+from seqbench.tables.trust import (APART_MEDIANS, APART_RATIOS, APART_VERDICTS, CHOICE, CROSSINGS,
+                                   MEDIANS, OPPOSITE, RATIOS)
 from seqbench.words import wording
 
 
@@ -28,10 +29,14 @@ def row_of(table: pd.DataFrame, what: str) -> pd.Series:
 
 
 def apart_sentence(table: pd.DataFrame) -> str:
-    """Two runs of one machine."""
-    apart = row_of(table, APART)
-    return (f"Two runs on one machine, made at different hours, agree within their 95 % intervals "
-            f"in {apart.value:.0%} of {apart.cases:.0f} cases.")
+    """Two runs of one kind of machine: what the intervals of a run do not cover."""
+    times, cells, verdicts, opposite = (
+        row_of(table, what) for what in (APART_MEDIANS, APART_RATIOS, APART_VERDICTS, OPPOSITE))
+    return (f"Two default runs on this CPU, hours apart: {times.value:.0%} of the times and "
+            f"{cells.value:.0%} of the ratios at equal model size differ by no more than their 95 % "
+            f"intervals allow; {verdicts.value:.0%} of the verdicts (faster, slower, no difference) "
+            f"are the same, and {opposite.value * opposite.cases:.0f} of {opposite.cases:.0f} are "
+            "opposite.")
 
 
 def section(folder: Path) -> str:
