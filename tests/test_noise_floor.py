@@ -65,8 +65,8 @@ def test_nothing_measured_is_refused(tmp_path):
 
 def test_a_later_run_fills_up_what_the_first_did_not_measure():
     def table(verdict, measured):
-        return pd.DataFrame({"statement": ["scores"], "lens": ["layer"], "measure": ["heads"], "verdict": [verdict],
-                             "measured": [measured]})
+        return pd.DataFrame({"statement": ["scores"], "lens": ["layer"], "measure": ["heads"],
+                             "verdict": [verdict], "measured": [measured]})
     one, two = table(claims.NOT_MEASURED, float("nan")), table(claims.HOLDS, 0.1)
     assert claims.filled_up([one, two]).verdict.tolist() == [claims.HOLDS]
     assert claims.filled_up([two, table(claims.FAILS, 3.0)]).measured.tolist() == [0.1]

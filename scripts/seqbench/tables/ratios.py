@@ -77,7 +77,8 @@ def relative(summary: pd.DataFrame, engine: str = runs.HEADLINE,
     seen = LENSES[lens]
     kept = ["layer", *KEY, "median_ns", "flops", "parameters", "job"]
     alike = [name for name in CELL if name != "heads"]
-    best = fastest(of_engine(whole_sequences(summary), engine))[kept].astype({"flops": float, "parameters": float})
+    best = fastest(of_engine(whole_sequences(summary), engine))[kept]
+    best = best.astype({"flops": float, "parameters": float})
     if seen.per_parameter:
         best = best[best.parameters > 0]  # those of runs made before were not counted
     is_reference = best.layer == seen.reference

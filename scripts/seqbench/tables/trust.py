@@ -21,6 +21,7 @@ MEDIANS, RATIOS, CROSSINGS = "medians", "ratios", "crossovers"
 CHOICE = "choosing the fastest variant"
 APART_MEDIANS, APART_RATIOS, APART_VERDICTS, OPPOSITE = (
     "two runs: medians", "two runs: ratios", "two runs: verdicts", "two runs: opposite verdicts")
+OTHER = "_other"  # what the columns of the second of two runs end in
 ADDED = 3  # rounds that --until may add to a case that is not known well
 
 
@@ -140,24 +141,21 @@ def choice(samples: pd.DataFrame) -> dict:
             "cases": len(flattered), "value": float(np.mean(flattered)) if flattered else np.nan}
 
 
-def agree(value: pd.Series, low: pd.Series, high: pd.Series, value_other: pd.Series,
-          low_other: pd.Series, high_other: pd.Series) -> pd.Series:
+def agree(both: pd.DataFrame, value: str, low: str, high: str) -> pd.Series:
     """Whether values of two runs differ by no more than their intervals allow; known ones only."""
-    half = np.hypot(np.log(high / low) / 2, np.log(high_other / low_other) / 2)
-    return (abs(np.log(value / value_other)) <= half)[np.isfinite(half)]
+    half = np.hypot(*(np.log(both[high + run] / both[low + run]) / 2 for run in ("", OTHER)))
+    return (abs(np.log(both[value] / both[value + OTHER])) <= half)[np.isfinite(half)]
 
 
 def apart(one: tuple[pd.DataFrame, pd.DataFrame], other: tuple[pd.DataFrame, pd.DataFrame]
           ) -> list[dict]:
     """In how many cases the medians, ratios and verdicts of two runs agree: summary and ratios."""
-    cases = one[0].merge(other[0], on=runs.CASE, suffixes=("", "_other"))
-    cells = one[1].merge(other[1], on=["layer", *CELL], suffixes=("", "_other"))
-    first, second = cells.verdict, cells.verdict_other
+    cases = one[0].merge(other[0], on=runs.CASE, suffixes=("", OTHER))
+    cells = one[1].merge(other[1], on=["layer", *CELL], suffixes=("", OTHER))
+    first, second = cells.verdict, cells[f"verdict{OTHER}"]
     found = {
-        APART_MEDIANS: agree(cases.median_ns, cases.ci_low_ns, cases.ci_high_ns,
-                             cases.median_ns_other, cases.ci_low_ns_other, cases.ci_high_ns_other),
-        APART_RATIOS: agree(cells.ratio, cells.ci_low, cells.ci_high, cells.ratio_other,
-                            cells.ci_low_other, cells.ci_high_other),
+        APART_MEDIANS: agree(cases, "median_ns", "ci_low_ns", "ci_high_ns"),
+        APART_RATIOS: agree(cells, "ratio", "ci_low", "ci_high"),
         APART_VERDICTS: first == second,
         OPPOSITE: (first != second) & (first != ratios.SAME) & (second != ratios.SAME)}
     rounds = int(one[0].rounds.max())

@@ -32,11 +32,11 @@ def apart_sentence(table: pd.DataFrame) -> str:
     """Two runs of one kind of machine: what the intervals of a run do not cover."""
     times, cells, verdicts, opposite = (
         row_of(table, what) for what in (APART_MEDIANS, APART_RATIOS, APART_VERDICTS, OPPOSITE))
-    return (f"Two default runs on this CPU, hours apart: {times.value:.0%} of the times and "
-            f"{cells.value:.0%} of the ratios at equal model size differ by no more than their 95 % "
-            f"intervals allow; {verdicts.value:.0%} of the verdicts (faster, slower, no difference) "
-            f"are the same, and {opposite.value * opposite.cases:.0f} of {opposite.cases:.0f} are "
-            "opposite.")
+    return (f"Two default runs on this CPU, hours apart, agree within their 95 % intervals in "
+            f"{times.value:.0%} of {times.cases:.0f} times. They do in {cells.value:.0%} of "
+            f"{cells.cases:.0f} ratios at equal model size. Of the verdicts on these (faster, slower, "
+            f"no difference) {verdicts.value:.0%} are the same; opposite are "
+            f"{opposite.value * opposite.cases:.0f}.")
 
 
 def section(folder: Path) -> str:
