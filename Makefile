@@ -6,6 +6,7 @@ PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 MARCH ?= native
 OPT ?= -O3
 SAN ?=
+LANES ?=
 OPENBLAS ?=
 V ?= 0
 
@@ -44,7 +45,7 @@ budget = $(if $(filter all,$(KERNELS)),--budget 1380)
 
 comma := ,
 Q := $(if $(filter 0,$(V)),@)
-BUILD := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+BUILD := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(LANES),-lanes$(LANES))
 # Asked when it is needed: `make deps bench` may install the compiler first.
 MULTIARCH = $(shell $(CC) -print-multiarch 2>/dev/null)
 
@@ -63,11 +64,22 @@ ONEDNN ?= $(shell echo '$(hash)include <dnnl.h>' | $(CC) -E -x c - >/dev/null 2>
 override ONEDNN := $(ONEDNN)
 ONEDNN_LIBS := $(if $(ONEDNN),-ldnnl -lgomp)
 
+# The widths that the suite's own code can be built in: a float alone, and vectors of the CPU.
+widest = $(shell $(CC) -march=$(MARCH) -dM -E -x c /dev/null | awk '/__AVX512F__/ {n = 16} \
+    /__AVX__/ {if (!n) n = 8} END {print n ? n : 4}')
+WIDTHS = $(foreach lanes,1 4 8 16,$(if $(filter $(lanes),$(shell seq $(widest))),$(lanes)))
+ifneq ($(LANES),)
+ifeq ($(filter $(LANES),$(WIDTHS)),)
+$(error LANES=$(LANES): with MARCH=$(MARCH) a vector can hold $(strip $(WIDTHS)) floats)
+endif
+endif
+
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wcast-qual -Wwrite-strings -Wformat=2 \
             -Wdouble-promotion -Wfloat-conversion
 C_WARNINGS := -Wstrict-prototypes -Wmissing-prototypes
 # What is measured is decided in the code: contraction to FMA is asked for, nothing else is relaxed.
 CODEGEN := $(OPT) -march=$(MARCH) -ffp-contract=fast -fno-math-errno -g \
+           $(if $(LANES),-DSEQBENCH_LANES=$(LANES) -fno-tree-vectorize -fno-tree-slp-vectorize) \
            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 CPPFLAGS_ALL = -Iinclude -Ikernels -Ibench -I$(BUILD)/gen -I$(BLAS_INCLUDE) -MMD -MP $(CPPFLAGS)
 CFLAGS_ALL := -std=gnu11 $(if $(ONEDNN),-DSEQBENCH_ONEDNN) $(CODEGEN) $(WARNINGS) $(C_WARNINGS) $(CFLAGS)
@@ -104,6 +116,7 @@ help: ## this list
 	@echo 'CC= CXX= PYTHON=                      SAN=address,undefined   sanitizers, in a build folder of its own'
 	@echo 'deps-dev, deps-arm, deps-peers, deps-slurm, deps-browser   deps, and what formatting and a second'
 	@echo '             compiler, check-arm, peers, the test of scripts/slurm, the test of the report need'
+	@echo 'LANES=1|4|8|16       kernels of so many floats per vector, in a build folder of its own'
 	@echo 'V=1          show the commands'
 
 all: have-deps $(BUILD)/seqbench ## build build/seqbench

@@ -17,18 +17,119 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
-enum { VMATH_BYTES = 64 };
+/* Floats of a vector: as many as `make LANES=n` says, or as the widest vectors of the CPU hold. */
+#if defined(SEQBENCH_LANES)
+#define VMATH_LANES SEQBENCH_LANES
+#elif defined(__AVX512F__)
+#define VMATH_LANES 16
 #elif defined(__AVX__)
-enum { VMATH_BYTES = 32 };
+#define VMATH_LANES 8
 #else
-enum { VMATH_BYTES = 16 };
+#define VMATH_LANES 4
 #endif
-enum { VMATH_LANES = VMATH_BYTES / 4 };
+enum { VMATH_BYTES = 4 * VMATH_LANES };
+
+/* ---- what differs between a vector and a float that stands for one ---- */
+
+#if VMATH_LANES == 1
+
+typedef float vfloat;
+typedef int32_t vint;
+
+static inline vint v_bits(vfloat x)
+{
+    vint bits;
+    memcpy(&bits, &x, sizeof(bits));
+    return bits;
+}
+
+static inline vfloat v_of_bits(vint bits)
+{
+    vfloat x;
+    memcpy(&x, &bits, sizeof(x));
+    return x;
+}
+
+static inline vfloat v_of_int(vint n)
+{
+    return (float)n;
+}
+
+static inline vint v_shift_left(vint n, int places)
+{
+    return (vint)((uint32_t)n << places);
+}
+
+static inline vfloat v_select(vint mask, vfloat yes, vfloat no)
+{
+    return mask ? yes : no;
+}
+
+static inline float vmath_sum_lanes(vfloat v)
+{
+    return v;
+}
+
+static inline float vmath_max_lanes(vfloat v)
+{
+    return v;
+}
+
+#else
 
 typedef float vfloat __attribute__((vector_size(VMATH_BYTES)));
 typedef int32_t vint __attribute__((vector_size(VMATH_BYTES)));
 typedef float vfloat4 __attribute__((vector_size(16)));
+
+static inline vint v_bits(vfloat x)
+{
+    return (vint)x;
+}
+
+static inline vfloat v_of_bits(vint bits)
+{
+    return (vfloat)bits;
+}
+
+static inline vfloat v_of_int(vint n)
+{
+    return __builtin_convertvector(n, vfloat);
+}
+
+static inline vint v_shift_left(vint n, int places)
+{
+    return n << places;
+}
+
+/* The mask is what a comparison of two vectors gives. */
+static inline vfloat v_select(vint mask, vfloat yes, vfloat no)
+{
+    return v_of_bits((mask & v_bits(yes)) | (~mask & v_bits(no)));
+}
+
+/* Four lanes at a time: adding lane after lane would wait for every single addition. */
+static inline float vmath_sum_lanes(vfloat v)
+{
+    vfloat4 sum = {0};
+    for (int i = 0; i < VMATH_BYTES / 16; i++) {
+        vfloat4 part;
+        memcpy(&part, (const char *)&v + 16 * i, sizeof(part));
+        sum += part;
+    }
+    return (sum[0] + sum[2]) + (sum[1] + sum[3]);
+}
+
+static inline float vmath_max_lanes(vfloat v)
+{
+    float max = v[0];
+    for (int k = 1; k < VMATH_LANES; k++)
+        max = v[k] > max ? v[k] : max;
+    return max;
+}
+
+#endif
+
+/* ---- rows in vectors ---- */
 
 static inline vfloat v_load(const float *p)
 {
@@ -88,10 +189,7 @@ static inline void v_store_some(float *p, vfloat v, int64_t left)
         v_store_head(p, v, left);
 }
 
-static inline vfloat v_select(vint mask, vfloat yes, vfloat no)
-{
-    return (vfloat)((mask & (vint)yes) | (~mask & (vint)no));
-}
+/* ---- functions ---- */
 
 static inline vfloat v_max(vfloat a, vfloat b)
 {
@@ -100,7 +198,7 @@ static inline vfloat v_max(vfloat a, vfloat b)
 
 static inline vfloat v_abs(vfloat x)
 {
-    return (vfloat)((vint)x & 0x7fffffff);
+    return v_of_bits(v_bits(x) & 0x7fffffff);
 }
 
 /* x = n ln 2 + r; returns r and stores n. x within [-105, 90] or NaN. */
@@ -111,7 +209,7 @@ static inline vfloat v_reduce(vfloat x, vint *n)
     const float ln2_low = -2.12194440e-4f;
     const vfloat shifted = x * 1.44269504f + round_shift;
     const vfloat rounded = shifted - round_shift;
-    *n = (vint)shifted - 0x4b400000;
+    *n = v_bits(shifted) - 0x4b400000;
     return (x - rounded * ln2_high) - rounded * ln2_low;
 }
 
@@ -133,7 +231,7 @@ static inline vfloat v_exp(vfloat x)
     const vfloat r = v_reduce(x, &n);
     const vfloat e = v_expm1_small(r) + 1.0f;
     const vint half = n >> 1; /* two factors: 2^n alone leaves the exponent range at both ends */
-    return e * (vfloat)((half + 127) << 23) * (vfloat)((n - half + 127) << 23);
+    return e * v_of_bits((half + 127) << 23) * v_of_bits((n - half + 127) << 23);
 }
 
 /* e^x for x <= 0 or NaN, in fewer operations: below the smallest normal number it gives 0. */
@@ -143,7 +241,7 @@ static inline vfloat v_exp_nonpositive(vfloat x)
     const vint is_small = x < smallest;
     vint n;
     const vfloat r = v_reduce(v_select(is_small, smallest - (vfloat){0}, x), &n);
-    const vfloat e = (v_expm1_small(r) + 1.0f) * (vfloat)((n + 127) << 23);
+    const vfloat e = (v_expm1_small(r) + 1.0f) * v_of_bits((n + 127) << 23);
     return v_select(is_small, (vfloat){0}, e);
 }
 
@@ -161,17 +259,17 @@ static inline vfloat v_tanh(vfloat x)
     twice = v_select(twice > 20.0f, 20.0f - (vfloat){0}, twice); /* tanh is 1 from |x| = 9.02 on */
     vint n;
     const vfloat r = v_reduce(twice, &n);
-    const vfloat scale = (vfloat)((n + 127) << 23);
+    const vfloat scale = v_of_bits((n + 127) << 23);
     const vfloat m = v_expm1_small(r) * scale + (scale - 1.0f);
-    const vint sign = (vint)x & INT32_MIN;
-    return (vfloat)((vint)(m / (m + 2.0f)) | sign);
+    const vint sign = v_bits(x) & INT32_MIN;
+    return v_of_bits(v_bits(m / (m + 2.0f)) | sign);
 }
 
 /* u = 2^n m with m in [1/sqrt 2, sqrt 2); returns m and stores the bits n << 23. u normal, > 0 */
 static inline vfloat v_mantissa(vfloat u, vint *exponent_bits)
 {
-    *exponent_bits = ((vint)u - 0x3f3504f3) & -0x800000; /* 0x3f3504f3: 1 / sqrt 2 */
-    return (vfloat)((vint)u - *exponent_bits);
+    *exponent_bits = (v_bits(u) - 0x3f3504f3) & -0x800000; /* 0x3f3504f3: 1 / sqrt 2 */
+    return v_of_bits(v_bits(u) - *exponent_bits);
 }
 
 /* log(2^n (1 + f)) */
@@ -179,7 +277,7 @@ static inline vfloat v_log_scaled(vint exponent_bits, vfloat f)
 {
     const float ln2_high = 0.693359375f; /* as in v_reduce */
     const float ln2_low = -2.12194440e-4f;
-    const vfloat n = __builtin_convertvector(exponent_bits >> 23, vfloat);
+    const vfloat n = v_of_int(exponent_bits >> 23);
     const vfloat s = f / (f + 2.0f), z = s * s;
     vfloat p = z * (2.0f / 9.0f) + 2.0f / 7.0f;
     p = p * z + 2.0f / 5.0f;
@@ -202,7 +300,8 @@ static inline vfloat v_log(vfloat x)
     u = v_select((u > 0.0f) & (u < INFINITY), u, 1.0f - (vfloat){0});
     vint bits;
     const vfloat f = v_mantissa(u, &bits) - 1.0f;
-    return v_log_ends(x, 0.0f, v_log_scaled(bits - (is_small & (25 << 23)), f));
+    const vint scaled = v_bits(v_select(is_small, v_of_bits((vint){0} + (25 << 23)), (vfloat){0}));
+    return v_log_ends(x, 0.0f, v_log_scaled(bits - scaled, f));
 }
 
 /* What 1 + x rounds away goes back into f, which is x itself where n = 0. */
@@ -214,7 +313,7 @@ static inline vfloat v_log1p(vfloat x)
     const vfloat m = v_mantissa(u, &bits);
     const vint inverse = 0x3f800000 - bits; /* of 2^n */
     const vfloat scale =
-        (vfloat)(inverse & ~(inverse >> 31)); /* 0 from n = 127 on: no rest there */
+        v_of_bits(inverse & ~(inverse >> 31)); /* 0 from n = 127 on: no rest there */
     return v_log_ends(x, -1.0f, v_log_scaled(bits, m - 1.0f + rest * scale));
 }
 
@@ -233,7 +332,7 @@ static inline vfloat v_exp2_decay(vfloat x)
     q = q * r + 0x1.c6b752p-5f;
     q = q * r + 0x1.ebf9bcp-3f;
     q = q * r + 0x1.62e42ap-1f;
-    return (vfloat)((vint)(q * r + 1.0f) + ((vint)shifted << 23));
+    return v_of_bits(v_bits(q * r + 1.0f) + v_shift_left(v_bits(shifted), 23));
 }
 
 /*
@@ -309,18 +408,6 @@ static inline void vmath_gelu_tanh(int64_t n, const float *x, float *y)
     vmath_map(n, x, y, v_gelu_tanh);
 }
 
-/* Four lanes at a time: adding lane after lane would wait for every single addition. */
-static inline float vmath_sum_lanes(vfloat v)
-{
-    vfloat4 sum = {0};
-    for (int i = 0; i < VMATH_BYTES / 16; i++) {
-        vfloat4 part;
-        memcpy(&part, (const char *)&v + 16 * i, sizeof(part));
-        sum += part;
-    }
-    return (sum[0] + sum[2]) + (sum[1] + sum[3]);
-}
-
 static inline float vmath_sum(int64_t n, const float *x)
 {
     vfloat sum = {0};
@@ -340,10 +427,7 @@ static inline float vmath_max(int64_t n, const float *x)
 {
     vfloat top = -INFINITY - (vfloat){0};
     V_EACH(i, lanes, n, top = v_max(v_load_head(x + i, lanes, -INFINITY), top));
-    float max = top[0];
-    for (int k = 1; k < VMATH_LANES; k++)
-        max = top[k] > max ? top[k] : max;
-    return max;
+    return vmath_max_lanes(top);
 }
 
 /* lanes of y = e^(x - shift) by the function exp; returns them, 0 beyond. */

@@ -74,13 +74,14 @@ struct block {
     const float *X, *panel;
     const float *from;    /* what the sums start from: rows lie ldfrom apart */
     const float *bias;    /* of the columns, added to that, or NULL */
-    const char *upcoming; /* weights that are needed next: two cache lines per input */
+    const char *upcoming; /* weights that are needed next: PREFETCHED bytes per input */
     float *Y;
     int64_t ldx, ldfrom, ldy, inputs;
     bool is_relu;
 };
 
-enum { CACHE_LINE = 64 };
+/* Two blocks of rows ask for half a row of the panel each. */
+enum { CACHE_LINE = 64, PREFETCHED = PRODUCT_VECTORS * VMATH_BYTES / 2 };
 
 /* Full width: nothing in here depends on the number of columns. */
 static inline __attribute__((always_inline)) void multiply(const struct block *b, int rows,
@@ -102,9 +103,10 @@ static inline __attribute__((always_inline)) void multiply(const struct block *b
                 sum[r][v] += v_load(b->bias + v * VMATH_LANES);
     for (int64_t i = 0; i < b->inputs; i++) {
         vfloat w[PRODUCT_VECTORS];
-        __builtin_prefetch(upcoming, 0, 2);
-        __builtin_prefetch(upcoming + CACHE_LINE, 0, 2);
-        upcoming += 2 * CACHE_LINE;
+#pragma GCC unroll 2
+        for (int line = 0; line < PREFETCHED; line += CACHE_LINE)
+            __builtin_prefetch(upcoming + line, 0, 2);
+        upcoming += PREFETCHED;
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++)
             w[v] = v_load(panel + v * VMATH_LANES);
@@ -148,7 +150,7 @@ typedef void block_function(const struct block *b);
 
 BLOCKS(1)
 BLOCKS(2)
-#if defined(__AVX512F__) || defined(__aarch64__)
+#if PRODUCT_VECTORS == 4
 BLOCKS(3)
 BLOCKS(4)
 static block_function *const blocks[PRODUCT_VECTORS][PRODUCT_ROWS] = {NAMES(1), NAMES(2), NAMES(3),
@@ -185,13 +187,13 @@ static void multiply_pass(const struct task *p, int64_t first_row, int64_t rows,
     const char *const upcoming = (const char *)(panel + inputs * vectors * VMATH_LANES);
     for (int64_t i = 0; i < parts; i++) {
         const int64_t r = i * rows / parts, count = (i + 1) * rows / parts - r;
-        /* Two blocks of rows ask for the weights that follow; the others have them. */
+        /* The first two blocks ask for the weights that follow; the others have them. */
         const struct block b = {
             .X = p->X + (first_row + r) * p->ldx + input,
             .panel = panel,
             .from = t->from + r * t->ldfrom,
             .bias = t->bias,
-            .upcoming = i < 2 ? upcoming + i * inputs * 2 * CACHE_LINE : (const char *)panel,
+            .upcoming = i < 2 ? upcoming + i * inputs * PREFETCHED : (const char *)panel,
             .Y = t->Y + r * t->ldy,
             .ldx = p->ldx,
             .ldfrom = t->ldfrom,

@@ -12,12 +12,16 @@
 
 #include "products.h"
 
-/* Block sizes by the number of vector registers: accumulators, a row of the panel, a broadcast. */
-#if defined(__AVX512F__) || defined(__aarch64__)
-enum { PRODUCT_VECTORS = 4, PRODUCT_ROWS = 6 }; /* 32 registers */
+/*
+ * Block sizes by the number of vector registers, whatever their width: accumulators, a row of the
+ * panel, a broadcast.
+ */
+#if defined(__AVX512VL__) || defined(__aarch64__)
+#define PRODUCT_VECTORS 4 /* 32 registers */
 #else
-enum { PRODUCT_VECTORS = 2, PRODUCT_ROWS = 6 }; /* 16 registers */
+#define PRODUCT_VECTORS 2 /* 16 registers */
 #endif
+enum { PRODUCT_ROWS = 6 };
 
 /*
  * A matrix W[gates * hid, in] whose rows are reordered: blocks of `block` channels, and within a

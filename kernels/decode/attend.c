@@ -11,7 +11,7 @@ static void products_with_keys(int64_t n, int64_t size, const float *q, const fl
     int64_t j = 0;
     for (; j + KEYS <= n; j += KEYS) {
         const float *rows = k + j * size;
-        vfloat sum[KEYS] = {{0}};
+        vfloat sum[KEYS] = {(vfloat){0}};
         int64_t c = 0;
         for (; c + VMATH_LANES <= size; c += VMATH_LANES)
             for (int row = 0; row < KEYS; row++)
@@ -29,7 +29,7 @@ static void products_with_keys(int64_t n, int64_t size, const float *q, const fl
 /* out = sum of p[j] v[j], v[n,size], for VECTORS vectors of channels held in registers. */
 static void weighted_columns(int64_t n, int64_t size, const float *p, const float *v, float *out)
 {
-    vfloat even[VECTORS] = {{0}}, odd[VECTORS] = {{0}};
+    vfloat even[VECTORS] = {(vfloat){0}}, odd[VECTORS] = {(vfloat){0}};
     int64_t j = 0;
     for (; j + 2 <= n; j += 2)
         for (int i = 0; i < VECTORS; i++) {

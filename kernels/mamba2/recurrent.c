@@ -25,7 +25,7 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 static inline void step(const float *x, float dt, float decay, const float *B, const float *C,
                         float *h, float *y)
 {
-    vfloat dt_x[PANEL_VECTORS], sum[PANEL_VECTORS] = {{0}};
+    vfloat dt_x[PANEL_VECTORS], sum[PANEL_VECTORS] = {(vfloat){0}};
     for (int v = 0; v < PANEL_VECTORS; v++)
         dt_x[v] = v_load(x + v * VMATH_LANES) * dt;
     for (int64_t n = 0; n < N; n++)

@@ -37,7 +37,7 @@ static void run(const struct instance *in)
 {
     const int64_t n = in->dims.S * in->dims.H;
     const float *x = in->t[X];
-    vfloat sum[STREAMS] = {{0}};
+    vfloat sum[STREAMS] = {(vfloat){0}};
     int64_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK)
         for (int k = 0; k < STREAMS; k++)

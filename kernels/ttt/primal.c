@@ -35,7 +35,7 @@ static inline __attribute__((always_inline)) void apply_panel(int vectors, int64
                                                               const float *q, float *of_k,
                                                               float *of_q)
 {
-    vfloat sum_k[PANEL_VECTORS] = {{0}}, sum_q[PANEL_VECTORS] = {{0}};
+    vfloat sum_k[PANEL_VECTORS] = {(vfloat){0}}, sum_q[PANEL_VECTORS] = {(vfloat){0}};
     for (int64_t p = 0; p < n; p++)
         for (int v = 0; v < vectors; v++) {
             const vfloat row = v_load(model + p * ld + v * VMATH_LANES);
@@ -54,7 +54,7 @@ static inline __attribute__((always_inline)) void learn_panel(int vectors, int64
                                                               const float *q, float rate,
                                                               const float *gradient, float *of_g)
 {
-    vfloat g[PANEL_VECTORS], sum_g[PANEL_VECTORS] = {{0}};
+    vfloat g[PANEL_VECTORS], sum_g[PANEL_VECTORS] = {(vfloat){0}};
     for (int v = 0; v < vectors; v++)
         g[v] = v_load(gradient + v * VMATH_LANES) * rate;
     for (int64_t p = 0; p < n; p++)

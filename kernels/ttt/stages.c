@@ -40,6 +40,17 @@ int ttt_scratch(struct dims d, struct tensor out[SCRATCH_MAX])
     return TTT_OWN_SCRATCH;
 }
 
+#if VMATH_LANES == 1
+
+/* y = x turned: sine[] has the sign of the channel in it. n is even. */
+static void turn(int64_t n, const float *x, const float *cosine, const float *sine, float *y)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i] * cosine[i] + x[i ^ 1] * sine[i];
+}
+
+#else
+
 /* Lanes 2d and 2d+1 change places. */
 static inline vfloat swap_pairs(vfloat x)
 {
@@ -62,6 +73,8 @@ static void turn(int64_t n, const float *x, const float *cosine, const float *si
 {
     V_EACH(i, lanes, n, turn_lanes(lanes, x + i, cosine + i, sine + i, y + i));
 }
+
+#endif
 
 /* rates[A,TTT_BATCH] = sigmoid(raw + blr) / HeadSize; raw[tokens,stride] */
 static void learning_rates(const struct instance *in, int64_t tokens, const float *raw,
