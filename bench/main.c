@@ -30,8 +30,9 @@ static bool command_list(const struct call *call, struct err *err)
         kernels_write_csv(selection, stdout);
     for (int i = 0; kernel_at(i) && !call->options.csv; i++)
         if (kernel_is_in(kernel_at(i), selection))
-            printf("%-26s %-8s %s\n%-26s   %s\n", kernel_at(i)->name, kernel_at(i)->engine_name,
-                   kernel_at(i)->layer->equation, "", kernel_at(i)->algorithm->method);
+            printf("%-26s %-8s %s\n%-26s   %s%s\n", kernel_at(i)->name, kernel_at(i)->engine_name,
+                   kernel_at(i)->layer->equation, "", kernel_at(i)->algorithm->method,
+                   kernel_batches(kernel_at(i)) ? "" : " (one sequence only)");
     return true;
 }
 

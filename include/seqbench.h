@@ -14,7 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* S = SeqLen (steps), H = HidSize (channels), A = HeadCount (1 where the layer has no heads). */
+/*
+ * S = SeqLen (steps), H = HidSize (channels), A = HeadCount (1 where the layer has no heads),
+ * B = BatchSize (sequences).
+ */
 struct dims {
 #define DIMENSION(field, ...) int64_t field;
 #include "dims.def"
@@ -30,6 +33,7 @@ enum {
 };
 
 #define USES(field) (1u << DIM_##field)
+#define EVERY_LAYER (USES(S) | USES(H) | USES(B))
 
 /*
  * INITIAL: a state before the first token; zeros where a case folder has no such file. FINAL: a
@@ -38,7 +42,7 @@ enum {
 enum role { INPUT, INITIAL, PARAMETER, OUTPUT, FINAL, PREPARED, SCRATCH };
 
 enum {
-    RANK_MAX = 3,
+    RANK_MAX = 4,
     TENSOR_MAX = 20,
     MAPS_MAX = 8,
     ENGINE_ARRAYS = 2, /* that an engine prepares of one map, at most */
@@ -50,7 +54,8 @@ enum {
 
 /*
  * One float32 array, row-major. Inputs and parameters are drawn uniformly from
- * [center - spread, center + spread]. Sizes of unused dimensions are 0.
+ * [center - spread, center + spread]. Sizes of unused dimensions are 0. Layers list those of one
+ * sequence; with B > 1 each input, state and output has one in front, [B,...].
  */
 struct tensor {
     const char *name;
@@ -65,7 +70,13 @@ static inline int64_t at_most(int64_t left, int64_t whole)
     return left < whole ? left : whole;
 }
 
-/* Operations of one run of the layer, counted as stated at each field. */
+/* Rows that a product meets: the tokens of all sequences. */
+static inline int64_t token_rows(struct dims d)
+{
+    return d.B * d.S;
+}
+
+/* Operations of one run of the layer on one sequence, counted as stated at each field. */
 struct cost {
     int64_t multiply_adds; /* in matrix products; accumulators start from the bias */
     int64_t elementwise;   /* 1 per add, subtract, multiply, divide, max, compare */
@@ -100,7 +111,7 @@ struct layer {
     const char *job_source; /* who put it to that use */
     const char *equation;   /* one line */
     enum cells cells;
-    unsigned uses;  /* sizes beside S and H, as USES(A) */
+    unsigned uses;  /* sizes beside those of EVERY_LAYER, as USES(A) */
     bool one_token; /* a run makes one token, whatever S is; else S tokens */
     /* NULL: every shape whose H is divisible by A. Why a shape is not supported, or NULL. */
     const char *(*refuses)(struct dims d);
@@ -109,7 +120,8 @@ struct layer {
     struct cost (*cost)(struct dims d);
     /* Floats carried from one token to the next. NULL: the layer sees the whole sequence. */
     int64_t (*state)(struct dims d);
-    /* Plain loops in double over the tensors in the order listed; shares no code with any run. */
+    /* Plain loops in double over the tensors of one sequence in the order listed; shares no code
+     * with any run. */
     void (*reference)(struct dims d, double *const t[]);
     /* Largest allowed max|y - reference| / max(1, max|reference|) of an output. */
     double tolerance;
@@ -139,7 +151,7 @@ struct weights {
     const struct map *map;
     int64_t out, in;
     int64_t rows;               /* that products write: out, or more where panels are filled up */
-    bool one_row;               /* as the map says, or as SeqLen is 1 */
+    bool one_row;               /* as the map says or SeqLen is 1, of one sequence */
     const float *matrix, *bias; /* as the layer lists them; bias may be NULL */
     float *made[ENGINE_ARRAYS]; /* what the engine's arrays() listed */
 };
@@ -170,6 +182,9 @@ struct algorithm {
     bool is_step;      /* the layer at SeqLen 1, timed alone */
     bool is_whole;     /* the parts of the layer are pieces of this algorithm */
     bool needs_panels; /* takes engines only that multiply panel by panel */
+    /* run is given as many sequences at once as have so many rows together, at least one;
+     * BATCH_TOGETHER: all. 0: it takes one sequence only. */
+    int batch_rows;
     /* The only engine it takes, and why; NULL: any. Without maps: whose code it calls. */
     const char *engine, *because;
     const struct map *maps;
@@ -192,6 +207,8 @@ struct algorithm {
      */
     void (*run)(const struct instance *in);
 };
+
+enum { BATCH_ONE_BY_ONE = 1, BATCH_GROUP = 96, BATCH_TOGETHER = INT32_MAX };
 
 #define MAPS(table) .maps = (table), .map_count = (int)(sizeof(table) / sizeof((table)[0]))
 

@@ -106,7 +106,7 @@ static struct verdict verdict_of(void (*run)(const struct instance *))
     const struct algorithm algorithm = {
         .name = "twice/test", .layer = &layer, .scratch = scratch, .run = run};
     const struct kernel kernel = {algorithm.name, &algorithm, &layer, NULL, "none"};
-    const struct dims dims = {.S = 3, .H = 5, .A = 1};
+    const struct dims dims = {.S = 3, .H = 5, .A = 1, .B = 1};
     struct arena arena;
     struct err err;
     struct bench_case c;

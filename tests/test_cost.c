@@ -27,11 +27,11 @@ static int64_t counted_multiply_adds(const struct kernel *kernel, struct dims di
 static void multiply_adds_are_those_that_run(void **state)
 {
     (void)state;
-    const struct dims shapes[] = {{.S = 1, .H = 1, .A = 1},
-                                  {.S = 7, .H = 12, .A = 2},
-                                  {.S = 65, .H = 24, .A = 3},
-                                  {.S = 130, .H = 64, .A = 1},
-                                  {.S = 33, .H = 40, .A = 5}};
+    const struct dims shapes[] = {{.S = 1, .H = 1, .A = 1, .B = 1},
+                                  {.S = 7, .H = 12, .A = 2, .B = 1},
+                                  {.S = 65, .H = 24, .A = 3, .B = 1},
+                                  {.S = 130, .H = 64, .A = 1, .B = 1},
+                                  {.S = 33, .H = 40, .A = 5, .B = 1}};
     for (int i = 0; kernel_at(i); i++) {
         for (size_t k = 0; k < sizeof(shapes) / sizeof(shapes[0]); k++) {
             struct dims d = shapes[k];
@@ -53,31 +53,36 @@ static const struct {
     struct dims dims;
     int64_t matrix_flops, elementwise, transcendentals, parameters;
 } by_hand[] = {
-    {"rnn/hoisted", {.S = 128, .H = 256, .A = 1}, 33554432, 0, 32768, 131328},
-    {"rnn/literal", {.S = 512, .H = 512, .A = 1}, 536870912, 0, 262144, 524800},
-    {"lstm/fused", {.S = 128, .H = 256, .A = 1}, 134217728, 131072, 163840, 525312},
-    {"lstm/literal", {.S = 512, .H = 512, .A = 1}, 2147483648, 1048576, 1310720, 2099200},
-    {"transformer/full", {.S = 128, .H = 256, .A = 4}, 218103808, 949504, 65792, 789760},
-    {"transformer/tiled", {.S = 512, .H = 512, .A = 8}, 3758096384, 13886464, 2098176, 3152384},
-    {"gru/literal", {.S = 128, .H = 256, .A = 1}, 100663296, 163840, 98304, 394240},
-    {"gru/hoisted", {.S = 512, .H = 512, .A = 1}, 1610612736, 1310720, 786432, 1574912},
-    {"mingru/hoisted", {.S = 128, .H = 256, .A = 1}, 33554432, 98304, 32768, 131584},
-    {"mingru/scan", {.S = 128, .H = 256, .A = 1}, 33554432, 393216, 229376, 131584},
-    {"minlstm/literal", {.S = 128, .H = 256, .A = 1}, 50331648, 163840, 65536, 197376},
-    {"tcn/im2col", {.S = 128, .H = 256, .A = 1}, 100663296, 131072, 0, 393728},
-    {"tcn/shifted", {.S = 128, .H = 256, .A = 1}, 99090432, 131072, 0, 393728},
-    {"transformer.scores", {.S = 128, .H = 256, .A = 4}, 8388608, 32768, 0, 0},
-    {"transformer.softmax", {.S = 128, .H = 256, .A = 4}, 0, 261120, 65536, 0},
-    {"lstm.step", {.S = 1, .H = 256, .A = 1}, 1048576, 1024, 1280, 525312},
-    {"gru.step", {.S = 1, .H = 256, .A = 1}, 786432, 1280, 768, 394240},
-    {"lstm.gates", {.S = 1, .H = 256, .A = 1}, 1048576, 0, 1024, 525312},
-    {"lstm.update", {.S = 1, .H = 256, .A = 1}, 0, 1024, 256, 0},
-    {"mamba/scan", {.S = 128, .H = 256, .A = 1}, 109576192, 6684672, 1245184, 437760},
-    {"mamba.step", {.S = 1, .H = 256, .A = 1}, 856064, 52224, 9728, 437760},
-    {"mamba2/recurrent", {.S = 128, .H = 256, .A = 1}, 110231552, 21645440, 149632, 431768},
-    {"mamba2/chunked", {.S = 128, .H = 256, .A = 1}, 136445952, 937088, 149632, 431768},
-    {"ttt/primal", {.S = 128, .H = 256, .A = 4}, 84148224, 1775232, 1664, 280836},
-    {"ttt/dual", {.S = 128, .H = 256, .A = 4}, 82051072, 1391488, 1664, 280836},
+    {"rnn/hoisted", {.S = 128, .H = 256, .A = 1, .B = 1}, 33554432, 0, 32768, 131328},
+    {"rnn/literal", {.S = 512, .H = 512, .A = 1, .B = 1}, 536870912, 0, 262144, 524800},
+    {"lstm/fused", {.S = 128, .H = 256, .A = 1, .B = 1}, 134217728, 131072, 163840, 525312},
+    {"lstm/literal", {.S = 512, .H = 512, .A = 1, .B = 1}, 2147483648, 1048576, 1310720, 2099200},
+    {"transformer/full", {.S = 128, .H = 256, .A = 4, .B = 1}, 218103808, 949504, 65792, 789760},
+    {"transformer/tiled",
+     {.S = 512, .H = 512, .A = 8, .B = 1},
+     3758096384,
+     13886464,
+     2098176,
+     3152384},
+    {"gru/literal", {.S = 128, .H = 256, .A = 1, .B = 1}, 100663296, 163840, 98304, 394240},
+    {"gru/hoisted", {.S = 512, .H = 512, .A = 1, .B = 1}, 1610612736, 1310720, 786432, 1574912},
+    {"mingru/hoisted", {.S = 128, .H = 256, .A = 1, .B = 1}, 33554432, 98304, 32768, 131584},
+    {"mingru/scan", {.S = 128, .H = 256, .A = 1, .B = 1}, 33554432, 393216, 229376, 131584},
+    {"minlstm/literal", {.S = 128, .H = 256, .A = 1, .B = 1}, 50331648, 163840, 65536, 197376},
+    {"tcn/im2col", {.S = 128, .H = 256, .A = 1, .B = 1}, 100663296, 131072, 0, 393728},
+    {"tcn/shifted", {.S = 128, .H = 256, .A = 1, .B = 1}, 99090432, 131072, 0, 393728},
+    {"transformer.scores", {.S = 128, .H = 256, .A = 4, .B = 1}, 8388608, 32768, 0, 0},
+    {"transformer.softmax", {.S = 128, .H = 256, .A = 4, .B = 1}, 0, 261120, 65536, 0},
+    {"lstm.step", {.S = 1, .H = 256, .A = 1, .B = 1}, 1048576, 1024, 1280, 525312},
+    {"gru.step", {.S = 1, .H = 256, .A = 1, .B = 1}, 786432, 1280, 768, 394240},
+    {"lstm.gates", {.S = 1, .H = 256, .A = 1, .B = 1}, 1048576, 0, 1024, 525312},
+    {"lstm.update", {.S = 1, .H = 256, .A = 1, .B = 1}, 0, 1024, 256, 0},
+    {"mamba/scan", {.S = 128, .H = 256, .A = 1, .B = 1}, 109576192, 6684672, 1245184, 437760},
+    {"mamba.step", {.S = 1, .H = 256, .A = 1, .B = 1}, 856064, 52224, 9728, 437760},
+    {"mamba2/recurrent", {.S = 128, .H = 256, .A = 1, .B = 1}, 110231552, 21645440, 149632, 431768},
+    {"mamba2/chunked", {.S = 128, .H = 256, .A = 1, .B = 1}, 136445952, 937088, 149632, 431768},
+    {"ttt/primal", {.S = 128, .H = 256, .A = 4, .B = 1}, 84148224, 1775232, 1664, 280836},
+    {"ttt/dual", {.S = 128, .H = 256, .A = 4, .B = 1}, 82051072, 1391488, 1664, 280836},
 };
 
 static void costs_worked_out_by_hand(void **state)
@@ -137,7 +142,7 @@ static bool is_cost_of_a_variant(const struct kernel *step, struct dims d)
 static void steps_add_up_to_a_variant_of_their_layer(void **state)
 {
     (void)state;
-    const struct dims d = {.S = 33, .H = 40, .A = 5};
+    const struct dims d = {.S = 33, .H = 40, .A = 5, .B = 1};
     int seen = 0;
     for (int i = 0; kernel_at(i); i++) {
         if (strcmp(kernel_kind(kernel_at(i)), "step") != 0)
@@ -152,7 +157,7 @@ static void steps_add_up_to_a_variant_of_their_layer(void **state)
 static void parts_add_up_to_their_layer(void **state)
 {
     (void)state;
-    const struct dims d = {.S = 33, .H = 40, .A = 5}, step = {.S = 1, .H = 40, .A = 1};
+    const struct dims d = {.S = 33, .H = 40, .A = 5, .B = 1}, step = {.S = 1, .H = 40, .A = 1, .B = 1};
     struct cost lstm = {0}, transformer = {0}, mamba = {0}, whole;
     add_part(&lstm, "lstm.gates", step, d.S);
     add_part(&lstm, "lstm.update", step, d.S);
@@ -176,7 +181,7 @@ static void parts_add_up_to_their_layer(void **state)
 static void sequential_layers_stream_their_recurrent_weights(void **state)
 {
     (void)state;
-    const struct dims d = {.S = 10, .H = 64, .A = 1};
+    const struct dims d = {.S = 10, .H = 64, .A = 1, .B = 1};
     assert_int_equal(kernel_find("rnn/literal", NULL)->layer->cost(d).streamed_weights, 40960);
     assert_int_equal(kernel_find("lstm/fused", NULL)->layer->cost(d).streamed_weights, 163840);
     assert_int_equal(kernel_find("transformer/full", NULL)->layer->cost(d).streamed_weights, 0);
@@ -185,7 +190,8 @@ static void sequential_layers_stream_their_recurrent_weights(void **state)
 static void tiled_memory_is_linear_in_seq_len(void **state)
 {
     (void)state;
-    const struct dims one = {.S = 4096, .H = 64, .A = 1}, two = {.S = 8192, .H = 64, .A = 1};
+    const struct dims one = {.S = 4096, .H = 64, .A = 1, .B = 1},
+                      two = {.S = 8192, .H = 64, .A = 1, .B = 1};
     const double tiled = (double)case_bytes(kernel_find("transformer/tiled", NULL), two) /
                          (double)case_bytes(kernel_find("transformer/tiled", NULL), one);
     const double full = (double)case_bytes(kernel_find("transformer/full", NULL), two) /

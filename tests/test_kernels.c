@@ -53,7 +53,7 @@ static bool carries_state(const struct kernel *kernel)
 static void long_sequences_stay_normal(void **state)
 {
     (void)state;
-    const struct dims dims = {.S = 10000, .H = 64, .A = 1};
+    const struct dims dims = {.S = 10000, .H = 64, .A = 1, .B = 1};
     int seen = 0;
     for (int i = 0; kernel_at(i); i++) {
         struct arena arena;
@@ -96,7 +96,7 @@ static void kernels_of_a_layer_agree(void **state)
     for (int i = 0; kernel_at(i); i++) {
         const struct layer *layer = kernel_at(i)->layer;
         const int64_t S = layer->cells == CELLS_PER_STEP ? 1 : 2048;
-        const struct dims dims = {.S = S, .H = 96, .A = layer->uses & USES(A) ? 2 : 1};
+        const struct dims dims = {.S = S, .H = 96, .A = layer->uses & USES(A) ? 2 : 1, .B = 1};
         struct arena one, two;
         if (layer->cells == CELLS_OWN || layer == seen || kernel_refuses(kernel_at(i), dims))
             continue; /* the first of a layer's kernels is compared with all others */
@@ -137,10 +137,10 @@ static void steps_in_a_row_are_the_sequence(void **state)
     };
     for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
         struct arena one, two;
-        struct bench_case step =
-            make_case(layers[i].step, "packed", (struct dims){.S = 1, .H = H, .A = 1}, &one);
-        struct bench_case sequence =
-            make_case(layers[i].sequence, "openblas", (struct dims){.S = S, .H = H, .A = 1}, &two);
+        struct bench_case step = make_case(layers[i].step, "packed",
+                                           (struct dims){.S = 1, .H = H, .A = 1, .B = 1}, &one);
+        struct bench_case sequence = make_case(layers[i].sequence, "openblas",
+                                               (struct dims){.S = S, .H = H, .A = 1, .B = 1}, &two);
         case_run(&sequence);
         for (int t = 0; t < step.tensor_count; t++) /* parameters and first state of both */
             if (t != layers[i].x && !case_is_result(&step.tensor[t]))
@@ -175,7 +175,7 @@ static void gates_far_below_zero_share_by_their_difference(void **state)
     enum { S = 3, H = 19 };
     struct arena arena;
     struct bench_case c =
-        make_case("minlstm/hoisted", NULL, (struct dims){.S = S, .H = H, .A = 1}, &arena);
+        make_case("minlstm/hoisted", NULL, (struct dims){.S = S, .H = H, .A = 1, .B = 1}, &arena);
     float *h0 = c.tensor[1].data, *W = c.tensor[2].data, *b = c.tensor[3].data;
     const float *y = c.tensor[4].data;
     memset(h0, 0, H * sizeof(float));
@@ -201,7 +201,7 @@ static void arrays_are_aligned_and_apart(void **state)
     (void)state;
     struct arena arena;
     const struct bench_case c =
-        make_case("transformer/full", NULL, (struct dims){.S = 7, .H = 12, .A = 2}, &arena);
+        make_case("transformer/full", NULL, (struct dims){.S = 7, .H = 12, .A = 2, .B = 1}, &arena);
     for (int i = 0; i < c.tensor_count; i++) {
         assert_int_equal((uintptr_t)c.tensor[i].data % 64, 0);
         if (i > 0)
@@ -218,7 +218,7 @@ static void inputs_are_spread_over_their_range(void **state)
     (void)state;
     struct arena arena;
     const struct bench_case c =
-        make_case("rnn/literal", NULL, (struct dims){.S = 500, .H = 64, .A = 1}, &arena);
+        make_case("rnn/literal", NULL, (struct dims){.S = 500, .H = 64, .A = 1, .B = 1}, &arena);
     const float *x = c.tensor[0].data;
     const int n = 500 * 64;
     double mean = 0.0, squares = 0.0, neighbours = 0.0;
@@ -237,9 +237,9 @@ static void seed_decides_the_inputs(void **state)
     (void)state;
     struct arena arena, other;
     struct bench_case a =
-        make_case("lstm/fused", NULL, (struct dims){.S = 3, .H = 16, .A = 1}, &arena);
+        make_case("lstm/fused", NULL, (struct dims){.S = 3, .H = 16, .A = 1, .B = 1}, &arena);
     struct bench_case b =
-        make_case("lstm/fused", NULL, (struct dims){.S = 3, .H = 16, .A = 1}, &other);
+        make_case("lstm/fused", NULL, (struct dims){.S = 3, .H = 16, .A = 1, .B = 1}, &other);
     assert_memory_equal(a.tensor[3].data, b.tensor[3].data, 64 * 16 * sizeof(float));
     case_draw(&b, 2);
     assert_memory_not_equal(a.tensor[3].data, b.tensor[3].data, 64 * 16 * sizeof(float));

@@ -36,13 +36,36 @@ static struct weights size_map(const struct map *map, const struct arrays *a, st
                             .out = out,
                             .in = in,
                             .rows = map_rows(map, out),
-                            .one_row = map->one_row || d.S == 1};
+                            .one_row = d.B == 1 && (map->one_row || d.S == 1)};
 }
 
-static void list_arrays(const struct kernel *kernel, struct dims d, struct arrays *a)
+/* What each sequence has for itself. */
+static bool is_per_sequence(const struct tensor *tensor)
+{
+    return tensor->role != PARAMETER;
+}
+
+static void give_to_each_sequence(int64_t B, struct tensor *tensor)
+{
+    memmove(tensor->shape + 1, tensor->shape, sizeof(tensor->shape) - sizeof(tensor->shape[0]));
+    tensor->shape[0] = B;
+}
+
+/* The sizes that a run is given at once. */
+static struct dims dims_at_once(const struct kernel *kernel, struct dims d)
+{
+    d.B = kernel_sequences_at_once(kernel, d);
+    return d;
+}
+
+static void list_arrays(const struct kernel *kernel, struct dims dims, struct arrays *a)
 {
     const struct algorithm *algorithm = kernel->algorithm;
+    const struct dims d = dims_at_once(kernel, dims);
     a->tensors = kernel->layer->tensors(d, a->tensor);
+    for (int i = 0; i < a->tensors && dims.B > 1; i++)
+        if (is_per_sequence(&a->tensor[i]))
+            give_to_each_sequence(dims.B, &a->tensor[i]);
     a->own = algorithm->prepared ? algorithm->prepared(d, a->made) : 0;
     a->scratch = algorithm->scratch ? algorithm->scratch(d, a->buffer) : 0;
     a->prepared = a->own;
@@ -154,6 +177,11 @@ static inline float uniform(uint32_t key, uint32_t i)
     return (float)(int32_t)(h >> 8) * 0x1p-23f - 1.0f;
 }
 
+int64_t case_sequence_elements(const struct placed *placed, struct dims dims)
+{
+    return is_per_sequence(&placed->spec) ? tensor_elements(&placed->spec) / dims.B : 0;
+}
+
 bool case_is_result(const struct placed *placed)
 {
     return placed->spec.role == OUTPUT || placed->spec.role == FINAL;
@@ -248,7 +276,23 @@ const char *case_broken_guard(const struct bench_case *c)
     return broken ? broken : broken_of(c->scratch_count, c->scratch);
 }
 
+/* Sequences first .. first + count. */
+static void run_some(const struct bench_case *c, int64_t first, int64_t count)
+{
+    struct instance some = c->instance;
+    some.dims.B = count;
+    for (int i = 0; i < c->tensor_count; i++)
+        some.t[i] += first * case_sequence_elements(&c->tensor[i], c->instance.dims);
+    c->kernel->algorithm->run(&some);
+}
+
 void case_run(const struct bench_case *bench_case)
 {
-    bench_case->kernel->algorithm->run(&bench_case->instance);
+    const struct dims d = bench_case->instance.dims;
+    const int64_t at_once = kernel_sequences_at_once(bench_case->kernel, d);
+    if (at_once == d.B)
+        bench_case->kernel->algorithm->run(&bench_case->instance);
+    else
+        for (int64_t b = 0; b < d.B; b += at_once)
+            run_some(bench_case, b, at_most(d.B - b, at_once));
 }

@@ -30,6 +30,9 @@ int64_t case_compulsory_bytes(const struct kernel *kernel, struct dims dims);
 void case_place(const struct kernel *kernel, struct dims dims, const struct arena *arena,
                 struct bench_case *out);
 
+/* Floats from one sequence's part of a tensor to the next one's; 0 where all share it. */
+int64_t case_sequence_elements(const struct placed *placed, struct dims dims);
+
 /* Whether a run writes it: an output, or a state behind the last token. */
 bool case_is_result(const struct placed *placed);
 

@@ -192,9 +192,41 @@ enum cells kernel_cells(const struct kernel *kernel)
     return kernel->algorithm->is_step ? CELLS_PER_STEP : kernel->layer->cells;
 }
 
+bool layer_has(const struct layer *layer, int dimension)
+{
+    return (layer->uses | EVERY_LAYER) & 1u << dimension;
+}
+
+bool kernel_batches(const struct kernel *kernel)
+{
+    return kernel->algorithm->batch_rows > 0;
+}
+
+int64_t kernel_sequences_at_once(const struct kernel *kernel, struct dims d)
+{
+    const int64_t rows = kernel->algorithm->batch_rows, fit = (rows + d.S - 1) / d.S;
+    return rows == BATCH_TOGETHER ? d.B : at_most(d.B, fit > 1 ? fit : 1);
+}
+
+/* Every sequence costs as much, but weights are walked through once for those taken together. */
 struct cost kernel_cost(const struct kernel *kernel, struct dims d)
 {
-    return kernel->algorithm->cost ? kernel->algorithm->cost(d) : kernel->layer->cost(d);
+    const int64_t at_once = kernel_sequences_at_once(kernel, d);
+    const int64_t groups = (d.B + at_once - 1) / at_once;
+    const struct cost one =
+        kernel->algorithm->cost ? kernel->algorithm->cost(d) : kernel->layer->cost(d);
+    return (struct cost){
+        .multiply_adds = d.B * one.multiply_adds,
+        .elementwise = d.B * one.elementwise,
+        .exps = d.B * one.exps,
+        .logs = d.B * one.logs,
+        .sigmoids = d.B * one.sigmoids,
+        .tanhs = d.B * one.tanhs,
+        .rsqrts = d.B * one.rsqrts,
+        .sequential = d.B * one.sequential,
+        .streamed_weights = groups * one.streamed_weights,
+        .streamed_floats = d.B * one.streamed_floats,
+    };
 }
 
 double kernel_tolerance(const struct kernel *kernel)
@@ -246,6 +278,8 @@ const char *kernel_refuses(const struct kernel *kernel, struct dims d)
         return "HidSize is not divisible by the number of heads";
     if (kernel->algorithm->is_step && d.S != 1)
         return "a step is of one token";
+    if (d.B > 1 && !kernel_batches(kernel))
+        return "it takes one sequence only";
     return kernel->layer->refuses ? kernel->layer->refuses(d) : NULL;
 }
 
@@ -279,6 +313,20 @@ static const char *packing_word(const struct kernel *kernel)
     return strcmp(kernel->algorithm->engine, "openblas") == 0 ? "call" : "before";
 }
 
+static const char *batches_word(const struct kernel *kernel)
+{
+    switch (kernel->algorithm->batch_rows) {
+    case 0:
+        return "no";
+    case BATCH_ONE_BY_ONE:
+        return "one by one";
+    case BATCH_TOGETHER:
+        return "together";
+    default:
+        return "in groups";
+    }
+}
+
 static void write_row(const struct kernel *kernel, FILE *csv)
 {
     const struct layer *layer = kernel->layer;
@@ -292,8 +340,8 @@ static void write_row(const struct kernel *kernel, FILE *csv)
             kernel_layer_length(kernel), kernel->name, kernel_variant(kernel), kernel->engine_name,
             job_word(layer), layer->per_block > 1 ? layer->per_block : 1,
             layer->one_token ? "one" : "all");
-    fprintf(csv, "%s,%s,%s,%g,%" PRId64 ",%" PRId64 ",%.4f", products_word(kernel),
-            kernel->algorithm->is_whole ? "yes" : "no", packing_word(kernel),
+    fprintf(csv, "%s,%s,%s,%s,%g,%" PRId64 ",%" PRId64 ",%.4f", products_word(kernel),
+            batches_word(kernel), kernel->algorithm->is_whole ? "yes" : "no", packing_word(kernel),
             bytes_per_weight(kernel), kernel_parameters(kernel, d), operations / tokens,
             operations ? (double)cost.sequential / (double)operations : 0.0);
     for (size_t i = 0; i < sizeof(per_token) / sizeof(per_token[0]); i++)
@@ -307,7 +355,8 @@ static void write_row(const struct kernel *kernel, FILE *csv)
 
 void kernels_write_csv(struct selection selection, FILE *csv)
 {
-    fputs("kernel,kind,layer,variant,engine,job,per_block,tokens,products,parts,packing,bytes_per_"
+    fputs("kernel,kind,layer,variant,engine,job,per_block,tokens,products,batches,parts,packing,"
+          "bytes_per_"
           "weight,"
           "parameters,operations_per_token,sequential_share,exps_per_token,logs_per_token,"
           "sigmoids_per_token,tanhs_per_token,rsqrts_per_token,streamed_bytes_per_token,"

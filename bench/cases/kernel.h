@@ -52,6 +52,13 @@ const char *kernel_kind(const struct kernel *kernel);
 /* Which cells of the grid a kernel is timed at. */
 enum cells kernel_cells(const struct kernel *kernel);
 
+/* Whether a size is one that the layer can have. */
+bool layer_has(const struct layer *layer, int dimension);
+
+/* Whether it can run several sequences, and how many of d.B it is given at once. */
+bool kernel_batches(const struct kernel *kernel);
+int64_t kernel_sequences_at_once(const struct kernel *kernel, struct dims d);
+
 /* What one run costs, and how far its outputs may be off. */
 struct cost kernel_cost(const struct kernel *kernel, struct dims d);
 double kernel_tolerance(const struct kernel *kernel);

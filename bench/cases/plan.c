@@ -37,7 +37,7 @@ static struct sizes sizes_of(const struct kernel *kernel, const struct grid *gri
 {
     const struct sizes *asked = &grid->sizes[dimension];
     const bool is_one = dimension == DIM_S && kernel_cells(kernel) == CELLS_PER_STEP;
-    const bool is_used = dimension <= DIM_H || kernel->layer->uses & 1u << dimension;
+    const bool is_used = layer_has(kernel->layer, dimension);
     if (is_used && !is_one && asked->count > 0)
         return *asked;
     if (is_used && dimension == DIM_A)

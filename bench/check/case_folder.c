@@ -55,8 +55,9 @@ static bool read_dims(const cJSON *json, const struct layer *layer, const char *
     *out = dims_complete((struct dims){0});
     for (int i = 0; i < DIMENSIONS; i++) {
         int64_t size = dimensions[i].absent;
-        const bool is_used = i <= DIM_H || layer->uses & 1u << i;
-        if (is_used && !read_size(json, dimensions[i].name, dimensions[i].max, path, &size, err))
+        const bool may_lack = i == DIM_B && !cJSON_HasObjectItem(json, dimensions[i].name);
+        if (layer_has(layer, i) && !may_lack &&
+            !read_size(json, dimensions[i].name, dimensions[i].max, path, &size, err))
             return false;
         dims_set(out, i, size);
     }

@@ -30,6 +30,11 @@ static const struct dims shapes[] = {
     {.S = 96, .H = 160, .A = 4},
     {.S = 64, .H = 128, .A = 2},
     {.S = 150, .H = 32, .A = 2},
+    {.S = 1, .H = 65, .A = 5, .B = 2},
+    {.S = 7, .H = 12, .A = 2, .B = 3},
+    {.S = 33, .H = 40, .A = 5, .B = 5},
+    {.S = 100, .H = 64, .B = 3},
+    {.S = 5, .H = 130, .A = 2, .B = 100},
 };
 
 bool verdict_passed(const struct verdict *verdict)
@@ -114,6 +119,17 @@ static void compare_with_rerun(struct bench_case *c, struct verdict *verdict)
     }
 }
 
+/* Sequence by sequence. */
+static void reference(const struct bench_case *c, double *const wide[])
+{
+    for (int64_t b = 0; b < c->instance.dims.B; b++) {
+        double *of_sequence[TENSOR_MAX];
+        for (int i = 0; i < c->tensor_count; i++)
+            of_sequence[i] = wide[i] + b * case_sequence_elements(&c->tensor[i], c->instance.dims);
+        c->kernel->layer->reference(c->instance.dims, of_sequence);
+    }
+}
+
 struct verdict check_case(struct bench_case *c)
 {
     struct verdict verdict = {.error = 0.0, .bound = kernel_tolerance(c->kernel)};
@@ -123,8 +139,7 @@ struct verdict check_case(struct bench_case *c)
     case_poison(c);
     for (int i = 0; i < c->tensor_count; i++)
         wide[i] = widen(&c->tensor[i]);
-    c->kernel->layer->reference(c->instance.dims, wide);
-
+    reference(c, wide);
     case_run(c);
     compare_with_reference(c, wide, &verdict);
     for (int i = 0; i < c->tensor_count; i++)
@@ -173,8 +188,8 @@ static void report_line(FILE *text, const struct bench_case *worst, const struct
 /* The shape without the sizes that the layer does not have. */
 static struct dims fit(const struct kernel *kernel, struct dims shape)
 {
-    for (int i = DIM_H + 1; i < DIMENSIONS; i++)
-        if (!(kernel->layer->uses & 1u << i))
+    for (int i = 0; i < DIMENSIONS; i++)
+        if (!layer_has(kernel->layer, i))
             dims_set(&shape, i, 0);
     if (kernel_cells(kernel) == CELLS_PER_STEP)
         shape.S = 1;

@@ -16,6 +16,7 @@
 #include "measure/memory.h"
 #include "measure/pin.h"
 #include "text.h"
+#include "vmath.h"
 
 #ifdef SEQBENCH_ONEDNN
 #include "peers/onednn.h"
@@ -167,6 +168,7 @@ static void add_build(cJSON *host)
     cJSON *group = cJSON_AddObjectToObject(host, "build");
     cJSON_AddStringToObject(group, "compiler", SEQBENCH_COMPILER);
     cJSON_AddStringToObject(group, "flags", SEQBENCH_FLAGS);
+    cJSON_AddNumberToObject(group, "lanes", VMATH_LANES);
     cJSON_AddStringToObject(group, "cxx_compiler", SEQBENCH_CXX_COMPILER);
     cJSON_AddStringToObject(group, "cxx_flags", SEQBENCH_CXX_FLAGS);
     cJSON_AddStringToObject(group, "commit", SEQBENCH_COMMIT);

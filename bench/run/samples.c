@@ -37,6 +37,7 @@ void utc_stamp(char out[32])
 #define VISIT_COLUMNS(COLUMN)                                                                      \
     COLUMN(round, "%" PRId64, v->round)                                                            \
     COLUMN(cache, "%s", s->cold ? "cold" : "hot")                                                  \
+    COLUMN(lanes, "%d", VMATH_LANES)                                                               \
     COLUMN(sample, "%" PRId64, s->index)                                                           \
     COLUMN(order, "%" PRId64, v->order)
 

@@ -9,8 +9,8 @@ enum { QKV, CONTEXT, SCORES };
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX], struct tensor scores)
 {
-    out[QKV] = (struct tensor){.name = "qkv", .shape = {d.S, 3 * d.H}};
-    out[CONTEXT] = (struct tensor){.name = "context", .shape = {d.S, d.H}};
+    out[QKV] = (struct tensor){.name = "qkv", .shape = {token_rows(d), 3 * d.H}};
+    out[CONTEXT] = (struct tensor){.name = "context", .shape = {token_rows(d), d.H}};
     out[SCORES] = scores;
     return SCORES + 1;
 }
@@ -27,30 +27,32 @@ static int scratch_tiled(struct dims d, struct tensor out[SCRATCH_MAX])
 }
 
 /* Queries first .. first + rows of a head against so many keys, through `scores`. */
-static void attend(const struct instance *in, int64_t head, int64_t first, int64_t rows,
-                   int64_t keys, bool causal, float *scores)
+static void attend(struct dims d, int64_t head, int64_t first, int64_t rows, int64_t keys,
+                   bool causal, const float *qkv, float *scores, float *context)
 {
-    attention_scores(in->dims, head, first, rows, keys, in->scratch[QKV], scores);
+    attention_scores(d, head, first, rows, keys, qkv, scores);
     if (causal)
         attention_causal_softmax(first, rows, keys, scores);
     else
         attention_softmax(rows, keys, scores, scores);
-    attention_weighted(in->dims, head, first, rows, keys, scores, in->scratch[QKV],
-                       in->scratch[CONTEXT]);
+    attention_weighted(d, head, first, rows, keys, scores, qkv, context);
 }
 
 /* Tiles of so many queries; with all of them at once each head's scores have a place of their own. */
 static inline void run(const struct instance *in, bool causal, bool tiled)
 {
     const struct dims d = in->dims;
-    product_rows(in, ATTENTION_OF_QKV, d.S, in->t[ATTENTION_X], in->scratch[QKV]);
-    for (int64_t head = 0; head < d.A; head++)
-        for (int64_t first = 0; first < d.S; first += tiled ? TILE_ROWS : d.S) {
-            const int64_t rows = tiled ? at_most(d.S - first, TILE_ROWS) : d.S;
-            attend(in, head, first, rows, causal ? first + rows : d.S, causal,
-                   in->scratch[SCORES] + (tiled ? 0 : head * d.S * d.S));
-        }
-    product_rows(in, ATTENTION_OF_OUTPUT, d.S, in->scratch[CONTEXT], in->t[ATTENTION_Y]);
+    product_rows(in, ATTENTION_OF_QKV, token_rows(d), in->t[ATTENTION_X], in->scratch[QKV]);
+    for (int64_t b = 0; b < d.B; b++)
+        for (int64_t head = 0; head < d.A; head++)
+            for (int64_t first = 0; first < d.S; first += tiled ? TILE_ROWS : d.S) {
+                const int64_t rows = tiled ? at_most(d.S - first, TILE_ROWS) : d.S;
+                attend(d, head, first, rows, causal ? first + rows : d.S, causal,
+                       in->scratch[QKV] + b * d.S * 3 * d.H,
+                       in->scratch[SCORES] + (tiled ? 0 : head * d.S * d.S),
+                       in->scratch[CONTEXT] + b * d.S * d.H);
+            }
+    product_rows(in, ATTENTION_OF_OUTPUT, token_rows(d), in->scratch[CONTEXT], in->t[ATTENTION_Y]);
 }
 
 static void run_full(const struct instance *in)
@@ -82,6 +84,7 @@ const struct algorithm attention_full = {
     .name = "attention/full",
     .method = "per head Q K^T, softmax and P V with the S x S scores stored",
     .layer = &attention_layer,
+    .batch_rows = BATCH_GROUP,
     .maps = attention_maps,
     .map_count = ATTENTION_MAPS,
     .scratch = scratch_full,
@@ -92,6 +95,7 @@ const struct algorithm attention_tiled = {
     .name = "attention/tiled",
     .method = "scores never larger than 64 queries x S: memory O(S H)",
     .layer = &attention_layer,
+    .batch_rows = BATCH_GROUP,
     .maps = attention_maps,
     .map_count = ATTENTION_MAPS,
     .scratch = scratch_tiled,
@@ -102,6 +106,7 @@ const struct algorithm causal_attention_full = {
     .name = "causal_attention/full",
     .method = "per head the whole S x S square of Q K^T, softmax of the lower triangle, P V",
     .layer = &causal_attention_layer,
+    .batch_rows = BATCH_GROUP,
     .maps = attention_maps,
     .map_count = ATTENTION_MAPS,
     .scratch = scratch_full,
@@ -112,6 +117,7 @@ const struct algorithm causal_attention_tiled = {
     .name = "causal_attention/tiled",
     .method = "64 queries at a time; keys behind the tile are skipped",
     .layer = &causal_attention_layer,
+    .batch_rows = BATCH_GROUP,
     .maps = attention_maps,
     .map_count = ATTENTION_MAPS,
     .cost = tiled_cost,

@@ -9,16 +9,17 @@ enum { QKV = ONLINE_SCRATCH, CONTEXT };
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
     attention_online_scratch(d, out);
-    out[QKV] = (struct tensor){.name = "qkv", .shape = {d.S, 3 * d.H}};
-    out[CONTEXT] = (struct tensor){.name = "context", .shape = {d.S, d.H}};
+    out[QKV] = (struct tensor){.name = "qkv", .shape = {token_rows(d), 3 * d.H}};
+    out[CONTEXT] = (struct tensor){.name = "context", .shape = {token_rows(d), d.H}};
     return CONTEXT + 1;
 }
 
 static inline void run(const struct instance *in, bool causal)
 {
-    product_rows(in, ATTENTION_OF_QKV, in->dims.S, in->t[ATTENTION_X], in->scratch[QKV]);
+    const int64_t rows = token_rows(in->dims);
+    product_rows(in, ATTENTION_OF_QKV, rows, in->t[ATTENTION_X], in->scratch[QKV]);
     attend_online(in->dims, causal, in->scratch[QKV], in->scratch, in->scratch[CONTEXT]);
-    product_rows(in, ATTENTION_OF_OUTPUT, in->dims.S, in->scratch[CONTEXT], in->t[ATTENTION_Y]);
+    product_rows(in, ATTENTION_OF_OUTPUT, rows, in->scratch[CONTEXT], in->t[ATTENTION_Y]);
 }
 
 static void run_bidirectional(const struct instance *in)
@@ -40,6 +41,7 @@ const struct algorithm attention_online = {
     .name = "attention/online",
     .method = "tiles of queries and keys with a running softmax",
     .layer = &attention_layer,
+    .batch_rows = BATCH_GROUP,
     ONLINE_NEEDS_PANELS,
     .maps = attention_maps,
     .map_count = ATTENTION_MAPS,
@@ -51,6 +53,7 @@ const struct algorithm causal_attention_online = {
     .name = "causal_attention/online",
     .method = "tiles of queries and keys with a running softmax; keys behind a tile are skipped",
     .layer = &causal_attention_layer,
+    .batch_rows = BATCH_GROUP,
     ONLINE_NEEDS_PANELS,
     .maps = attention_maps,
     .map_count = ATTENTION_MAPS,

@@ -145,8 +145,8 @@ static void attend(struct dims d, int64_t head, int64_t first, int64_t rows, int
     }
 }
 
-void attend_online(struct dims d, bool causal, const float *qkv,
-                   float *const scratch[ONLINE_SCRATCH], float *context)
+static void attend_sequence(struct dims d, bool causal, const float *qkv,
+                            float *const scratch[ONLINE_SCRATCH], float *context)
 {
     for (int64_t head = 0; head < d.A; head++) {
         pack_head(d, head, qkv, scratch[ONLINE_KEYS], scratch[ONLINE_VALUES]);
@@ -156,4 +156,11 @@ void attend_online(struct dims d, bool causal, const float *qkv,
                    context);
         }
     }
+}
+
+void attend_online(struct dims d, bool causal, const float *qkv,
+                   float *const scratch[ONLINE_SCRATCH], float *context)
+{
+    for (int64_t b = 0; b < d.B; b++)
+        attend_sequence(d, causal, qkv + b * d.S * 3 * d.H, scratch, context + b * d.S * d.H);
 }

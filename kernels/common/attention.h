@@ -45,7 +45,7 @@ enum { ONLINE_KEYS, ONLINE_VALUES, ONLINE_TILE, ONLINE_SUMS, ONLINE_SCRATCH };
 void attention_online_scratch(struct dims d, struct tensor out[ONLINE_SCRATCH]);
 
 /*
- * context[S,H] of all heads from qkv[S,3H]: keys and values laid out in panels head by head, tiles
+ * context[B,S,H] of all heads from qkv[B,S,3H]: keys and values laid out in panels head by head, tiles
  * of queries against tiles of keys with a running softmax, one division at the end. Causal: a tile
  * of queries meets the keys up to its last query. Memory O(S H).
  */

@@ -8,20 +8,24 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
     return count + 1;
 }
 
-static void run(const struct instance *in)
+/* One sequence: qkv[S,3H] to context[S,H]. */
+static void attend(struct dims d, const float *qkv, float *probs, float *context)
 {
-    const struct dims d = in->dims;
-    const float *qkv = in->scratch[GPT_QKV];
-    float *probs = in->scratch[GPT_SCORES];
-
-    gpt_begin(in);
     for (int64_t head = 0; head < d.A; head++)
         attention_scores(d, head, 0, d.S, d.S, qkv, probs + head * d.S * d.S);
     for (int64_t head = 0; head < d.A; head++)
         attention_causal_softmax(0, d.S, d.S, probs + head * d.S * d.S);
     for (int64_t head = 0; head < d.A; head++)
-        attention_weighted(d, head, 0, d.S, d.S, probs + head * d.S * d.S, qkv,
-                           in->scratch[GPT_CONTEXT]);
+        attention_weighted(d, head, 0, d.S, d.S, probs + head * d.S * d.S, qkv, context);
+}
+
+static void run(const struct instance *in)
+{
+    const struct dims d = in->dims;
+    gpt_begin(in);
+    for (int64_t b = 0; b < d.B; b++)
+        attend(d, in->scratch[GPT_QKV] + b * d.S * 3 * d.H, in->scratch[GPT_SCORES],
+               in->scratch[GPT_CONTEXT] + b * d.S * d.H);
     gpt_finish(in);
 }
 
@@ -29,6 +33,7 @@ const struct algorithm gpt_full = {
     .name = "gpt/full",
     .method = "per head the whole S x S square of Q K^T, softmax of the lower triangle, P V",
     .layer = &gpt_layer,
+    .batch_rows = BATCH_GROUP,
     .maps = gpt_maps,
     .map_count = BLOCK_MAPS,
     .scratch = scratch,

@@ -29,6 +29,7 @@ const struct algorithm gpt_online = {
     .name = "gpt/online",
     .method = "tiles of queries and keys with a running softmax; keys behind a tile are skipped",
     .layer = &gpt_layer,
+    .batch_rows = BATCH_GROUP,
     ONLINE_NEEDS_PANELS,
     .maps = gpt_maps,
     .map_count = BLOCK_MAPS,

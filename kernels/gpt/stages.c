@@ -6,24 +6,25 @@ const struct map gpt_maps[BLOCK_MAPS] =
 
 int gpt_scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[GPT_NORMED] = (struct tensor){.name = "normed", .shape = {d.S, d.H}};
-    out[GPT_QKV] = (struct tensor){.name = "qkv", .shape = {d.S, 3 * d.H}};
-    out[GPT_CONTEXT] = (struct tensor){.name = "context", .shape = {d.S, d.H}};
-    out[GPT_HIDDEN] = (struct tensor){.name = "hidden", .shape = {d.S, BLOCK_FFN_FACTOR * d.H}};
+    out[GPT_NORMED] = (struct tensor){.name = "normed", .shape = {token_rows(d), d.H}};
+    out[GPT_QKV] = (struct tensor){.name = "qkv", .shape = {token_rows(d), 3 * d.H}};
+    out[GPT_CONTEXT] = (struct tensor){.name = "context", .shape = {token_rows(d), d.H}};
+    out[GPT_HIDDEN] =
+        (struct tensor){.name = "hidden", .shape = {token_rows(d), BLOCK_FFN_FACTOR * d.H}};
     return GPT_SCORES;
 }
 
 void gpt_begin(const struct instance *in)
 {
-    const int64_t S = in->dims.S, H = in->dims.H;
+    const int64_t rows = token_rows(in->dims), H = in->dims.H;
     float *const *p = in->t + GPT_PARAMETERS, *normed = in->scratch[GPT_NORMED];
-    block_norm(S, H, in->t[GPT_X], p[BLOCK_LN1_G], p[BLOCK_LN1_B], normed);
-    product_rows(in, MAP_QKV, S, normed, in->scratch[GPT_QKV]);
+    block_norm(rows, H, in->t[GPT_X], p[BLOCK_LN1_G], p[BLOCK_LN1_B], normed);
+    product_rows(in, MAP_QKV, rows, normed, in->scratch[GPT_QKV]);
 }
 
 void gpt_finish(const struct instance *in)
 {
-    block_gelu_finish(in, in->dims.S, in->t + GPT_PARAMETERS, in->t[GPT_X],
+    block_gelu_finish(in, token_rows(in->dims), in->t + GPT_PARAMETERS, in->t[GPT_X],
                       in->scratch[GPT_CONTEXT], in->scratch[GPT_NORMED], in->scratch[GPT_HIDDEN],
                       in->t[GPT_Y]);
 }

@@ -19,20 +19,25 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
     return count + 1;
 }
 
-static void run(const struct instance *in)
+/* One sequence: qkv[S,3H] to context[S,H]. */
+static void attend(struct dims d, const float *qkv, float *tile, float *context)
 {
-    const struct dims d = in->dims;
-    const float *qkv = in->scratch[GPT_QKV];
-    float *tile = in->scratch[GPT_SCORES];
-
-    gpt_begin(in);
     for (int64_t head = 0; head < d.A; head++)
         for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
             const int64_t rows = at_most(d.S - first, TILE_ROWS), keys = first + rows;
             attention_scores(d, head, first, rows, keys, qkv, tile);
             attention_causal_softmax(first, rows, keys, tile);
-            attention_weighted(d, head, first, rows, keys, tile, qkv, in->scratch[GPT_CONTEXT]);
+            attention_weighted(d, head, first, rows, keys, tile, qkv, context);
         }
+}
+
+static void run(const struct instance *in)
+{
+    const struct dims d = in->dims;
+    gpt_begin(in);
+    for (int64_t b = 0; b < d.B; b++)
+        attend(d, in->scratch[GPT_QKV] + b * d.S * 3 * d.H, in->scratch[GPT_SCORES],
+               in->scratch[GPT_CONTEXT] + b * d.S * d.H);
     gpt_finish(in);
 }
 
@@ -40,6 +45,7 @@ const struct algorithm gpt_tiled = {
     .name = "gpt/tiled",
     .method = "the same block, 64 queries at a time; keys behind the tile are skipped",
     .layer = &gpt_layer,
+    .batch_rows = BATCH_GROUP,
     .maps = gpt_maps,
     .map_count = BLOCK_MAPS,
     .cost = cost,

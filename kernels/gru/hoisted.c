@@ -28,24 +28,31 @@ enum { WX, UH };
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[WX] = (struct tensor){.name = "wx", .shape = {d.S, 3 * d.H}};
-    out[UH] = (struct tensor){.name = "uh", .shape = {3 * d.H}};
+    out[WX] = (struct tensor){.name = "wx", .shape = {token_rows(d), 3 * d.H}};
+    out[UH] = (struct tensor){.name = "uh", .shape = {d.B, 3 * d.H}};
     return UH + 1;
 }
 
 static void run(const struct instance *in)
 {
-    const int64_t S = in->dims.S, H = in->dims.H;
+    const int64_t B = in->dims.B, S = in->dims.S, H = in->dims.H;
     const float *h = in->t[GRU_H0];
+    int64_t from_h_to_h = H; /* of one sequence and the next */
     float *wx = in->scratch[WX], *uh = in->scratch[UH], *y = in->t[GRU_Y];
 
-    product_rows(in, OF_INPUT, S, in->t[GRU_X], wx);
+    product_rows(in, OF_INPUT, token_rows(in->dims), in->t[GRU_X], wx);
     for (int64_t s = 0; s < S; s++, wx += 3 * H, y += H) {
-        memset(uh, 0, (size_t)(2 * H) * sizeof(float));
-        memcpy(uh + 2 * H, in->t[GRU_BN], (size_t)H * sizeof(float));
-        product_row(in, OF_STATE, h, uh, uh);
-        V_EACH(k, lanes, H, update(H, k, lanes, wx, uh, h, y));
+        for (int64_t b = 0; b < B; b++) {
+            memset(uh + b * 3 * H, 0, (size_t)(2 * H) * sizeof(float));
+            memcpy(uh + b * 3 * H + 2 * H, in->t[GRU_BN], (size_t)H * sizeof(float));
+        }
+        product(in, OF_STATE, B, h, from_h_to_h, uh, uh, 3 * H);
+        for (int64_t b = 0; b < B; b++)
+            V_EACH(k, lanes, H,
+                   update(H, k, lanes, wx + b * S * 3 * H, uh + b * 3 * H, h + b * from_h_to_h,
+                          y + b * S * H));
         h = y;
+        from_h_to_h = S * H;
     }
 }
 
@@ -54,6 +61,7 @@ const struct algorithm gru_hoisted = {
     .method = "W x of the whole sequence by one product, then per step one 3H x H product and one "
               "pass",
     .layer = &gru_layer,
+    .batch_rows = BATCH_TOGETHER,
     MAPS(maps),
     .scratch = scratch,
     .run = run,

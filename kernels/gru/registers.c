@@ -16,8 +16,7 @@ static const struct map maps[] = {
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[0] = recurrence_chunk(&maps[OF_INPUT], GRU_GATES * d.H);
-    return 1;
+    return recurrence_scratch(d, &maps[OF_INPUT], &maps[OF_STATE], GRU_GATES, out);
 }
 
 /* r and z start from W x, U_n h from bn: r multiplies it before W_n x is added. */
@@ -46,13 +45,14 @@ static inline void update(const struct instance *in, const struct panel *p, cons
 static void run(const struct instance *in)
 {
     recurrence_run(in, OF_INPUT, OF_STATE, GRU_GATES, in->t[GRU_X], in->t[GRU_H0], in->t[GRU_Y],
-                   in->scratch[0], start, update);
+                   in->scratch, start, update);
 }
 
 const struct algorithm gru_registers = {
     .name = "gru/registers",
     .method = "gates of a channel together, activations and update while the sums are in registers",
     .layer = &gru_layer,
+    .batch_rows = BATCH_TOGETHER,
     .needs_panels = true,
     .because = "it updates the state while the sums of a panel are in registers",
     MAPS(maps),

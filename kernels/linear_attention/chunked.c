@@ -126,6 +126,7 @@ const struct algorithm linear_attention_chunked = {
     .name = "linear_attention/chunked",
     .method = "64 tokens of a head at a time by sgemm, M and z carried from chunk to chunk",
     .layer = &linear_attention_layer,
+    .batch_rows = BATCH_ONE_BY_ONE,
     .maps = linear_attention_maps,
     .map_count = LINEAR_ATTENTION_MAPS,
     .cost = cost,

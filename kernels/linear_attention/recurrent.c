@@ -57,6 +57,7 @@ const struct algorithm linear_attention_recurrent = {
     .name = "linear_attention/recurrent",
     .method = "projections, then per head and token a rank-1 update and M^T q",
     .layer = &linear_attention_layer,
+    .batch_rows = BATCH_ONE_BY_ONE,
     .maps = linear_attention_maps,
     .map_count = LINEAR_ATTENTION_MAPS,
     .scratch = scratch,

@@ -16,7 +16,7 @@ static const struct map maps[] = {
     [OF_STATE] = {LSTM_U, .one_row = true, .gates = LSTM_GATES, .gate_vectors = GATE_VECTORS},
 };
 
-enum { CHUNK, CELLS };
+enum { CELLS, OF_RECURRENCE };
 
 static int64_t padded_cells(int64_t H)
 {
@@ -25,9 +25,9 @@ static int64_t padded_cells(int64_t H)
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[CHUNK] = recurrence_chunk(&maps[OF_INPUT], LSTM_GATES * d.H);
-    out[CELLS] = (struct tensor){.name = "c", .shape = {padded_cells(d.H)}};
-    return CELLS + 1;
+    out[CELLS] = (struct tensor){.name = "c", .shape = {d.B, padded_cells(d.H)}};
+    return OF_RECURRENCE +
+           recurrence_scratch(d, &maps[OF_INPUT], &maps[OF_STATE], LSTM_GATES, out + OF_RECURRENCE);
 }
 
 static inline void start(const struct instance *in, const struct panel *p, vfloat *sums)
@@ -39,7 +39,8 @@ static inline void start(const struct instance *in, const struct panel *p, vfloa
 
 static inline void update(const struct instance *in, const struct panel *p, const vfloat *sums)
 {
-    float *c = in->scratch[CELLS] + p->channel;
+    const int64_t padded = in->weights[OF_STATE].rows / LSTM_GATES;
+    float *c = in->scratch[CELLS] + p->sequence * padded + p->channel;
     for (int v = 0; v < GATE_VECTORS; v++) {
         const vfloat i = v_sigmoid(sums[v]), f = v_sigmoid(sums[GATE_VECTORS + v]);
         const vfloat c_hat = v_tanh(sums[2 * GATE_VECTORS + v]);
@@ -52,19 +53,23 @@ static inline void update(const struct instance *in, const struct panel *p, cons
 
 static void run(const struct instance *in)
 {
-    const int64_t H = in->dims.H;
+    const int64_t H = in->dims.H, padded = padded_cells(H);
     float *c = in->scratch[CELLS];
-    memcpy(c, in->t[LSTM_C0], (size_t)H * sizeof(float));
-    memset(c + H, 0, (size_t)(padded_cells(H) - H) * sizeof(float));
+    for (int64_t b = 0; b < in->dims.B; b++) {
+        memcpy(c + b * padded, in->t[LSTM_C0] + b * H, (size_t)H * sizeof(float));
+        memset(c + b * padded + H, 0, (size_t)(padded - H) * sizeof(float));
+    }
     recurrence_run(in, OF_INPUT, OF_STATE, LSTM_GATES, in->t[LSTM_X], in->t[LSTM_H0], in->t[LSTM_Y],
-                   in->scratch[CHUNK], start, update);
-    memcpy(in->t[LSTM_C_LAST], c, (size_t)H * sizeof(float));
+                   in->scratch + OF_RECURRENCE, start, update);
+    for (int64_t b = 0; b < in->dims.B; b++)
+        memcpy(in->t[LSTM_C_LAST] + b * H, c + b * padded, (size_t)H * sizeof(float));
 }
 
 const struct algorithm lstm_registers = {
     .name = "lstm/registers",
     .method = "gates of a channel together, activations and update while the sums are in registers",
     .layer = &lstm_layer,
+    .batch_rows = BATCH_TOGETHER,
     .needs_panels = true,
     .because = "it updates the cells while the sums of a panel are in registers",
     MAPS(maps),

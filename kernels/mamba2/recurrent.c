@@ -65,6 +65,7 @@ const struct algorithm mamba2_recurrent = {
     .name = "mamba2/recurrent",
     .method = "projections; token by token, head by head, the state of a head in L1",
     .layer = &mamba2_layer,
+    .batch_rows = BATCH_ONE_BY_ONE,
     .maps = mamba2_maps,
     .map_count = MAMBA2_MAPS,
     .prepared = mamba2_prepared,

@@ -13,17 +13,20 @@ static const struct map maps[] = {
 
 static inline void run(const struct instance *in, bool in_panels)
 {
-    const int64_t S = in->dims.S, H = in->dims.H;
+    const int64_t B = in->dims.B, S = in->dims.S, H = in->dims.H;
     const float *h = in->t[RNN_H0];
+    int64_t from_h_to_h = H; /* of one sequence and the next */
     float *y = in->t[RNN_Y];
-    product_rows(in, OF_INPUT, S, in->t[RNN_X], y);
+    product_rows(in, OF_INPUT, token_rows(in->dims), in->t[RNN_X], y);
     for (int64_t s = 0; s < S; s++, y += H) {
         if (in_panels)
             sgemv_panels(&in->weights[OF_STATE], h, s % 2, y);
         else
-            product_row(in, OF_STATE, h, y, y);
-        vmath_tanh(H, y, y);
+            product(in, OF_STATE, B, h, from_h_to_h, y, y, S * H);
+        for (int64_t b = 0; b < B; b++)
+            vmath_tanh(H, y + b * S * H, y + b * S * H);
         h = y;
+        from_h_to_h = S * H;
     }
 }
 
@@ -39,8 +42,9 @@ static void run_panels(const struct instance *in)
 
 const struct algorithm rnn_hoisted = {
     .name = "rnn/hoisted",
-    .method = "W x of the whole sequence by one product, then one matrix-vector product per step",
+    .method = "W x of the whole sequence by one product, then one product with U per step",
     .layer = &rnn_layer,
+    .batch_rows = BATCH_TOGETHER,
     MAPS(maps),
     .run = run_hoisted,
 };

@@ -13,8 +13,7 @@ static const struct map maps[] = {
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[0] = recurrence_chunk(&maps[OF_INPUT], d.H);
-    return 1;
+    return recurrence_scratch(d, &maps[OF_INPUT], &maps[OF_STATE], 1, out);
 }
 
 static inline void update(const struct instance *in, const struct panel *p, const vfloat *sums)
@@ -27,13 +26,14 @@ static inline void update(const struct instance *in, const struct panel *p, cons
 static void run(const struct instance *in)
 {
     recurrence_run(in, OF_INPUT, OF_STATE, 1, in->t[RNN_X], in->t[RNN_H0], in->t[RNN_Y],
-                   in->scratch[0], panel_start_from_input, update);
+                   in->scratch, panel_start_from_input, update);
 }
 
 const struct algorithm rnn_registers = {
     .name = "rnn/registers",
     .method = "per panel of U: product and tanh in registers, forward and backward in turn",
     .layer = &rnn_layer,
+    .batch_rows = BATCH_TOGETHER,
     .needs_panels = true,
     .because = "it applies tanh to the sums of a panel while they are in registers",
     MAPS(maps),

@@ -20,44 +20,53 @@ static int scratch_tiled(struct dims d, struct tensor out[SCRATCH_MAX])
     return TRANSFORMER_SCORES + 1;
 }
 
-static void run_full(const struct instance *in)
+/* One sequence: qkv[S,3H] to context[S,H]. */
+static void attend_full(struct dims d, const float *qkv, float *probs, float *context)
 {
-    const struct dims d = in->dims;
-    const float *qkv = in->scratch[TRANSFORMER_QKV];
-    float *probs = in->scratch[TRANSFORMER_SCORES];
-
-    product_rows(in, MAP_QKV, d.S, in->t[TRANSFORMER_X], in->scratch[TRANSFORMER_QKV]);
     for (int64_t head = 0; head < d.A; head++)
         attention_scores(d, head, 0, d.S, d.S, qkv, probs + head * d.S * d.S);
     attention_softmax(d.A * d.S, d.S, probs, probs);
     for (int64_t head = 0; head < d.A; head++)
-        attention_weighted(d, head, 0, d.S, d.S, probs + head * d.S * d.S, qkv,
-                           in->scratch[TRANSFORMER_CONTEXT]);
-    transformer_finish(in);
+        attention_weighted(d, head, 0, d.S, d.S, probs + head * d.S * d.S, qkv, context);
 }
 
-static void run_tiled(const struct instance *in)
+static void attend_tiled(struct dims d, const float *qkv, float *tile, float *context)
 {
-    const struct dims d = in->dims;
-    const float *qkv = in->scratch[TRANSFORMER_QKV];
-    float *tile = in->scratch[TRANSFORMER_SCORES];
-
-    product_rows(in, MAP_QKV, d.S, in->t[TRANSFORMER_X], in->scratch[TRANSFORMER_QKV]);
     for (int64_t head = 0; head < d.A; head++)
         for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
             const int64_t rows = at_most(d.S - first, TILE_ROWS);
             attention_scores(d, head, first, rows, d.S, qkv, tile);
             attention_softmax(rows, d.S, tile, tile);
-            attention_weighted(d, head, first, rows, d.S, tile, qkv,
-                               in->scratch[TRANSFORMER_CONTEXT]);
+            attention_weighted(d, head, first, rows, d.S, tile, qkv, context);
         }
+}
+
+static inline void run(const struct instance *in, void (*attend)(struct dims d, const float *qkv,
+                                                                 float *scores, float *context))
+{
+    const struct dims d = in->dims;
+    product_rows(in, MAP_QKV, token_rows(d), in->t[TRANSFORMER_X], in->scratch[TRANSFORMER_QKV]);
+    for (int64_t b = 0; b < d.B; b++)
+        attend(d, in->scratch[TRANSFORMER_QKV] + b * d.S * 3 * d.H, in->scratch[TRANSFORMER_SCORES],
+               in->scratch[TRANSFORMER_CONTEXT] + b * d.S * d.H);
     transformer_finish(in);
+}
+
+static void run_full(const struct instance *in)
+{
+    run(in, attend_full);
+}
+
+static void run_tiled(const struct instance *in)
+{
+    run(in, attend_tiled);
 }
 
 const struct algorithm transformer_full = {
     .name = "transformer/full",
     .method = "per head Q K^T, softmax and P V with the S x S scores stored, then FFN",
     .layer = &transformer_layer,
+    .batch_rows = BATCH_GROUP,
     .is_whole = true,
     TEXTBOOK,
     .maps = transformer_maps,
@@ -70,6 +79,7 @@ const struct algorithm transformer_tiled = {
     .name = "transformer/tiled",
     .method = "the same block, scores never larger than 64 queries x S: memory O(S H)",
     .layer = &transformer_layer,
+    .batch_rows = BATCH_GROUP,
     .maps = transformer_maps,
     .map_count = BLOCK_MAPS,
     .scratch = scratch_tiled,

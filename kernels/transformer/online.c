@@ -10,8 +10,8 @@ enum { CHUNK_TOKENS = 96 };
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
     attention_online_scratch(d, out);
-    out[QKV] = (struct tensor){.name = "qkv", .shape = {d.S, 3 * d.H}};
-    out[CONTEXT] = (struct tensor){.name = "context", .shape = {d.S, d.H}};
+    out[QKV] = (struct tensor){.name = "qkv", .shape = {token_rows(d), 3 * d.H}};
+    out[CONTEXT] = (struct tensor){.name = "context", .shape = {token_rows(d), d.H}};
     out[NORMED] = (struct tensor){.name = "normed", .shape = {CHUNK_TOKENS, d.H}};
     out[HIDDEN] =
         (struct tensor){.name = "hidden", .shape = {CHUNK_TOKENS, BLOCK_FFN_FACTOR * d.H}};
@@ -34,17 +34,18 @@ static void finish(const struct instance *in, int64_t first, int64_t rows)
 
 static void run(const struct instance *in)
 {
-    const int64_t S = in->dims.S;
-    product_rows(in, MAP_QKV, S, in->t[TRANSFORMER_X], in->scratch[QKV]);
+    const int64_t rows = token_rows(in->dims);
+    product_rows(in, MAP_QKV, rows, in->t[TRANSFORMER_X], in->scratch[QKV]);
     attend_online(in->dims, false, in->scratch[QKV], in->scratch, in->scratch[CONTEXT]);
-    for (int64_t first = 0; first < S; first += CHUNK_TOKENS)
-        finish(in, first, at_most(S - first, CHUNK_TOKENS));
+    for (int64_t first = 0; first < rows; first += CHUNK_TOKENS)
+        finish(in, first, at_most(rows - first, CHUNK_TOKENS));
 }
 
 const struct algorithm transformer_online = {
     .name = "transformer/online",
     .method = "tiles of queries and keys with a running softmax; the rest in chunks of 96 tokens",
     .layer = &transformer_layer,
+    .batch_rows = BATCH_GROUP,
     ONLINE_NEEDS_PANELS,
     .maps = transformer_maps,
     .map_count = BLOCK_MAPS,

@@ -15,11 +15,11 @@ enum {
 extern const struct layer transformer_layer;
 extern const struct map transformer_maps[BLOCK_MAPS];
 
-/* y[S,H] = layer norm of (a + b), row by row. y may be a or b. */
+/* y[B,S,H] = layer norm of (a + b), row by row. y may be a or b. */
 void transformer_residual_norm(struct dims d, const float *a, const float *b, const float *gain,
                                const float *bias, float *y);
 
-/* y[S,H] = W2 relu(W1 x + b1) + b2 by two maps, the first of which is `first`; hidden[S,F]. */
+/* y[B,S,H] = W2 relu(W1 x + b1) + b2 by two maps, the first of which is `first`; hidden[B,S,F]. */
 void transformer_feed_forward(const struct instance *in, int first, const float *x, float *hidden,
                               float *y);
 
@@ -35,7 +35,7 @@ enum {
     TRANSFORMER_SCORES,
 };
 
-/* Lists qkv[S,3H], context[S,H], branch[S,H], normed[S,H], hidden[S,F]. */
+/* Lists qkv[B,S,3H], context[B,S,H], branch[B,S,H], normed[B,S,H], hidden[B,S,F]. */
 void transformer_scratch(struct dims d, struct tensor out[TRANSFORMER_SCORES]);
 
 /* From context to y: output projection, residual and norm, FFN, residual and norm. */
