@@ -124,7 +124,7 @@ static void add_part(struct cost *sum, const char *part, struct dims d, int64_t 
 /* Whether S steps cost what one of the variants of their layer does. */
 static bool is_cost_of_a_variant(const struct kernel *step, struct dims d)
 {
-    const struct dims one = {.S = 1, .H = d.H, .A = d.A};
+    const struct dims one = {.S = 1, .H = d.H, .A = d.A, .B = 1};
     const int length = kernel_layer_length(step);
     struct cost steps = {0};
     add_cost(&steps, kernel_cost(step, one), d.S);

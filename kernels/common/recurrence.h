@@ -122,24 +122,16 @@ recurrence_step_of_batch(const struct instance *in, int state_map, int64_t gates
                          float *h, float *sums, panel_start *start, panel_update *update)
 {
     const struct weights *U = &in->weights[state_map];
-    const int64_t B = in->dims.B, width = recurrence_width(U, gates);
-    vfloat held[WALK_VECTORS] = {(vfloat){0}};
-    for (int64_t b = 0; b < B; b++)
+    const int64_t width = recurrence_width(U, gates);
+    product_rows(in, state_map, in->dims.B, h, sums);
+    for (int64_t b = 0; b < in->dims.B; b++, wx += U->rows, h += U->in, sums += U->rows)
         for (int64_t first = 0; first < U->rows; first += width) {
-            const struct panel p =
-                recurrence_panel(U, gates, first, wx + b * U->rows, h + b * U->in, h + b * U->in);
+            struct panel p = recurrence_panel(U, gates, first, wx, h, h);
+            vfloat held[WALK_VECTORS] = {(vfloat){0}};
+            p.sequence = b;
             start(in, &p, held);
             for (int64_t v = 0; v < p.vectors; v++)
-                v_store(sums + b * U->rows + first + v * VMATH_LANES, held[v]);
-        }
-    product(in, state_map, B, h, U->in, sums, sums, U->rows);
-    for (int64_t b = 0; b < B; b++)
-        for (int64_t first = 0; first < U->rows; first += width) {
-            struct panel p =
-                recurrence_panel(U, gates, first, wx + b * U->rows, h + b * U->in, h + b * U->in);
-            p.sequence = b;
-            for (int64_t v = 0; v < p.vectors; v++)
-                held[v] = v_load(sums + b * U->rows + first + v * VMATH_LANES);
+                held[v] += v_load(sums + first + v * VMATH_LANES);
             update(in, &p, held);
         }
 }

@@ -26,7 +26,7 @@ static void reorder_gates(int64_t H, int64_t columns, const float *from, float *
 static void prepare(struct instance *in)
 {
     const int64_t H = in->dims.H;
-    const struct onednn_recurrent r = onednn_recurrent(in->dims.S, H, 3, 4);
+    const struct onednn_recurrent r = onednn_recurrent(in->dims, 3, 4);
     float *W = malloc((size_t)(6 * H * H) * sizeof(float)), *bias = in->prepared[0];
     dnnl_rnn_desc_t op;
     if (!W)
@@ -47,7 +47,7 @@ static void prepare(struct instance *in)
 
 static void run(const struct instance *in)
 {
-    multiply_adds_done += 6 * in->dims.S * in->dims.H * in->dims.H;
+    multiply_adds_done += 6 * token_rows(in->dims) * in->dims.H * in->dims.H;
     onednn_execute(in->handle);
 }
 
@@ -56,6 +56,7 @@ const struct algorithm gru_onednn = {
     .method = "oneDNN's GRU primitive (linear before reset), weights in the layout it asks for",
     .layer = &gru_layer,
     BY_ONEDNN,
+    .batch_rows = BATCH_TOGETHER,
     .prepared = prepared,
     .prepare = prepare,
     .release = onednn_release,

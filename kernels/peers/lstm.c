@@ -5,13 +5,13 @@
 /* The primitive gives the last h and c together or neither. */
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[0] = (struct tensor){.name = "h_last", .shape = {d.H}};
+    out[0] = (struct tensor){.name = "h_last", .shape = {d.B, d.H}};
     return 1;
 }
 
 static void prepare(struct instance *in)
 {
-    const struct onednn_recurrent r = onednn_recurrent(in->dims.S, in->dims.H, 4, 4);
+    const struct onednn_recurrent r = onednn_recurrent(in->dims, 4, 4);
     dnnl_rnn_desc_t op;
     onednn_check(dnnl_lstm_forward_desc_init(&op, dnnl_forward_inference,
                                              dnnl_unidirectional_left2right, &r.sequence, &r.state,
@@ -28,7 +28,7 @@ static void prepare(struct instance *in)
 
 static void run(const struct instance *in)
 {
-    multiply_adds_done += 8 * in->dims.S * in->dims.H * in->dims.H;
+    multiply_adds_done += 8 * token_rows(in->dims) * in->dims.H * in->dims.H;
     onednn_execute(in->handle);
 }
 
@@ -37,6 +37,7 @@ const struct algorithm lstm_onednn = {
     .method = "oneDNN's LSTM primitive with weights in the layout it asks for",
     .layer = &lstm_layer,
     BY_ONEDNN,
+    .batch_rows = BATCH_TOGETHER,
     .scratch = scratch,
     .prepare = prepare,
     .release = onednn_release,

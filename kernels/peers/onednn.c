@@ -231,11 +231,12 @@ struct onednn *onednn_linear(int64_t rows, int64_t in, int64_t out, const float 
 
 /* ---- recurrent layers ---- */
 
-struct onednn_recurrent onednn_recurrent(int64_t S, int64_t H, int64_t gates, int64_t biases)
+struct onednn_recurrent onednn_recurrent(struct dims d, int64_t gates, int64_t biases)
 {
+    const int64_t H = d.H;
     const dnnl_dims_t weights = {1, 1, H, gates, H}, bias = {1, 1, biases, H};
-    struct onednn_recurrent r = {.sequence = onednn_desc(S, 1, H, 0, dnnl_tnc),
-                                 .state = onednn_desc(1, 1, 1, H, dnnl_ldnc)};
+    struct onednn_recurrent r = {.sequence = onednn_desc(d.S, d.B, H, 0, dnnl_ntc),
+                                 .state = onednn_desc(1, 1, d.B, H, dnnl_ldnc)};
     onednn_check(
         dnnl_memory_desc_init_by_tag(&r.weights, 5, weights, dnnl_f32, dnnl_format_tag_any),
         "dnnl_memory_desc_init_by_tag");

@@ -53,7 +53,7 @@ struct onednn_recurrent {
     dnnl_memory_desc_t bias;          /* [biases H] */
 };
 
-struct onednn_recurrent onednn_recurrent(int64_t S, int64_t H, int64_t gates, int64_t biases);
+struct onednn_recurrent onednn_recurrent(struct dims d, int64_t gates, int64_t biases);
 
 /* Opens a recurrent primitive and gives it its six common arrays. */
 struct onednn *onednn_open_recurrent(const dnnl_rnn_desc_t *op, const struct onednn_recurrent *r,

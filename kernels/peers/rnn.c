@@ -4,7 +4,7 @@
 
 static void prepare(struct instance *in)
 {
-    const struct onednn_recurrent r = onednn_recurrent(in->dims.S, in->dims.H, 1, 1);
+    const struct onednn_recurrent r = onednn_recurrent(in->dims, 1, 1);
     dnnl_rnn_desc_t op;
     onednn_check(dnnl_vanilla_rnn_forward_desc_init(
                      &op, dnnl_forward_inference, dnnl_eltwise_tanh, dnnl_unidirectional_left2right,
@@ -17,7 +17,7 @@ static void prepare(struct instance *in)
 
 static void run(const struct instance *in)
 {
-    multiply_adds_done += 2 * in->dims.S * in->dims.H * in->dims.H;
+    multiply_adds_done += 2 * token_rows(in->dims) * in->dims.H * in->dims.H;
     onednn_execute(in->handle);
 }
 
@@ -26,6 +26,7 @@ const struct algorithm rnn_onednn = {
     .method = "oneDNN's vanilla RNN primitive with weights in the layout it asks for",
     .layer = &rnn_layer,
     BY_ONEDNN,
+    .batch_rows = BATCH_TOGETHER,
     .prepare = prepare,
     .release = onednn_release,
     .run = run,

@@ -18,27 +18,29 @@ struct maps {
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[QKV] = (struct tensor){.name = "qkv", .shape = {d.S, 3 * d.H}};
+    out[QKV] = (struct tensor){.name = "qkv", .shape = {token_rows(d), 3 * d.H}};
     out[TILE] = (struct tensor){.name = "tile", .shape = {TILE_ROWS, d.S}};
-    out[CONTEXT] = (struct tensor){.name = "context", .shape = {d.S, d.H}};
-    out[BRANCH] = (struct tensor){.name = "branch", .shape = {d.S, d.H}};
-    out[NORMED] = (struct tensor){.name = "normed", .shape = {d.S, d.H}};
-    out[HIDDEN] = (struct tensor){.name = "hidden", .shape = {d.S, BLOCK_FFN_FACTOR * d.H}};
+    out[CONTEXT] = (struct tensor){.name = "context", .shape = {token_rows(d), d.H}};
+    out[BRANCH] = (struct tensor){.name = "branch", .shape = {token_rows(d), d.H}};
+    out[NORMED] = (struct tensor){.name = "normed", .shape = {token_rows(d), d.H}};
+    out[HIDDEN] =
+        (struct tensor){.name = "hidden", .shape = {token_rows(d), BLOCK_FFN_FACTOR * d.H}};
     return HIDDEN + 1;
 }
 
 static void prepare(struct instance *in)
 {
-    const int64_t S = in->dims.S, H = in->dims.H, F = BLOCK_FFN_FACTOR * H;
+    const int64_t rows = token_rows(in->dims), H = in->dims.H, F = BLOCK_FFN_FACTOR * H;
     float *const *t = in->t, *const *p = t + TRANSFORMER_PARAMETERS, *const *s = in->scratch;
     struct maps *maps = malloc(sizeof(*maps));
     if (!maps)
         abort();
-    maps->qkv =
-        onednn_linear(S, H, 3 * H, t[TRANSFORMER_X], p[BLOCK_WQKV], p[BLOCK_BQKV], false, s[QKV]);
-    maps->output = onednn_linear(S, H, H, s[CONTEXT], p[BLOCK_WO], p[BLOCK_BO], false, s[BRANCH]);
-    maps->inner = onednn_linear(S, H, F, s[NORMED], p[BLOCK_W1], p[BLOCK_B1], true, s[HIDDEN]);
-    maps->outer = onednn_linear(S, F, H, s[HIDDEN], p[BLOCK_W2], p[BLOCK_B2], false, s[BRANCH]);
+    maps->qkv = onednn_linear(rows, H, 3 * H, t[TRANSFORMER_X], p[BLOCK_WQKV], p[BLOCK_BQKV], false,
+                              s[QKV]);
+    maps->output =
+        onednn_linear(rows, H, H, s[CONTEXT], p[BLOCK_WO], p[BLOCK_BO], false, s[BRANCH]);
+    maps->inner = onednn_linear(rows, H, F, s[NORMED], p[BLOCK_W1], p[BLOCK_B1], true, s[HIDDEN]);
+    maps->outer = onednn_linear(rows, F, H, s[HIDDEN], p[BLOCK_W2], p[BLOCK_B2], false, s[BRANCH]);
     in->handle = maps;
 }
 
@@ -74,11 +76,13 @@ static void run(const struct instance *in)
     const struct maps *maps = in->handle;
     float *const *t = in->t, *const *p = t + TRANSFORMER_PARAMETERS, *const *s = in->scratch;
 
-    multiply_adds_done += (4 + 2 * BLOCK_FFN_FACTOR) * d.S * d.H * d.H;
+    multiply_adds_done += (4 + 2 * BLOCK_FFN_FACTOR) * token_rows(d) * d.H * d.H;
     onednn_execute(maps->qkv);
-    for (int64_t head = 0; head < d.A; head++)
-        for (int64_t first = 0; first < d.S; first += TILE_ROWS)
-            attend(d, head, first, at_most(d.S - first, TILE_ROWS), s[QKV], s[TILE], s[CONTEXT]);
+    for (int64_t b = 0; b < d.B; b++)
+        for (int64_t head = 0; head < d.A; head++)
+            for (int64_t first = 0; first < d.S; first += TILE_ROWS)
+                attend(d, head, first, at_most(d.S - first, TILE_ROWS), s[QKV] + b * d.S * 3 * d.H,
+                       s[TILE], s[CONTEXT] + b * d.S * d.H);
     onednn_execute(maps->output);
     transformer_residual_norm(d, t[TRANSFORMER_X], s[BRANCH], p[BLOCK_LN1_G], p[BLOCK_LN1_B],
                               s[NORMED]);
@@ -93,6 +97,7 @@ const struct algorithm transformer_onednn = {
     .method = "oneDNN's inner products with packed weights, its sgemm in tiles of 256 queries",
     .layer = &transformer_layer,
     BY_ONEDNN,
+    .batch_rows = BATCH_TOGETHER,
     .scratch = scratch,
     .prepare = prepare,
     .release = release,

@@ -52,11 +52,12 @@ METHODS = {
     "transformer": "torch.nn.TransformerEncoderLayer, eval mode",
     "decode": "torch: layer_norm, linear, matmul, softmax and gelu; the cache is read, not written",
 }
-SIZES = {"seq_len": "-S", "hid_size": "-H", "heads": "--heads"}  # of a layer of torch
+SIZES = {"seq_len": "-S", "hid_size": "-H", "heads": "--heads",
+         "batch": "--batch"}  # of a layer of torch
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMEXPR_NUM_THREADS": "1", "NUMEXPR_MAX_THREADS": "1"}
 # Options of `seqbench plan` that host.json tells; others are passed on as they are.
-OPTIONS = {"kernels": "-k", "grid": "-g", "heads": "--heads", "engines": "--engine",
-           "cpu": "--cpu"}
+OPTIONS = {"kernels": "-k", "grid": "-g", "heads": "--heads", "batch": "--batch",
+           "engines": "--engine", "cpu": "--cpu"}
 TORCH = None  # imported by use_torch
 
 
@@ -102,16 +103,17 @@ def decode_step(hid_size: int, heads: int, arrays: dict[str, np.ndarray]) -> Cal
     functional = torch.nn.functional
     t = {name: torch.from_numpy(array) for name, array in arrays.items()}
     size = hid_size // heads
-    keys, values = t["k_cache"][:, :-1].transpose(1, 2), t["v_cache"][:, :-1]
+    keys, values = t["k_cache"][..., :-1, :].transpose(-2, -1), t["v_cache"][..., :-1, :]
 
     def step(x):
         normed = functional.layer_norm(x, (hid_size,), t["ln1_g"], t["ln1_b"])
-        q, k, v = functional.linear(normed, t["Wqkv"], t["bqkv"]).view(3, heads, 1, size)
+        projected = functional.linear(normed, t["Wqkv"], t["bqkv"])
+        q, k, v = projected.view(len(x), 3, heads, 1, size).unbind(1)
         q = q * size ** -0.5
-        scores = torch.cat([torch.matmul(q, keys), torch.matmul(q, k.transpose(1, 2))], -1)
+        scores = torch.cat([torch.matmul(q, keys), torch.matmul(q, k.transpose(-2, -1))], -1)
         weights = torch.softmax(scores, -1)
         context = torch.matmul(weights[..., :-1], values) + weights[..., -1:] * v
-        x = x + functional.linear(context.view(1, hid_size), t["Wo"], t["bo"])
+        x = x + functional.linear(context.view(len(x), hid_size), t["Wo"], t["bo"])
         normed = functional.layer_norm(x, (hid_size,), t["ln2_g"], t["ln2_b"])
         hidden = functional.gelu(functional.linear(normed, t["W1"], t["b1"]), approximate="tanh")
         return x + functional.linear(hidden, t["W2"], t["b2"]), k, v
@@ -133,21 +135,28 @@ def make_module(layer: str, hid_size: int, heads: int, t: dict[str, np.ndarray])
     state = {name: torch.from_numpy(value) for name, value in parameters_of(layer, t).items()}
     module.load_state_dict(state, strict=True)
     module.eval().requires_grad_(False)
-    initial = [torch.from_numpy(t[name])[None, None] for name in ("h0", "c0") if name in t]
+    initial = [torch.from_numpy(t[name]).view(1, -1, hid_size) for name in ("h0", "c0")
+               if name in t]
     if not initial:
         return module
     return functools.partial(module, hx=tuple(initial) if layer == "lstm" else initial[0])
 
 
+def input_of(layer: str, sizes: dict[str, int], x: np.ndarray):
+    """Our input as torch takes it: [BatchSize, SeqLen, HidSize], of decode [BatchSize, HidSize]."""
+    tokens = [] if layer == "decode" else [sizes["seq_len"]]
+    return use_torch().from_numpy(x).view(sizes["batch"], *tokens, sizes["hid_size"])
+
+
 def outputs_of(layer: str, result) -> dict:
     """A module's result by our names of the outputs."""
     if layer == "transformer":
-        return {"y": result[0]}
+        return {"y": result}
     if layer == "decode":
-        return {"y": result[0][0], "k_new": result[1].flatten(), "v_new": result[2].flatten()}
+        return dict(zip(("y", "k_new", "v_new"), result))
     if layer == "lstm":
-        return {"y": result[0][0], "c_last": result[1][1][0, 0]}
-    return {"y": result[0][0]}
+        return {"y": result[0], "c_last": result[1][1]}
+    return {"y": result[0]}
 
 
 def dump(kernel: str, sizes: dict[str, int], seed: int) -> tuple[dict, dict[str, np.ndarray]]:
@@ -175,8 +184,8 @@ def check(layer: str, sizes: dict[str, int], arrays: dict[str, np.ndarray]) -> f
     torch = use_torch()
     module = make_module(layer, sizes["hid_size"], sizes["heads"], arrays)
     with torch.inference_mode():
-        outputs = outputs_of(layer, module(torch.from_numpy(arrays["x"])[None]))
-    return max(float(np.abs(output.numpy() - arrays[name]).max()
+        outputs = outputs_of(layer, module(input_of(layer, sizes, arrays["x"])))
+    return max(float(np.abs(output.numpy().reshape(arrays[name].shape) - arrays[name]).max()
                      / max(1.0, np.abs(arrays[name]).max()))
                for name, output in outputs.items())
 
@@ -280,6 +289,7 @@ def describe(options: argparse.Namespace, plan: list[dict], like: dict[str, str]
         "hid_size": sorted({row["hid_size"] for row in plan}),
         "heads": [int(text) for text in options.heads.split(",")] if options.heads
                  else "by HidSize",
+        "batch": sorted({row["batch"] for row in plan}),
         "rounds": 1 + plan[-1]["round"], "samples": options.samples, "until": runs.UNTIL,
         "budget_s": 0, "cache": "hot", "seed": str(options.seed),
         "flush_to_zero": "--no-ftz" not in options.others, "parameters_of": like,
@@ -489,7 +499,7 @@ def run_round(folder: Path, number: int) -> None:
         sizes = {name: int(visit[name]) for name in SIZES}
         case, arrays = dump(options["parameters_of"][layer], sizes, seed)
         module = make_module(layer, sizes["hid_size"], sizes["heads"], arrays)
-        x = torch.from_numpy(arrays["x"])[None]
+        x = input_of(layer, sizes, arrays["x"])
         with torch.inference_mode():
             samples = Visit(module, layer, x, core).samples(options["samples"])
         if len(os.listdir("/proc/self/task")) > 1:
