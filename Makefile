@@ -14,6 +14,7 @@ GRID ?= default
 KERNELS ?= seed
 ENGINE ?= openblas,packed
 HEADS ?=
+BATCH ?=
 CPU ?=
 OUT ?=
 DOCS ?=
@@ -37,7 +38,7 @@ globs_all := *
 GLOBS = $(or $(globs_$(KERNELS)),$(KERNELS))
 
 # What a person or the name of a folder says reaches the shell as data, in the environment.
-DATA := GRID S H GLOBS ENGINE HEADS CPU OUT RUN VARIANTS ROOFS A B
+DATA := GRID S H GLOBS ENGINE HEADS BATCH CPU OUT RUN VARIANTS ROOFS A B
 export $(DATA)
 
 # Every layer takes longer than the budget of the grid: at most 25 minutes in all.
@@ -45,7 +46,8 @@ budget = $(if $(filter all,$(KERNELS)),--budget 1380)
 
 comma := ,
 Q := $(if $(filter 0,$(V)),@)
-BUILD := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(LANES),-lanes$(LANES))
+BUILD_OF_ALL := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+BUILD := $(BUILD_OF_ALL)$(if $(LANES),-lanes$(LANES))
 # Asked when it is needed: `make deps bench` may install the compiler first.
 MULTIARCH = $(shell $(CC) -print-multiarch 2>/dev/null)
 
@@ -94,7 +96,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUI
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 DEPS_GROUPS := deps-dev deps-arm deps-peers deps-slurm deps-browser
-.PHONY: all check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
+.PHONY: all check width batch check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -105,8 +107,9 @@ help: ## this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
 	@echo
-	@echo 'GRID=quick|default|peers|full|FILE  KERNELS=seed|all|GLOB,...  ENGINE=all|NAME,...   what to time'
-	@echo 'S=LIST H=LIST HEADS=LIST             ... at these SeqLens and HidSizes, with so many heads'
+	@echo 'GRID=quick|default|peers|width|batch|full|FILE  KERNELS=seed|all|GLOB,...  ENGINE=all|NAME,...   what to time'
+	@echo 'S=LIST H=LIST HEADS=LIST BATCH=LIST  ... at these SeqLens and HidSizes, with so many heads and'
+	@echo '                                     so many sequences at once'
 	@echo 'CPU=n  OUT=dir                       ... on which core, into which folder'
 	@echo 'RUN=dir      results folder for csv, plots, report and answer (the newest)'
 	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  a run whose roofs predict takes'
@@ -135,9 +138,8 @@ have-deps: $(filter deps $(DEPS_GROUPS),$(MAKECMDGOALS))
 	@$(DEPS) missing use
 
 on_core = $(if $(CPU),--cpu "$$CPU")
-with_heads = $(if $(HEADS),--heads "$$HEADS")
-with_sizes = $(if $(S), -S "$$S")$(if $(H), -H "$$H")
-what = -g "$$GRID"$(with_sizes) -k "$$GLOBS" --engine "$$ENGINE" $(with_heads) $(on_core)
+with_sizes = $(if $(S), -S "$$S")$(if $(H), -H "$$H")$(if $(HEADS), --heads "$$HEADS")$(if $(BATCH), --batch "$$BATCH")
+what = -g "$$GRID"$(with_sizes) -k "$$GLOBS" --engine "$$ENGINE" $(on_core)
 
 # make runs a line that calls make under -n too, unless the call stands in a variable.
 then_make = $(MAKE) --no-print-directory
@@ -181,12 +183,12 @@ compare: have-deps ## compare run B (and RUNS) with run A, case by case
 	$(Q)$(if $(and $(A),$(B)),,$(error compare needs A=run-folder B=run-folder))\
 	    $(PYTHON) scripts/compare.py "$$A" "$$B" $(RUNS) $(if $(OUT),-o "$$OUT")
 
-# Where two runs that take turns are written: OUT, or a new folder below results/.
+# Where runs that take turns are written: OUT, or a new folder below results/.
 turns_folder = "$${OUT:-results/$@/$$(date -u +%Y%m%dT%H%M%SZ)}"
 
 aa: all ## time the same twice, in turns, and compare: the noise floor
 	$(Q)out=$(turns_folder) && \
-	    scripts/turns "$$out" $(BUILD)/seqbench $(BUILD)/seqbench $(what) --rounds 5 && \
+	    scripts/turns "$$out" a=$(BUILD)/seqbench b=$(BUILD)/seqbench $(what) --rounds 5 && \
 	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
 
 # Short cases of many iterations, so that every sample holds its share of the planted work.
@@ -194,14 +196,14 @@ PLANTED_RUN := -k 'rnn/*,lstm/*,transformer/tiled' --engine openblas -S 16,32 -H
 
 planted: all $(BUILD)/tests/planted ## time 5 % more work and compare: does it show?
 	$(Q)out=$(turns_folder) && \
-	    scripts/turns "$$out" $(BUILD)/seqbench $(BUILD)/tests/planted $(PLANTED_RUN) && \
+	    scripts/turns "$$out" a=$(BUILD)/seqbench b=$(BUILD)/tests/planted $(PLANTED_RUN) && \
 	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
 
 # A third of all rounds of the second run share their core with a busy loop.
 hog: all ## time the same twice, once with the core kept busy for a third of the time, and compare
 	$(Q)out=$(turns_folder) && core="$${CPU:-1}" && mkdir -p "$$out" && \
 	    HOG_CORE="$$core" HOG_CALLS="$$out/calls" SEQBENCH=$(BUILD)/seqbench \
-	        scripts/turns "$$out" $(BUILD)/seqbench tests/hogged $(PLANTED_RUN) --cpu "$$core" && \
+	        scripts/turns "$$out" a=$(BUILD)/seqbench b=tests/hogged $(PLANTED_RUN) --cpu "$$core" && \
 	    $(PYTHON) scripts/compare.py "$$out/a" "$$out/b" -o "$$out/compare"
 
 # Another make builds: deps-peers may have installed oneDNN since this one looked for it.
@@ -212,8 +214,29 @@ peers: have-deps ## time ours, oneDNN and PyTorch in turns, and compare (GRID, K
 	$(Q)PYTHON='$(PYTHON)' scripts/deps missing peers
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)out=$(turns_folder) && \
-	    SEQBENCH=$(BUILD)/seqbench scripts/turns "$$out" $(BUILD)/seqbench scripts/peer_torch.py $(what) && \
+	    SEQBENCH=$(BUILD)/seqbench scripts/turns "$$out" a=$(BUILD)/seqbench b=scripts/peer_torch.py $(what) && \
 	    $(PYTHON) scripts/peers.py "$$out/a" "$$out/b" -o "$$out"
+
+# Only our own code: OpenBLAS has one width per build.
+width: GRID = width
+width: KERNELS = rnn/registers,lstm/registers,gru/registers,transformer/online,attention/online,roof/fma,roof/read,roof/exp,roof/sigmoid,roof/tanh
+width: ENGINE = packed
+width: have-deps ## time the same with vectors of every width, in turns, and compare (GRID, KERNELS, CPU, OUT)
+	$(Q)for lanes in $(WIDTHS); do $(then_make) LANES=$$lanes all || exit; done
+	$(Q)out=$(turns_folder) && \
+	    scripts/turns "$$out" $(foreach n,$(WIDTHS),lanes$(n)=$(BUILD_OF_ALL)-lanes$(n)/seqbench) $(what) && \
+	    $(PYTHON) scripts/summarise.py $(WIDTHS:%="$$out/lanes%") && \
+	    $(PYTHON) scripts/width.py $(WIDTHS:%="$$out/lanes%") -o "$$out"
+
+batch: GRID = batch
+batch: KERNELS = rnn/registers,rnn/hoisted,lstm/registers,gru/registers,transformer/online,attention/online,decode/*,roof/*
+batch: ENGINE = packed
+batch: bench ## the same for 1 to 64 sequences at once
+
+check: all $(C_TESTS) ## every kernel against its reference and outside vectors, every test in C
+	$(Q)$(BUILD)/seqbench check --engine all
+	$(Q)$(BUILD)/seqbench verify tests/vectors/*/
+	$(Q)for test in $(C_TESTS); do $$test || exit; done
 
 test: all $(C_TESTS) ## every test; the last line counts them
 	$(Q)env $(DATA:%=-u %) SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider tests

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from seqbench.read import runs
 
-COLUMNS = ["kernel", "engine", "seq_len", "hid_size", "heads", "instructions", "multiply_adds",
+COLUMNS = ["kernel", "engine", "seq_len", "hid_size", "heads", "batch", "instructions", "multiply_adds",
            "elementwise", "transcendentals", "instructions_per_multiply_add"]
 EVALUATIONS = ["exps", "logs", "sigmoids", "tanhs", "rsqrts"]
 
@@ -34,7 +34,7 @@ def row(case: dict, kernel: str, instructions: int) -> dict:
     """One row of instructions.csv from case.json of the run that was counted."""
     cost = case["cost"]
     return {"kernel": kernel, "engine": case["engine"], "seq_len": case["S"],
-            "hid_size": case["H"], "heads": case["heads"],
+            "hid_size": case["H"], "heads": case["heads"], "batch": case["batch"],
             "instructions": instructions, "multiply_adds": cost["multiply_adds"],
             "elementwise": cost["elementwise"],
             "transcendentals": sum(cost[name] for name in EVALUATIONS),

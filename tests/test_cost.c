@@ -157,7 +157,8 @@ static void steps_add_up_to_a_variant_of_their_layer(void **state)
 static void parts_add_up_to_their_layer(void **state)
 {
     (void)state;
-    const struct dims d = {.S = 33, .H = 40, .A = 5, .B = 1}, step = {.S = 1, .H = 40, .A = 1, .B = 1};
+    const struct dims d = {.S = 33, .H = 40, .A = 5, .B = 1},
+                      step = {.S = 1, .H = 40, .A = 1, .B = 1};
     struct cost lstm = {0}, transformer = {0}, mamba = {0}, whole;
     add_part(&lstm, "lstm.gates", step, d.S);
     add_part(&lstm, "lstm.update", step, d.S);

@@ -27,7 +27,8 @@ EVALUATIONS = {"exp": 4.0, "sigmoid": 2.0, "tanh": 1.0}
 JOBS = {"mingru": "mixer", "causal_attention": "mixer", "transformer": "block"}
 
 
-def row(kernel, seq_len, hid_size, ns, heads=1, engine="openblas", tokens="all", **costs):
+def row(kernel, seq_len, hid_size, ns, heads=1, engine="openblas", tokens="all", batch=1,
+        batches="together", **costs):
     """One row of a summary."""
     layer, variant = kernel.replace(".", "/").split("/")
     kind = "roof" if layer == "roof" else "part" if "." in kernel else "layer"
@@ -35,7 +36,8 @@ def row(kernel, seq_len, hid_size, ns, heads=1, engine="openblas", tokens="all",
     is_step = tokens == "one" or variant in ("literal", "fused")
     return {"products": "step" if is_step else "sequence", "bytes_per_weight": 4.0,
             "packing": PACKING.get(engine, "unknown"), "job": JOBS.get(layer, "none"), "kernel": kernel, "kind": kind, "layer": layer, "variant": variant, "cache": "hot",
-            "seq_len": seq_len, "hid_size": hid_size, "heads": heads, "engine": engine,
+            "seq_len": seq_len, "hid_size": hid_size, "heads": heads, "batch": batch, "engine": engine,
+            "batches": batches,
             "tokens": tokens, "samples": 3, "median_ns": float(ns), **found,
             "gflops": found["flops"] / ns, "gbytes_per_s": found["bytes"] / ns}
 
@@ -528,7 +530,8 @@ def test_what_if_table_moves_the_planted_crossover():
     assert found["L2 size doubled"] < found["predicted"] < found["L2 size halved"]
     assert found["L3 bandwidth doubled"] < found["predicted"]
     assert set(table_of.change) == {"measured", "predicted"} | {
-        f"{change} {word}" for change in prediction.CHANGES for word in prediction.FACTORS}
+        f"{change} {word}" for change in prediction.CHANGES for word in prediction.FACTORS} | {
+        f"{count} cores" for count in (2, 4, 8, 16, 32, 64)}
 
 
 def test_a_run_without_roofs_is_not_predicted_and_says_why(tmp_path, capsys):
@@ -620,12 +623,12 @@ def claim_rows(**exponents):
             for s in (16, 64, 256) for h in (64, 128, 256)]
 
 
-def verdicts(rows, compared=None):
+def verdicts(rows, compared=None, host={}):
     """Verdict of all HidSizes per claim, measure and lens, of times that are known exactly."""
     if compared is None:
         compared = pd.DataFrame(columns=list(runs.schema(README, "ratios.csv")))
     summary = frame(rows).assign(job="none")
-    found = claims.claims(summary, compared, lambda case: np.ones(10))
+    found = claims.claims(summary, compared, lambda case: np.ones(10), host)
     every = found[found.hid_size.isna()]
     return dict(zip(zip(every.claim, every.measure), every.verdict)), found
 

@@ -297,7 +297,7 @@ static void evidence_of_a_case(void **state)
     struct err err;
     struct bench_case c;
     const struct kernel *kernel = kernel_find("lstm/literal", NULL);
-    const struct dims dims = {5, 12, 1};
+    const struct dims dims = {.S = 5, .H = 12, .A = 1, .B = 1};
     assert_non_null(kernel);
     assert_true(arena_map(case_bytes(kernel, dims), &arena, &err));
     case_place(kernel, dims, &arena, &c);

@@ -267,7 +267,7 @@ def turns(tmp_path_factory):
     """Two rounds of ours and torch's on a tiny grid, as make peers makes them."""
     out = tmp_path_factory.mktemp("peers") / "out"
     made = subprocess.run(
-        [ROOT / "scripts" / "turns", out, BUILD / "seqbench", ROOT / "scripts" / "peer_torch.py",
+        [ROOT / "scripts" / "turns", out, f"a={BUILD / 'seqbench'}", f"b={ROOT / 'scripts' / 'peer_torch.py'}",
          "-k", "rnn/hoisted,lstm/hoisted,gru/hoisted,transformer/tiled,decode/cached",
          "--engine", "openblas", "-S", "5,8", "-H", "12,16", "--rounds", "2", "--cpu", str(CORE)], capture_output=True, text=True,
         env={**os.environ, "SEQBENCH": str(BUILD / "seqbench")})

@@ -71,7 +71,7 @@ def facts(kernel, kind, layer, variant, engine, tokens="all"):
     values = {**dict.fromkeys(runs.schema(README, "kernels.csv"), ""), "kernel": kernel,
               "kind": kind, "layer": layer, "variant": variant, "engine": engine, "tokens": tokens,
               "job": "none", "per_block": 1,
-              "products": "step" if stepwise else "sequence",
+              "products": "step" if stepwise else "sequence", "batches": "together",
               "parts": "yes" if variant in ("literal", "full") else "no",
               "packing": PACKING.get(engine, "unknown"), "bytes_per_weight": 4,
               "operations_per_token": 1000, "sequential_share": 0.5, "equation": "y",
@@ -312,9 +312,9 @@ def test_crossover_has_a_row_per_head_count_of_the_transformer(tmp_path):
 def test_parts_count_once_or_once_per_step(grid):
     summary = runs.load_summary(grid)
     lstm = medians.part_times(summary, "lstm")
-    assert lstm.loc[(128, 64, 1)].to_dict() == {"gates": 128 * 30 * 64, "update": 128 * 5 * 64}
+    assert lstm.loc[(128, 64, 1, 1)].to_dict() == {"gates": 128 * 30 * 64, "update": 128 * 5 * 64}
     transformer = medians.part_times(summary, "transformer")
-    sum_of_parts = transformer.loc[(16, 256, 4)].sum()
+    sum_of_parts = transformer.loc[(16, 256, 4, 1)].sum()
     assert sum_of_parts == pytest.approx((16 / 50) ** 0.5 * 40 * 256 * 16, rel=1e-6)
 
 
@@ -373,11 +373,11 @@ WIDTH, LEFT_OUT = len(HEADER), GOOD_END.count(",")
     (replaced(",400.0,", ",nan,", 1), "line 2: wall_ns: 'nan' is not of type number"),
     (replaced(",400.0,", ",,", 1), "samples.csv: line 2: wall_ns is not above 0"),
     (replaced(",400.0,", ",0,", 1), "samples.csv: line 2: wall_ns is not above 0"),
-    (replaced(",0,hot,1,0,4,", ",0,hot,1,0,0,"), "samples.csv: line 3: iterations is not at least 1"),
+    (replaced(",0,hot,,1,0,4,", ",0,hot,,1,0,0,"), "samples.csv: line 3: iterations is not at least 1"),
     (replaced(",16,64,", ",0,64,", 1), "line 2: seq_len: '0' is not of type dimension"),
     (replaced(",16,64,", ",1.5,64,", 1), "line 2: seq_len: '1.5' is not of type dimension"),
     (replaced("hoisted,layer", "hoisted,", 1), "samples.csv: line 2: kind: '' is not of type text"),
-    (replaced(",0,hot,1,0,4,", ",0,hot,0,0,4,"), "samples.csv: line 3: this sample is there already"),
+    (replaced(",0,hot,,1,0,4,", ",0,hot,,0,0,4,"), "samples.csv: line 3: this sample is there already"),
     (replaced(GOOD_END, ",9" + GOOD_END[2:], 1), "line 3: flops differs from another row"),
     (replaced(GOOD_END, "," + GOOD_END[5:], 1), "samples.csv: line 2: flops is empty"),
     (replaced(",ok,\n", ',ok,"x"y\n', 1), "samples.csv: line 2: ',' expected after '\"'"),
@@ -485,18 +485,18 @@ def test_run_in_which_everything_failed_is_refused(tmp_path, capsys):
 # ---- the data dictionary -----------------------------------------------------------------------
 
 GOOD_FILES = {
-    "plan.csv": "order,round,kernel,engine,seq_len,hid_size,heads\n"
-                "0,0,lstm/hoisted,packed,16,64,1\n",
-    "checks.csv": "kernel,engine,seq_len,hid_size,heads,error,bound,verdict\n"
-                  "lstm/hoisted,packed,16,64,1,1.5e-07,0.0001,PASS\n"
-                  "lstm/fused,openblas,16,64,1,,0.0001,FAIL\n",
+    "plan.csv": "order,round,kernel,engine,seq_len,hid_size,heads,batch\n"
+                "0,0,lstm/hoisted,packed,16,64,1,1\n",
+    "checks.csv": "kernel,engine,seq_len,hid_size,heads,batch,error,bound,verdict\n"
+                  "lstm/hoisted,packed,16,64,1,1,1.5e-07,0.0001,PASS\n"
+                  "lstm/fused,openblas,16,64,1,1,,0.0001,FAIL\n",
 }
 
 
 def test_data_dictionary_describes_every_file(grid, tmp_path):
     assert list(runs.schemas(README)) == [
         "samples.csv", "plan.csv", "kernels.csv", "checks.csv", "instructions.csv",
-        *[name for name in runs.schemas(README) if name in derived.TABLES or name == "trust.csv"],
+        *[name for name in runs.schemas(README) if name in derived.TABLES or name in ("trust.csv", "width.csv")],
         "compare.csv", "compare_groups.csv", "peers.csv"]
     for name in ("samples.csv", "kernels.csv", *derived.TABLES):
         runs.validate(grid / name, README)
@@ -506,14 +506,14 @@ def test_data_dictionary_describes_every_file(grid, tmp_path):
 
 
 @pytest.mark.parametrize("change, message", [
-    (replaced("heads\n", "head\n"), "column heads is missing"),
+    (replaced("batch\n", "batches\n"), "column batch is missing"),
     (lambda text: "".join(line[:line.rindex(",")] + "\n" for line in text.splitlines()),
-     "column heads is missing"),
-    (replaced("heads\n0", "heads,more\n0"), "line 2: 7 fields, the header has 8"),
-    (lambda text: text.replace("heads\n", "heads,b\n").replace(",1\n", ",1,1\n"),
+     "column batch is missing"),
+    (replaced("batch\n0", "batch,more\n0"), "line 2: 8 fields, the header has 9"),
+    (lambda text: text.replace("batch\n", "batch,b\n").replace(",1\n", ",1,1\n"),
      "column b is not in the data dictionary"),
     (replaced("order,round", "round,order"), "columns are not in the order"),
-    (replaced(",64,1\n", ",64,one\n"), "line 2: heads: 'one' is not of type dimension"),
+    (replaced(",64,1,1\n", ",64,one,1\n"), "line 2: heads: 'one' is not of type dimension"),
     (replaced("lstm/hoisted", ""), "line 2: kernel: '' is not of type text"),
 ])
 def test_validate_refuses_what_the_dictionary_does_not_say(tmp_path, change, message):
@@ -736,7 +736,7 @@ def test_plot_draws_all_figures_the_same_every_time(grid, capsys):
     assert command("plot", [str(grid)]) == 0
     assert [line.split(": ")[2] for line in capsys.readouterr().err.splitlines()] == [
         "figure mixers skipped"]
-    drawn = [name for name in FIGURES if name != "mixers"]
+    drawn = [name for name in FIGURES if name not in ("mixers", "batch")]
     files = sorted((grid / "figures").iterdir())
     assert [file.name for file in files] == sorted(
         f"{name}.{kind}" for name in drawn for kind in ("svg", "png"))
@@ -750,7 +750,7 @@ def test_plot_draws_all_figures_the_same_every_time(grid, capsys):
 def test_figures_show_machine_run_kernels_and_values(grid):
     command("plot", [str(grid)])
     texts = {name: (grid / "figures" / f"{name}.svg").read_text(encoding="utf-8")
-             for name in FIGURES if name != "mixers"}
+             for name in FIGURES if name not in ("mixers", "batch")}
     for text in texts.values():
         assert "Planted CPU 3000 (virtual machine)  ·  run 2024-05-06T070809Z  ·  2 rounds" in text
     for word in (">lstm<", ">transformer<", "HidSize 256", "µs per token", "SeqLen (steps)"):

@@ -431,8 +431,8 @@ def test_turns_end_when_one_of_the_runs_cannot_go_on(tmp_path):
     first_round_only.write_text(f'#!/bin/sh\n[ "$2" != --resume ] && exec {BUILD}/seqbench "$@"\n'
                                 'echo no more >&2\nexit 3\n')
     first_round_only.chmod(0o755)
-    turns = subprocess.run([ROOT / "scripts" / "turns", tmp_path / "out", BUILD / "seqbench",
-                            first_round_only, "-k", "roof/empty", "--rounds", "2"],
+    turns = subprocess.run([ROOT / "scripts" / "turns", tmp_path / "out", f"a={BUILD / 'seqbench'}",
+                            f"b={first_round_only}", "-k", "roof/empty", "--rounds", "2"],
                            capture_output=True, text=True, timeout=60)
     assert turns.returncode == 3
     assert (tmp_path / "out" / "log").read_text().endswith("no more\n")
@@ -441,8 +441,8 @@ def test_turns_end_when_one_of_the_runs_cannot_go_on(tmp_path):
 def test_two_runs_can_take_turns(tmp_path):
     out = tmp_path / "out"
     options = ["-k", "rnn/literal", "-S", "4,5", "-H", "8", "--rounds", "3", "--samples", "3"]
-    turns = subprocess.run([ROOT / "scripts" / "turns", out, BUILD / "seqbench",
-                            BUILD / "seqbench", *options], capture_output=True, text=True)
+    turns = subprocess.run([ROOT / "scripts" / "turns", out, f"a={BUILD / 'seqbench'}",
+                            f"b={BUILD / 'seqbench'}", *options], capture_output=True, text=True)
     assert turns.returncode == 0, turns.stderr
     started = sorted((row["started_utc"], run, row["round"]) for run in "ab"
                      for row in rows(out / run / "samples.csv"))

@@ -15,6 +15,8 @@ static const struct {
     {"quick", "S 16,128,1024\nH 64,256,512\nrounds 5\nbudget 60\n"},
     {"default", "S 16:4096:x2\nH 64,128,256,384,512,768,1024\nrounds 5\nbudget 600\n"},
     {"peers", "S 16,128,1024\nH 64,128,256,384,512,768,1024\nrounds 5\nbudget 540\n"},
+    {"width", "S 16,128,1024,4096\nH 64,256,512,1024\nrounds 5\nbudget 840\n"},
+    {"batch", "S 128,1024\nH 128,256,512,1024\nbatch 1,2,4,8,16,32,64\nrounds 5\nbudget 840\n"},
     {"full", "S 8:8192:x2\nH 64:512:+64,640,768,896,1024,1536,2048\nrounds 5\nbudget 7200\n"},
 };
 
@@ -158,7 +160,7 @@ static bool read_grid(const char *path, struct grid *out, struct err *err)
     char *text = text_read(path, 65535, &size, &cause);
     if (!text)
         return err_set(err,
-                       "grid '%.60s' is neither quick, default, peers, full nor a file: %.800s",
+                       "grid '%.60s' is neither quick, default, peers, width, batch, full nor a file: %.800s",
                        path, cause.text);
     const bool ok = strlen(text) == size ? grid_parse(text, path, out, err)
                                          : err_set(err, "%s: not a text file", path);

@@ -28,7 +28,7 @@ bool parse_sizes(const char *text, const char *what, int64_t max, struct sizes *
  * comment. name is for messages. */
 bool grid_parse(const char *text, const char *name, struct grid *out, struct err *err);
 
-/* A built-in grid by name (quick, default, peers, full), otherwise a file. */
+/* A built-in grid by name (quick, default, peers, width, batch, full), otherwise a file. */
 bool grid_load(const char *name_or_path, struct grid *out, struct err *err);
 
 /* The smallest count of at least H/64 that divides H: head size 64 where H allows it. */

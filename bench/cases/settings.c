@@ -160,7 +160,7 @@ const struct setting settings_table[] = {
      LIST | CHECK, 0, NULL, NULL, &TEXT, AT(settings.engines), 0, 0},
     {"--engine", "NAME", "", "engine (the first that the kernel takes)",
      DUMP, 0, NULL, NULL, &TEXT, AT(settings.engines), 0, 0},
-    {"-g", "NAME|FILE", "default", "grid: quick, default, peers, full or a file",
+    {"-g", "NAME|FILE", "default", "grid: quick, default, peers, width, batch, full or a file",
      PLAN | RUN, 0, "run", "grid", &GRID, AT(settings.grid), 0, 0},
     /* Lists of sizes; host.json has them under their columns. A dump needs one S and one H. */
 #define DIMENSION(field, column, name, absent, max, help)                                          \

@@ -58,6 +58,10 @@ class Skip(Exception):
     """Why a figure cannot be drawn from this run."""
 
 
+class NotAsked(Skip):
+    """The figure is of something that this run was not made for: no news."""
+
+
 # ---- what a figure is ----------------------------------------------------------------------------
 
 
@@ -129,7 +133,7 @@ class Run:
         """A derived table."""
         if not (self.folder / name).exists():
             raise Skip(f"no {name}: `make csv RUN={self.folder}` makes it")
-        return runs.load_derived(self.folder, name)
+        return runs.least_batch(runs.load_derived(self.folder, name))
 
     def cells(self, lens: str) -> pd.DataFrame:
         """The ratios of its class of engines through a lens."""
@@ -141,7 +145,7 @@ class Run:
     @property
     def layers(self) -> pd.DataFrame:
         """The cases of whole layers."""
-        rows = self.summary[self.summary.kind == "layer"]
+        rows = runs.least_batch(self.summary[self.summary.kind == "layer"])
         if rows.empty:
             raise Skip("no layer was timed")
         return rows
@@ -371,16 +375,20 @@ def heat_looks(less: str, more: str) -> dict[str, dict]:
     return {name: BOX | {"color": LIGHT[colour]} for name, colour in colours.items()}
 
 
+def row_names(cells: pd.DataFrame) -> tuple[str, ...]:
+    """What tells the rows of cells apart: HidSize, and dimensions of which a size has several."""
+    by_size = cells.groupby("hid_size")
+    return "hid_size", *(name for name in OTHERS if (by_size[name].nunique() > 1).any())
+
+
+def row_label(names: tuple[str, ...]) -> str:
+    """What the rows are called by."""
+    return ", ".join(["HidSize", *names[1:]])
+
+
 def with_rows(cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells with their row: HidSize, and the other dimensions where one size has several."""
-    sizes = cells[["hid_size", *OTHERS]].drop_duplicates()
-    names = ["hid_size", *(OTHERS if sizes.hid_size.duplicated().any() else [])]
-    return cells.assign(row=list(cells[names].itertuples(index=False, name=None)))
-
-
-def row_label(rows: Iterable[tuple]) -> str:
-    """What the rows of cells are called by."""
-    return ", ".join(["HidSize", *OTHERS][:max(map(len, rows))])
+    """The cells with the row that they stand in."""
+    return cells.assign(row=list(cells[list(row_names(cells))].itertuples(index=False, name=None)))
 
 
 def heat_panels(groups: dict[str, pd.DataFrame], text: Callable[[object], str],
@@ -393,10 +401,10 @@ def heat_panels(groups: dict[str, pd.DataFrame], text: Callable[[object], str],
     axes_of: dict[tuple, set] = {}
     keys = {}
     for title, cells in named.items():
-        key = keys[title] = (tuple(sorted(cells.seq_len.unique())), len(cells.row.iloc[0]))
+        key = keys[title] = (tuple(sorted(cells.seq_len.unique())), row_names(cells))
         axes_of.setdefault(key, set()).update(cells.row)
-    kinds = {key: Kind("SeqLen (steps)", row_label(rows), no_scale)
-             for key, rows in axes_of.items()}
+    kinds = {key: Kind("SeqLen (steps)", row_label(key[1]), no_scale)
+             for key in axes_of}
     panels = [Panel(title, kinds[keys[title]],
                     partial(draw_heat_map, cells=cells, columns=keys[title][0],
                             rows=sorted(axes_of[keys[title]]), text=text, shade=shade))

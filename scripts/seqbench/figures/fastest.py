@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from seqbench.figures.drawing import (BOX, LIGHT, NAMES, Drawing, Figure, Kind, Panel, Run,
                                       add_cell, layer_hues, no_scale, number_cells, row_label,
-                                      say, size_text, with_rows)
+                                      row_names, say, size_text, with_rows)
 from seqbench.read import runs
 from seqbench.tables import ratios
 from seqbench.words import wording
@@ -65,7 +65,7 @@ def draw(run: Run) -> Drawing:
     height = 0.75 + 0.25 * max(4, pairs.row.nunique())
     return Drawing(f"fastest variants of {run.engines_text}; number: how many times as long the "
                    "second takes",
-                   [Panel("", Kind("SeqLen (steps)", row_label(pairs.row), no_scale),
+                   [Panel("", Kind("SeqLen (steps)", row_label(row_names(pairs)), no_scale),
                           partial(draw_cells, pairs=pairs, colours=colours))],
                    looks, size=(8.2, height), alone=(6.4, height))
 

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib import figure as mpl
 
 from seqbench.figures import FIGURES, svg
-from seqbench.figures.drawing import STYLE, Drawing, Run, Skip
+from seqbench.figures.drawing import STYLE, Drawing, NotAsked, Run, Skip
 from seqbench.figures.layout import sheet_of
 from seqbench.read import runs
 
@@ -45,5 +45,7 @@ def plot(run_dir: Path, all_variants: bool = False) -> None:
     for figure in FIGURES:
         try:
             write(figure.draw(run), figure.title, run.caption, run_dir / "figures", figure.name)
+        except NotAsked:
+            pass
         except Skip as reason:
             print(f"plot.py: {run_dir}: figure {figure.name} skipped: {reason}", file=sys.stderr)

@@ -14,7 +14,14 @@ from seqbench.read import hosts, runs
 from seqbench.tables import rates, ratios
 from seqbench.words import machines, wording
 
-SIZE = {"hid_size": "HidSize", **{name: name for name in OTHERS}}
+
+
+def size_columns(*frames: pd.DataFrame) -> dict[str, str]:
+    """Columns of the sizes beside SeqLen, with their headings: those that are not 1 everywhere."""
+    told = [name for name in OTHERS
+            if any(name in frame and (frame[name] > 1).any() for frame in frames)]
+    return {"hid_size": "HidSize", **{name: name for name in told}}
+
 WIDTHS = [0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, np.inf]
 
 
@@ -120,7 +127,7 @@ def crossovers(frame: pd.DataFrame) -> list[Table]:
     frame = frame.assign(where=[wording.with_interval(row) for row in rows],
                          counted=[wording.faster_by_counts(row) for row in rows])
     return [table(crossovers.__doc__.rstrip("."), frame[frame.lens == lens], {
-        "layer": "layer", "engines": "engines", **SIZE, "where": "measured",
+        "layer": "layer", "engines": "engines", **size_columns(frame), "where": "measured",
         "counted": "by operation counts", "operation_price": ("time of an operation", ratio),
         "ratio_at_min_seq_len": ("ratio at smallest S", ratio),
         "ratio_at_max_seq_len": ("at largest S", ratio)},
@@ -166,9 +173,10 @@ def what_ifs(frame: pd.DataFrame) -> list[Table]:
     """Where a layer takes less time if one roof were another."""
     frame = frame.assign(where=[wording.faster_where(row) for row in frame.itertuples()])
     changes = list(dict.fromkeys(frame.change))
-    wide = frame.pivot(index=["layer", *SIZE], columns="change", values="where")
+    sizes = size_columns(frame)
+    wide = frame.pivot(index=["layer", *sizes], columns="change", values="where")
     return [table("What if the machine had another roof?", wide.fillna("").reset_index(), {
-        "layer": "layer", **SIZE, **{change: change for change in changes}},
+        "layer": "layer", **sizes, **{change: change for change in changes}},
         "The SeqLens at which the layer takes less time than the Transformer block.")]
 
 
@@ -263,7 +271,7 @@ def unstable(run: Run) -> Table:
     frame = run.summary.assign(width=half_widths(run.summary))
     rows = frame[frame.stability != "stable"].sort_values("width", ascending=False)
     return table("Unstable cases", rows, {
-        "kernel": "kernel", "engine": "engine", "seq_len": "SeqLen", **SIZE,
+        "kernel": "kernel", "engine": "engine", "seq_len": "SeqLen", **size_columns(frame),
         "median_ns": ("median", wording.duration), "width": ("half width", percent),
         "rounds": "rounds", "samples": "samples", "disturbed": "disturbed"},
         f"{len(rows)} of {len(frame)} cases: fewer than two rounds, or half the interval is more "
@@ -316,15 +324,16 @@ def roofs_of(everything: list[Run]) -> Table:
 
 def crossovers_of(everything: list[Run], engine: str, lens: str) -> Table:
     """Where a layer takes less time than what it is set against, in each run."""
-    cells = []
+    tables = []
     for run in everything:
         found, why = load(run, "crossover.csv")
-        found = found if why else ratios.through(found, lens, run.with_engine(engine).engine)
-        cells.append({(row.layer, *(getattr(row, name) for name in SIZE),
-                       wording.faster_by_counts(row)): wording.faster_where(row)
-                      for row in found.itertuples()})
+        tables.append(found if why else
+                      ratios.through(found, lens, run.with_engine(engine).engine))
+    sizes = size_columns(*tables)
+    cells = [{(row.layer, *(getattr(row, name) for name in sizes), wording.faster_by_counts(row)):
+              wording.faster_where(row) for row in found.itertuples()} for found in tables]
     return across("Where a layer takes less time than what it is set against", cells,
-                  ["layer", *SIZE.values(), "by operation counts"],
+                  ["layer", *sizes.values(), "by operation counts"],
                   f"{LENS_NOTES[lens]} Empty: not timed there, or no crossover.csv.", lens)
 
 

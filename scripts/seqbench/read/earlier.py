@@ -42,6 +42,8 @@ FILL: dict[str, Callable[[pd.DataFrame], object]] = {
     EVALUATIONS[0]: lambda table: table[ALL_EVALUATIONS],
     "parameters": parameters,
     "products": products,
+    "batches": lambda table: UNKNOWN,
+    "lanes": lambda table: np.nan,
     "parts": lambda table: np.where(table.variant.isin(CUT_INTO_PARTS), "yes", "no"),
     "packing": lambda table: table.engine.map(PACKING).fillna(UNKNOWN),
     "bytes_per_weight": lambda table: 4.0,

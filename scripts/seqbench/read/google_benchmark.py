@@ -1,7 +1,7 @@
 """Make a run folder from Google Benchmark JSON files, so that results made elsewhere fit in.
 
 Each file is one process, so one round; a repetition in it is one sample.
-A benchmark is named layer/variant/S:128/H:256, with /A:4 for heads; --pattern reads other names.
+A benchmark is named layer/variant/S:128/H:256, with /A:4 for heads and /B:8 for a batch; --pattern reads other names.
 Counters flops, elementwise_flops, exps, logs, sigmoids, tanhs, rsqrts, parameters, bytes,
 streamed_bytes and resident_bytes hold the cost of one iteration. Without them the costs are those
 of --costs, or 0: then times can be compared; GFLOP/s, bounds, predictions and operation counts say
@@ -22,7 +22,7 @@ from pathlib import Path
 from seqbench.read import earlier, hosts, objects, runs
 
 MOST = 1e18  # a count of more digits is none
-PATTERN = r"(?P<layer>[^/:]+)/(?P<variant>[^/:]+)/S:(?P<S>\d+)/H:(?P<H>\d+)(/A:(?P<A>\d+))?"
+PATTERN = r"(?P<layer>[^/:]+)/(?P<variant>[^/:]+)/S:(?P<S>\d+)/H:(?P<H>\d+)(/A:(?P<A>\d+))?(/B:(?P<B>\d+))?"
 # What Google Benchmark itself adds to a name.
 SUFFIXES = re.compile(r"(/(min_time|min_warmup_time|iterations|repeats|threads):[^/]*"
                       r"|/(real_time|process_time|manual_time))*$")
@@ -30,7 +30,7 @@ UNITS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
 COSTS = [*runs.COSTS, "resident_bytes"]
 PACKING = earlier.PACKING  # by engine; of others it is not known
 UNKNOWN = earlier.UNKNOWN
-GROUPS = {"seq_len": "S", "hid_size": "H", "heads": "A"}  # of the pattern; other sizes are 1
+GROUPS = {"seq_len": "S", "hid_size": "H", "heads": "A", "batch": "B"}  # of the pattern; other sizes are 1
 COUNTS = ["steal_ticks", "cycles", "instructions", "l2_misses", "last_level_misses"]
 
 
@@ -154,7 +154,8 @@ def kernel_rows(samples: list[dict], tokens: str) -> list[dict]:
         rows.setdefault(sample["kernel"], {
             **{name: sample[name] for name in ("kernel", "kind", "layer", "variant", "engine")},
             "tokens": tokens, "job": UNKNOWN, "per_block": 1,
-            "products": "step" if tokens == "one" else "sequence", "parts": "no",
+            "products": "step" if tokens == "one" else "sequence", "batches": UNKNOWN,
+            "parts": "no",
             "packing": PACKING.get(engine, UNKNOWN), "bytes_per_weight": 4,
             "operations_per_token": work, "sequential_share": 0, "equation": "unknown",
             "method": "imported"})

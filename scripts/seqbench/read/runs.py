@@ -23,7 +23,7 @@ EVALUATIONS = earlier.EVALUATIONS
 COSTS = ["flops", "elementwise_flops", *EVALUATIONS, "parameters", "bytes", "streamed_bytes"]
 KNOWN_COSTS = ["flops", "bytes"]  # of every case; the others may be unknown of foreign kernels
 KERNEL = ["kernel", "engine"]  # what a row of kernels.csv is of
-FACTS = ["job", "products", "parts", "packing", "bytes_per_weight"]  # of kernels.csv, beside summary.csv
+FACTS = ["job", "products", "batches", "parts", "packing", "bytes_per_weight"]  # of kernels.csv, beside summary.csv
 LONGEST_NS = 1e16  # a third of a year: no sample takes so long
 UNTIL = 0.02  # wanted half width of an interval over its median, where host.json does not say
 SEED = 20240229
@@ -313,6 +313,12 @@ def load_summary(run_dir: Path) -> pd.DataFrame:
     if summary.empty:
         raise RunError(f"{run_dir / 'summary.csv'}: no case with a good sample")
     return summary
+
+
+def least_batch(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the smallest BatchSize, and the roofs: what is told without a word of batches."""
+    is_roof = table.kind == "roof" if "kind" in table else pd.Series(False, table.index)
+    return table[is_roof | (table.batch == table.batch[~is_roof].min())]
 
 
 def kernel_names(table: pd.DataFrame) -> pd.Series:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from seqbench.read import runs
+from seqbench.read import hosts, runs
 from seqbench.tables import ratios
 from seqbench.tables.crossover import drawn_ratios
 from seqbench.tables.ratios import KEY, Drawn
@@ -29,6 +29,7 @@ class Measured:
     summary: pd.DataFrame
     ratios: pd.DataFrame
     drawn: Drawn
+    lanes: int | None  # floats in a vector of our own kernels
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,20 @@ def lead(layer: str, lens: str, lengths: tuple[float, float], sizes: tuple[float
     return findings
 
 
+def without_lanes(layer: str) -> Callable[[Measured], list[Finding]]:
+    """Of a run with one float per vector: the ratio over that of the operations, per HidSize."""
+    def findings(run: Measured) -> list[Finding]:
+        if run.lanes != 1:
+            return []
+        seen = ratios.through(run.ratios, ratios.LAYER, ratios.best_class(run.summary))
+        cells = seen[(seen.layer == layer) & (seen.seq_len >= THOUSANDS)]
+        return [finding(hid_size, np.exp(np.concatenate(
+            [[np.log(rows.ratio / rows.flops_ratio).mean()],
+             np.log(drawn_ratios(rows, run.drawn) / rows.flops_ratio.to_numpy()).mean(axis=1)])),
+            len(rows)) for hid_size, rows in cells.groupby("hid_size")]
+    return findings
+
+
 # ---- the article -------------------------------------------------------------------------------
 
 
@@ -233,6 +248,11 @@ CLAIMS = [
                  {lens: "the block's attention grows with SeqLen^2" for lens in WHY_LEAD}),
     *lead_claims("one core", "Without parallel hardware the block is far less efficient than {}",
                  f"above {CLEARLY:g}x", (CLEARLY, np.inf), EVERY, EVERY, WHY_LEAD),
+    *(Claim("one lane", "Without parallel hardware the arithmetic decides", ratios.LAYER,
+            f"(transformer / {layer}) / operations, 1 float per vector", f"within {1 + WITHIN}x",
+            (1 / (1 + WITHIN), 1 + WITHIN), without_lanes(layer),
+            "a multiply-add takes as long in a recurrent step as in a product of matrices")
+      for layer in IN_WORDS),
 ]
 
 
@@ -274,15 +294,17 @@ def claim_rows(claim: Claim, run: Measured) -> list[dict]:
         for found in findings]
 
 
-def claims(summary: pd.DataFrame, compared: pd.DataFrame, drawn: Drawn) -> pd.DataFrame:
+def claims(summary: pd.DataFrame, compared: pd.DataFrame, drawn: Drawn, host: dict
+           ) -> pd.DataFrame:
     """claims.csv: per claim one row of all HidSizes and one of each."""
-    run = Measured(summary, compared, drawn)
+    run = Measured(runs.least_batch(summary), runs.least_batch(compared), drawn,
+                   hosts.value(host, "build", "lanes"))
     rows = [row for claim in CLAIMS for row in claim_rows(claim, run)]
     table = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "claims.csv")))
     return table.astype({"hid_size": "Int64"})
 
 
-MADE = [Made("claims.csv", ["summary.csv", "ratios.csv", "drawn"], claims)]
+MADE = [Made("claims.csv", ["summary.csv", "ratios.csv", "drawn", "host"], claims)]
 
 
 def filled_up(tables: list[pd.DataFrame]) -> pd.DataFrame:

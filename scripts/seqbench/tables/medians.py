@@ -33,7 +33,7 @@ def summarise_case(case: tuple, rows: pd.DataFrame, half: float, until: float) -
     statistics = time_statistics((good.wall_ns / good.iterations).to_numpy(), half)
     median = statistics["median_ns"]
     costs = good[runs.COSTS].iloc[0].to_dict() if len(good) else dict.fromkeys(runs.COSTS, np.nan)
-    tokens = 1 if row["tokens"] == "one" else row["seq_len"]
+    tokens = row["batch"] * (1 if row["tokens"] == "one" else row["seq_len"])
     failed = int((rows.status != "ok").sum())
     return row | {"samples": len(good), "rounds": good["round"].nunique(), "failed": failed,
                   "disturbed": len(rows) - len(good) - failed,

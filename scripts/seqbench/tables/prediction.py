@@ -16,6 +16,9 @@ PARTS = ["gemm_ns", "gemv_ns", "transcendental_ns", "elementwise_ns"]
 CHANGES = ["L2 size", "L2 bandwidth", "L3 bandwidth", "FMA rate"]
 FACTORS = {"doubled": 2.0, "halved": 0.5}
 COMPARED = ["lstm", "rnn"]  # layers of the what-if table
+MEASURED, PREDICTED, CORES = "measured", "predicted", " cores"  # in the column `change`
+CORE_COUNTS = [2, 4, 8, 16, 32, 64]
+BARRIER_NS = 500  # that a step waits for the other cores; an assumption
 NEEDED = {"fma": "roof/fma", "sgemm": "roof/sgemm"}
 
 
@@ -36,7 +39,7 @@ def calibrated(summary: pd.DataFrame, host: dict) -> rates.Roofs:
 def walked_bytes(rows: pd.DataFrame) -> pd.Series:
     """Bytes of the matrices that a run multiplies by vectors, all steps together."""
     is_stepwise = (rows.seq_len == 1) | (rows.products == "step")
-    every = rows.flops / 2 * rows.bytes_per_weight
+    every = rows.flops / 2 * rows.bytes_per_weight / roofline.at_once(rows)
     return every.where(is_stepwise, rows.streamed_bytes).astype(float)
 
 
@@ -51,19 +54,24 @@ def is_known(rows: pd.DataFrame) -> pd.Series:
 def predicted_parts(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
     """Predicted times of the timed layers and parts, in ns; a part without a roof is NaN."""
     rows = summary.astype(dict.fromkeys(runs.COSTS, float))
-    walked = walked_bytes(rows)
-    per_step = walked / roofline.steps(rows)
-    walked_flops = rates.multiply_adds(walked, rows.bytes_per_weight)
+    walked, steps, at_once = walked_bytes(rows), roofline.steps(rows), roofline.at_once(rows)
+    per_step = walked / steps
+    walked_flops = np.minimum(rates.multiply_adds(walked, rows.bytes_per_weight) * at_once,
+                              rows.flops)
     gemm_flops = (rows.flops - walked_flops).clip(lower=0)
     packs = rows.packing != "before"
     # The weights that a product of the whole sequence packs: those that no step walks through.
     packed = (roofline.weight_bytes(rows) - per_step).clip(lower=0).where(
         (gemm_flops > 0) & packs, 0)
     packing = np.nan_to_num(machine.packing.at(packed)) * packed
+    # A product with the vector of one sequence reads the matrix; one with several packs it.
+    stepping = np.where(at_once > 1, walked_flops / machine.sgemm
+                        + np.nan_to_num(machine.packing.at(per_step)) * walked,
+                        walked * machine.sgemv.at(per_step))
     parts = pd.DataFrame({
         "gemm_ns": gemm_flops / machine.sgemm + packing,
-        "gemv_ns": np.where(packs, walked * machine.sgemv.at(per_step), roofline.steps(rows) *
-                            machine.walking_ns(per_step, rows.bytes_per_weight)),
+        "gemv_ns": np.where(packs, stepping,
+                            steps * machine.walking_ns(per_step, walked_flops / steps)),
         "transcendental_ns": machine.evaluating_ns(rows),
         "elementwise_ns": rows.elementwise_flops / (machine.fma / 2)}, index=rows.index)
     return parts[is_known(rows)].reindex(rows.index)
@@ -120,11 +128,21 @@ def crossover_rows(change: str, summary: pd.DataFrame) -> list[dict]:
     return found
 
 
-def what_if(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
+def on_cores(predicted: pd.DataFrame, count: int, barrier_ns: float) -> pd.DataFrame:
+    """Cases with their predicted times as if so many cores shared the work.
+
+    All of it is divided; where something is sequential, each step ends with a barrier.
+    """
+    waits = roofline.steps(predicted).where(predicted.streamed_bytes.astype(float) > 0, 0)
+    return predicted.assign(median_ns=predicted.median_ns / count + waits * barrier_ns)
+
+
+def what_if(summary: pd.DataFrame, machine: rates.Roofs, barrier_ns: float = BARRIER_NS
+            ) -> pd.DataFrame:
     """whatif.csv: crossovers measured, predicted, and predicted for other machines."""
     whole = ratios.whole_sequences(summary)
-    rows = crossover_rows("measured", whole)
-    rows += crossover_rows("predicted", with_times(whole, machine))
+    rows = crossover_rows(MEASURED, whole)
+    rows += crossover_rows(PREDICTED, with_times(whole, machine))
     compared = whole[whole.layer.isin([*COMPARED, runs.REFERENCE])]
     for change in CHANGES:
         if change != "FMA rate" and int(change[1]) > len(machine.caches):
@@ -132,6 +150,9 @@ def what_if(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
         for word, factor in FACTORS.items():
             other = rates.changed(machine, change, factor)
             rows += crossover_rows(f"{change} {word}", with_times(compared, other))
+    for count in CORE_COUNTS:
+        shared = on_cores(with_times(compared, machine), count, barrier_ns)
+        rows += crossover_rows(f"{count}{CORES}", shared)
     table = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "whatif.csv")))
     return table.sort_values(["layer", *runs.ACROSS], kind="stable")
 
@@ -154,14 +175,15 @@ def predicted_correctly(summary: pd.DataFrame, predicted: pd.DataFrame) -> str:
 # ---- output ------------------------------------------------------------------------------------
 
 
-def write(run_dir: Path, roofs_dir: Path, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def write(run_dir: Path, roofs_dir: Path, out: Path, barrier_ns: float = BARRIER_NS
+          ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predict the grid of one run from the roofs of another or its own; returns both tables."""
     summary, source = (runs.load_cases(folder) for folder in (run_dir, roofs_dir))
     try:
         machine = calibrated(source, hosts.load(roofs_dir))
     except Unknown as unknown:
         raise runs.RunError(f"{roofs_dir}: nothing to predict from: {unknown}") from None
-    predicted, changed = predict(summary, machine), what_if(summary, machine)
+    predicted, changed = predict(summary, machine), what_if(summary, machine, barrier_ns)
     runs.write_text(out / "predict.csv", runs.csv_text(predicted))
     runs.write_text(out / "whatif.csv", runs.csv_text(changed))
     return predicted, changed

@@ -54,13 +54,12 @@ class Roofs:
             total = total + np.where(part > 0, part / rate, 0)
         return total
 
-    def walking_ns(self, matrix, bytes_per_weight):
-        """Least time of a product of a matrix of so many bytes and a vector.
+    def walking_ns(self, matrix, operations):
+        """Least time of a step that reads a matrix of so many bytes again.
 
-        Reading it again, or its multiply-adds where these take longer.
+        Reading it, or its operations where these take longer.
         """
-        reading = self.reading_ns(matrix)
-        computing = multiply_adds(np.asarray(matrix, float), bytes_per_weight) / self.fma
+        reading, computing = self.reading_ns(matrix), np.asarray(operations, float) / self.fma
         return np.where(computing > reading, computing, reading)
 
     def evaluating_ns(self, counts: pd.DataFrame) -> pd.Series:

@@ -1,18 +1,36 @@
 """The least time that a case can take on the machine that was measured, and its parts."""
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from seqbench.read import runs
 from seqbench.tables import rates
 from seqbench.tables.table import Made
 
+TOGETHER = "together"  # of kernels.csv: a step is of all sequences
 PARTS = ["gemm_ns", "stream_ns", "transcendental_ns", "elementwise_ns"]
 
 
 def steps(summary: pd.DataFrame) -> pd.Series:
-    """How often a run walks through its streamed bytes."""
-    return summary.seq_len.where(summary.tokens == "all", 1)
+    """How often a run walks through its streamed bytes: once for sequences taken together."""
+    of_each = summary.seq_len.where(summary.tokens == "all", 1)
+    return of_each * (summary.batch // at_once(summary))
+
+
+def at_once(summary: pd.DataFrame) -> pd.Series:
+    """Sequences that a step is of."""
+    return summary.batch.where(summary.batches == TOGETHER, 1)
+
+
+def streamed_operations(summary: pd.DataFrame) -> pd.Series:
+    """Operations of the products with the streamed weights, at most all there are.
+
+    Streamed bytes that are no weights, as a cache of keys, belong to one sequence.
+    """
+    per_sequence = rates.multiply_adds(summary.streamed_bytes.astype(float),
+                                       summary.bytes_per_weight)
+    return np.minimum(per_sequence * at_once(summary), summary.flops.astype(float))
 
 
 def streamed_per_step(summary: pd.DataFrame) -> pd.Series:
@@ -51,11 +69,11 @@ def known_sum(parts: pd.DataFrame) -> pd.Series:
 def bounds(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
     """Parts of the bound of each row, in ns; NaN where the run lacks the roof."""
     numbers = summary.astype(dict.fromkeys(runs.COSTS, float))
-    streamed_flops = rates.multiply_adds(numbers.streamed_bytes, numbers.bytes_per_weight)
+    streamed_flops = streamed_operations(numbers)
     return pd.DataFrame({
-        "gemm_ns": (numbers.flops - streamed_flops).clip(lower=0) / machine.fma,
+        "gemm_ns": (numbers.flops - streamed_flops) / machine.fma,
         "stream_ns": steps(summary) * machine.walking_ns(streamed_per_step(summary),
-                                                          numbers.bytes_per_weight),
+                                                          streamed_flops / steps(summary)),
         "transcendental_ns": machine.evaluating_ns(numbers),
         "elementwise_ns": numbers.elementwise_flops / (machine.fma / 2)})
 

@@ -12,7 +12,7 @@ import pandas as pd
 from seqbench.read import hosts, runs
 from seqbench.tables import claims, prediction, ratios
 from seqbench.tables.ratios import FASTER, LAYER, MIXER, PARAMETER
-from seqbench.words import wording
+from seqbench.words import parallel, wording
 from seqbench.words.phrases import EN
 
 ARTICLE = ["lstm", "rnn"]  # the layers that the sentences speak of where they were timed
@@ -59,13 +59,13 @@ class Told:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """ratios.csv of that class."""
-        found = runs.load_derived(self.run_dir, "ratios.csv")
+        found = runs.least_batch(runs.load_derived(self.run_dir, "ratios.csv"))
         return found[found.engines == self.engines]
 
     @cached_property
     def crossings(self) -> pd.DataFrame:
         """crossover.csv of that class."""
-        found = runs.load_derived(self.run_dir, "crossover.csv")
+        found = runs.least_batch(runs.load_derived(self.run_dir, "crossover.csv"))
         return found[found.engines == self.engines]
 
     @cached_property
@@ -109,7 +109,7 @@ def of_run(run_dir: Path, summary: pd.DataFrame | None = None, phrases: dict | N
            ) -> Told:
     """What is told of a run, in English unless said otherwise."""
     summary = runs.load_summary(run_dir) if summary is None else summary
-    return Told(run_dir, summary, phrases or EN)
+    return Told(run_dir, runs.least_batch(summary), phrases or EN)
 
 
 # ---- sentences ---------------------------------------------------------------------------------
@@ -371,10 +371,12 @@ def bullets(lines: list[str]) -> list[str]:
 
 def answer(run_dir: Path) -> str:
     """The answer of one run for a terminal, at most thirty lines for the layers of the article."""
-    told = of_run(run_dir)
+    summary = runs.load_summary(run_dir)
+    told = of_run(run_dir, summary)
     machine = textwrap.fill(machine_sentence(hosts.load(run_dir)), wording.WIDTH)
     if not is_told(told):
         return "\n".join([machine, *sentences(run_dir, told.summary)])
+    batched = [] if summary.batch.nunique() == 1 else ["", parallel.batch_text(run_dir)]
     lens = told.at_equal_size.lens.iloc[0]
     lines = [told.phrases["question"], machine, "", LENS_TITLES[lens],
              *bullets(equal_size_sentences(told))]
@@ -386,4 +388,4 @@ def answer(run_dir: Path) -> str:
         lines += ["", WHERE, wording.wrapped_table(*crossing_table(rows, sizes))]
     lines += ["", times_title(told.hid_size), wording.wrapped_table(
         *time_table(told, told.hid_size, table_lengths(told)), kept=1, numbers_from=1)]
-    return "\n".join(lines)
+    return "\n".join(lines + batched)

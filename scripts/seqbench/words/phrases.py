@@ -43,6 +43,18 @@ EN = {
                     "size, but it has only {x} % of the parameters.",
     "layer not always": "Counted layer for layer, as the article does, {a} is not faster than {b} "
                         "at every size; it has {x} % of the parameters.",
+    # within the core: vectors of n and m floats; batches of n and m sequences
+    "width agrees": "Without parallel hardware the count of operations is right: computing floats "
+                    "one by one ({n} per vector) {b} takes {x} times as long as {a}, counted {y} "
+                    "times; with {m} per vector {z} times ({s} tokens, HidSize {h}).",
+    "width differs": "With {n} per vector of floats {b} takes {x} times as long as {a}, counted "
+                     "{y} times; with {m} per vector {z} times ({s} tokens, HidSize {h}).",
+    "batch": "With BatchSize {n} {b} takes {x} times as long as {a}; with {m} it takes {z} times "
+             "as long, by operations {y} times ({s} tokens, HidSize {h}).",
+    "batch half": "From BatchSize {x} on {a} reaches half of the core's multiply-add rate "
+                  "(HidSize {h}).",
+    "batch agrees": "From BatchSize {x} on the ratio stays within 15 % of the count.",
+    "batch differs": "At no BatchSize does the ratio come within 15 % of the count.",
     "price": "An operation of {a} takes {x} times as long as one of {b} (HidSize {h}): a recurrent "
              "step reads its whole matrix again for every token.",
 }
@@ -69,6 +81,15 @@ ZH = {
     "tie": "长度 {s} 时，同等参数量下 {a} 与 {b} 用时最少，两者看不出差别（HidSize {h}）。",
     "layer always": "若像文章那样逐层比较，{a} 在所有尺寸上都比 {b} 快，但它的参数只有后者的 {x} %。",
     "layer not always": "若像文章那样逐层比较，{a} 并非在所有尺寸上都比 {b} 快；它的参数是后者的 {x} %。",
+    "width agrees": "没有并行硬件时，数运算次数是对的：向量宽度为 {n} 时 {b} 用时是 {a} 的 {x} 倍"
+                    "（按运算次数 {y} 倍），宽度为 {m} 时 {z} 倍（长度 {s}，HidSize {h}）。",
+    "width differs": "向量宽度为 {n} 时 {b} 用时是 {a} 的 {x} 倍（按运算次数 {y} 倍），"
+                     "宽度为 {m} 时 {z} 倍（长度 {s}，HidSize {h}）。",
+    "batch": "一次处理 {n} 个序列时 {b} 用时是 {a} 的 {x} 倍，{m} 个序列时 {z} 倍，"
+             "按运算次数 {y} 倍（长度 {s}，HidSize {h}）。",
+    "batch half": "从 {x} 个序列起 {a} 达到单核乘加峰值的一半（HidSize {h}）。",
+    "batch agrees": "从 {x} 个序列起比值与运算次数之比相差不超过 15 %。",
+    "batch differs": "无论多少个序列，比值都与运算次数之比相差 15 % 以上。",
     "price": "{a} 的一次运算用时是 {b} 的 {x} 倍（HidSize {h}）：循环的每一步都要重读整个矩阵。",
 }
 LANGUAGES = {"en": EN, "zh": ZH}

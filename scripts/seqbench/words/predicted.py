@@ -30,12 +30,13 @@ def crossover_table(changed: pd.DataFrame) -> str:
     return wording.wrapped_table(["layer", "faster", *labels.values()], lines)
 
 
-def report(run_dir: Path, roofs_dir: Path, out: Path | None) -> str:
+def report(run_dir: Path, roofs_dir: Path, out: Path | None,
+           barrier_ns: float = prediction.BARRIER_NS) -> str:
     """The errors of the prediction and the crossovers, as text."""
     summary = runs.load_summary(run_dir)
     out = out or place_of(run_dir, roofs_dir)
     runs.make_folder(out)
-    predicted, changed = prediction.write(run_dir, roofs_dir, out)
+    predicted, changed = prediction.write(run_dir, roofs_dir, out, barrier_ns)
     of_roofs, of_grid = (hosts.setup_name(hosts.load(each)) for each in (roofs_dir, run_dir))
     lines = [f"roofs:    {roofs_dir}: {of_roofs}", f"measured: {run_dir}: {of_grid}"]
     if of_roofs != of_grid:

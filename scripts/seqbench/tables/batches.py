@@ -1,0 +1,27 @@
+"""What a batch does to each layer: its share of the peak rate of multiply-adds."""
+from __future__ import annotations
+
+import pandas as pd
+
+from seqbench.read import runs
+from seqbench.tables import ratios
+
+HALF = 0.5  # of roof/fma
+CELL = ["layer", "seq_len", *(name for name in runs.ACROSS if name != "batch")]
+
+
+def shares(summary: pd.DataFrame) -> pd.DataFrame:
+    """The fastest variant of each layer in each cell, with its share of roof/fma."""
+    peak = summary.gflops[summary.kernel == "roof/fma"].max()
+    best = ratios.fastest(summary[~summary.engine.isin(runs.PEERS)])
+    return best.assign(share=best.gflops / peak)
+
+
+def half_from(summary: pd.DataFrame) -> pd.DataFrame:
+    """Per layer and cell the BatchSize from which on it keeps to half of the peak; NaN: none."""
+    found = []
+    for cell, rows in shares(summary).groupby(CELL):
+        below = rows.batch[rows.share < HALF].max()
+        above = rows.batch if pd.isna(below) else rows.batch[rows.batch > below]
+        found.append((*cell, float(above.min())))
+    return pd.DataFrame(found, columns=[*CELL, "half_from"])

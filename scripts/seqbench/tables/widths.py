@@ -1,0 +1,57 @@
+"""width.csv: layer over block with vectors of several widths, measured and by operations."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from seqbench.read import hosts, runs
+from seqbench.tables import ratios
+from seqbench.tables.counted import best_cells
+
+ALIKE = [("cpu", "model"), ("cpu", "measured_core"), ("build", "commit"), ("build", "compiler")]
+
+
+def lanes_of(run_dir: Path) -> int:
+    """Floats in a vector of the kernels of a run."""
+    lanes = hosts.value(hosts.load(run_dir), "build", "lanes")
+    if not isinstance(lanes, int):
+        raise runs.RunError(f"{run_dir / 'host.json'}: build: lanes is missing")
+    return lanes
+
+
+def by_lanes(run_dirs: list[Path]) -> dict[int, Path]:
+    """The runs by their width, from the narrowest; on one core, of one build but for the width."""
+    found = {}
+    for run_dir in run_dirs:
+        lanes = lanes_of(run_dir)
+        if lanes in found:
+            raise runs.RunError(f"{run_dir}: {lanes} lanes as {found[lanes]}")
+        found[lanes] = run_dir
+    machines = {folder: hosts.load(folder) for folder in found.values()}
+    for place in ALIKE:
+        values = {folder: hosts.value(host, *place) for folder, host in machines.items()}
+        if len(set(values.values())) > 1:
+            raise runs.RunError(f"{run_dirs[-1]}: another {' '.join(place)} than in the other runs: "
+                                f"{', '.join(map(str, dict.fromkeys(values.values())))}")
+    return dict(sorted(found.items()))
+
+
+def widths(run_dirs: list[Path]) -> pd.DataFrame:
+    """width.csv."""
+    every = [best_cells(folder).assign(lanes=lanes) for lanes, folder in
+             by_lanes(run_dirs).items()]
+    table = pd.concat(every, ignore_index=True).rename(
+        columns={"ci_low": "ratio_low", "ci_high": "ratio_high"})
+    order = ["layer", *runs.ACROSS, "seq_len", "lanes"]
+    return table.sort_values(order)[list(runs.schema(runs.README, "width.csv"))]
+
+
+def crossings(run_dirs: list[Path]) -> pd.DataFrame:
+    """Rows of crossover.csv at equal model size, with the lanes of their run."""
+    found = []
+    for lanes, folder in by_lanes(run_dirs).items():
+        best = ratios.best_class(runs.load_summary(folder))
+        rows = ratios.through(runs.load_derived(folder, "crossover.csv"), ratios.PARAMETER, best)
+        found.append(rows.assign(lanes=lanes))
+    return pd.concat(found, ignore_index=True)

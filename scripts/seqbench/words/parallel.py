@@ -1,0 +1,193 @@
+"""What parallel hardware within one core does, in words: from width.csv and a run of batches."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from seqbench.read import runs
+from seqbench.tables import batches, counted, prediction
+from seqbench.tables.claims import WITHIN
+from seqbench.words import wording
+from seqbench.words.phrases import EN
+
+AT = (1024, 512)  # SeqLen and HidSize that sentences tell of, or the nearest that were timed
+ROWS = [(1024, 512), (4096, 512), (1024, 1024), (16, 1024)]  # of the table on the page
+LAYER = "lstm"  # that the sentences tell of
+
+
+def nearest_cell(cells: pd.DataFrame, wanted: tuple[int, int]) -> pd.DataFrame:
+    """The rows of the SeqLen and HidSize that are nearest."""
+    found = cells
+    for name, size in zip(("seq_len", "hid_size"), wanted):
+        distance = abs(np.log(found[name] / size))
+        found = found[distance == distance.min()]
+    return found
+
+
+def of_layer(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the LSTM, or of the first layer where it was not timed."""
+    name = LAYER if LAYER in set(table.layer) else table.layer.iloc[0]
+    return table[table.layer == name]
+
+
+# ---- width -------------------------------------------------------------------------------------
+
+
+def width_sentence(table: pd.DataFrame, phrases: dict[str, str] | None = None) -> str:
+    """Block over layer in one cell, with the narrowest vectors and with the widest."""
+    phrases = phrases or EN
+    rows = nearest_cell(of_layer(table), AT).sort_values("lanes")
+    first, last = rows.iloc[0], rows.iloc[-1]
+    agrees = abs(np.log(first.quotient)) <= np.log(1 + WITHIN)
+    return phrases["width agrees" if agrees else "width differs"].format(
+        a=phrases.get(first.layer, first.layer), b=phrases[runs.REFERENCE], s=first.seq_len,
+        h=first.hid_size, n=first.lanes, m=last.lanes, x=wording.ratio_text(first.ratio),
+        y=wording.ratio_text(first.flops_ratio), z=wording.ratio_text(last.ratio))
+
+
+def spread_sentence(table: pd.DataFrame) -> str:
+    """Measured over counted of one layer at long lengths, at each width."""
+    rows = of_layer(table)
+    rows = rows[rows.seq_len >= min(1000, rows.seq_len.max())]
+    parts = [f"{wording.two(group.quotient.min())} to {wording.two(group.quotient.max())} with "
+             f"{lanes}" for lanes, group in rows.groupby("lanes")]
+    return (f"At {rows.seq_len.min()} tokens and more the measured ratio of block and "
+            f"{rows.layer.iloc[0].upper()} over the counted one is {', '.join(parts)} floats per "
+            "vector.")
+
+
+def width_rows(table: pd.DataFrame, cells: list[tuple[int, int]]) -> tuple[list[str], list]:
+    """Block over layer in some cells, a column for each width."""
+    lanes = sorted(table.lanes.unique())
+    header = ["S, H", "by operations", *(f"{n} lane{'s' if n > 1 else ''}" for n in lanes)]
+    lines = []
+    for seq_len, hid_size in cells:
+        rows = table[(table.seq_len == seq_len) & (table.hid_size == hid_size)].set_index("lanes")
+        if len(rows):
+            lines.append([f"{seq_len}, {hid_size}", wording.two(rows.flops_ratio.iloc[0]),
+                          *(wording.two(rows.ratio[n]) if n in rows.index else "-"
+                            for n in lanes)])
+    return header, lines
+
+
+def width_text(table: pd.DataFrame) -> str:
+    """For a terminal: every cell, layer by layer."""
+    cells = sorted(set(zip(table.seq_len, table.hid_size)), key=lambda cell: cell[::-1])
+    parts = []
+    for layer, rows in table.groupby("layer", sort=False):
+        parts += [f"Transformer block / {layer}, by operations and measured:",
+                  wording.text_table(*width_rows(rows, cells)), ""]
+    return "\n".join([*parts, width_sentence(table)])
+
+
+def width_section(folder: Path) -> str:
+    """The table of the page."""
+    table = of_layer(runs.load_derived(folder, "width.csv"))
+    return wording.markdown_table(*width_rows(table, ROWS))
+
+
+# ---- batch -------------------------------------------------------------------------------------
+
+
+def agreeing_batch(cells: pd.DataFrame) -> float:
+    """From which BatchSize on the ratio stays within 15 % of the count; NaN: not."""
+    off = cells.batch[abs(np.log(cells.quotient)) > np.log(1 + WITHIN)].max()
+    return float((cells.batch if np.isnan(off) else cells.batch[cells.batch > off]).min())
+
+
+def batch_sentences(run_dir: Path, phrases: dict[str, str] | None = None) -> list[str]:
+    """Half of the peak, and the ratio with one sequence and with the most."""
+    phrases = phrases or EN
+    summary = runs.load_summary(run_dir)
+    cells = of_layer(counted.best_cells(run_dir))
+    rows = nearest_cell(cells, AT).sort_values("batch")
+    first, last = rows.iloc[0], rows.iloc[-1]
+    half = batches.half_from(summary)
+    half = nearest_cell(half[half.layer == first.layer], AT).half_from.iloc[0]
+    told = {"a": phrases.get(first.layer, first.layer), "b": phrases[runs.REFERENCE],
+            "s": first.seq_len, "h": first.hid_size, "n": first.batch, "m": last.batch,
+            "x": wording.ratio_text(first.ratio), "y": wording.ratio_text(first.flops_ratio),
+            "z": wording.ratio_text(last.ratio)}
+    found = [phrases["batch"].format(**told)]
+    if np.isfinite(half):
+        found.append(phrases["batch half"].format(**told | {"x": f"{half:.0f}"}))
+    agreed = agreeing_batch(rows)
+    found.append(phrases["batch agrees" if np.isfinite(agreed) else "batch differs"].format(
+        **told | {"x": f"{agreed:.0f}" if np.isfinite(agreed) else ""}))
+    return found
+
+
+def batch_rows(run_dir: Path) -> tuple[list[str], list]:
+    """Share of the peak of each layer at one HidSize over BatchSize, and from where on half."""
+    summary = runs.load_summary(run_dir)
+    shares = batches.shares(summary)
+    half = batches.half_from(summary).set_index(batches.CELL).half_from
+    size = nearest_cell(shares, AT).hid_size.iloc[0]
+    shares = shares[shares.hid_size == size]
+    every = sorted(shares.batch.unique())
+    lines = []
+    for cell, rows in shares.groupby(batches.CELL, sort=False):
+        by_batch = rows.set_index("batch").share
+        lines.append([cell[0], str(cell[1]),
+                      *(f"{by_batch[b]:.0%}" if b in by_batch else "-" for b in every),
+                      f"{half[cell]:.0f}" if np.isfinite(half[cell]) else "never"])
+    return [f"layer (HidSize {size})", "SeqLen", *(f"B={b}" for b in every),
+            "half of it from B"], lines
+
+
+def batch_section(run_dir: Path) -> str:
+    """The table of the page."""
+    return wording.markdown_table(*batch_rows(run_dir))
+
+
+def batch_text(run_dir: Path) -> str:
+    """For a terminal."""
+    return "\n".join(["Share of the core's multiply-add rate (roof/fma), for BatchSize B:",
+                      wording.wrapped_table(*batch_rows(run_dir), kept=2, numbers_from=2), "",
+                      *batch_sentences(run_dir)])
+
+
+# ---- cores, predicted --------------------------------------------------------------------------
+
+
+def cores_rows(run_dir: Path) -> tuple[list[str], list]:
+    """Predicted block over layer on so many cores, at the longest SeqLen."""
+    table = runs.least_batch(runs.load_derived(run_dir, "whatif.csv"))
+    table = nearest_size(table)
+    changes = [name for name in dict.fromkeys(table.change)
+               if name == prediction.PREDICTED or name.endswith(prediction.CORES)]
+    header = ["layer", *("1 core" if name == prediction.PREDICTED else name for name in changes)]
+    lines = []
+    for layer in [name for name in prediction.COMPARED if name in set(table.layer)]:
+        rows = table[table.layer == layer].set_index("change").ratio_at_max_seq_len
+        lines.append([layer, *(wording.two(rows[name]) for name in changes)])
+    return header, lines
+
+
+def nearest_size(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the HidSize that the sentences tell of."""
+    distance = abs(np.log(table.hid_size / AT[1]))
+    return table[distance == distance.min()]
+
+
+def cores_section(run_dir: Path) -> str:
+    """The table, under a sentence that says what it is."""
+    size = nearest_size(runs.load_derived(run_dir, "whatif.csv")).hid_size.iloc[0]
+    length = runs.load_summary(run_dir).query("kind == 'layer'").seq_len.max()
+    return "\n\n".join([
+        f"Predicted, not measured: block time over layer time on several cores, one sequence of "
+        f"{length} tokens, HidSize {size}. Everything is divided by the number of cores; each step "
+        f"of a recurrent layer waits {prediction.BARRIER_NS} ns for the others, which is an "
+        "assumption (`scripts/predict.py --barrier`).",
+        wording.markdown_table(*cores_rows(run_dir))])
+
+
+# ---- the page ----------------------------------------------------------------------------------
+
+
+def section(width_folder: Path, batch_run: Path) -> str:
+    """The paragraph of answer."""
+    table = runs.load_derived(width_folder, "width.csv")
+    return " ".join([width_sentence(table), spread_sentence(table), *batch_sentences(batch_run)])
