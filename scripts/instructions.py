@@ -17,8 +17,8 @@ from pathlib import Path
 
 from seqbench.read import runs
 
-COLUMNS = ["kernel", "engine", "seq_len", "hid_size", "heads", "batch", "instructions", "multiply_adds",
-           "elementwise", "transcendentals", "instructions_per_multiply_add"]
+COLUMNS = ["kernel", "engine", "seq_len", "hid_size", "heads", "batch", "instructions",
+           "multiply_adds", "elementwise", "transcendentals", "instructions_per_multiply_add"]
 EVALUATIONS = ["exps", "logs", "sigmoids", "tanhs", "rsqrts"]
 
 

@@ -276,7 +276,7 @@ def test_plan_is_reproducible(seqbench):
     one = seqbench("plan", "-g", "quick", "--seed", 7).stdout
     assert one == seqbench("plan", "-g", "quick", "--seed", 7).stdout
     assert one != seqbench("plan", "-g", "quick", "--seed", 8).stdout
-    assert one.splitlines()[0] == "order,round,kernel,engine,seq_len,hid_size,heads"
+    assert one.splitlines()[0] == "order,round,kernel,engine,seq_len,hid_size,heads,batch"
 
 
 def test_plan_follows_options(seqbench):

@@ -122,7 +122,7 @@ def test_runs_that_do_not_meet_make_no_figure(tmp_path, capsys):
 
 def test_make_peers_passes_its_variables_on():
     given = '-g "$GRID" -k "$GLOBS" --engine "$ENGINE"'
-    words = {(): given, ("GRID=my/grid", "KERNELS=rnn/*", "CPU=1"): f'{given}  --cpu "$CPU"'}
+    words = {(): given, ("GRID=my/grid", "KERNELS=rnn/*", "CPU=1"): f'{given} --cpu "$CPU"'}
     for arguments, expected in words.items():
         made = subprocess.run(["make", "-n", "peers", *arguments], cwd=ROOT, capture_output=True,
                               text=True, check=False)
@@ -146,7 +146,7 @@ def test_onednn_is_built_only_where_its_header_is(tmp_path):
 
 
 def test_every_round_visits_every_cell_in_its_own_order():
-    cells = [("rnn", S, 64, 1) for S in range(20)]
+    cells = [("rnn", S, 64, 1, 1) for S in range(20)]
     plan = torch_run.make_plan(cells, 3, 1)
     assert [row["order"] for row in plan] == list(range(60))
     assert {row["kernel"] + row["engine"] for row in plan} == {"rnn/torchtorch"}
@@ -358,12 +358,13 @@ def test_what_is_not_ours_is_not_timed(tmp_path, seqbench, capsys, monkeypatch):
 
 
 @needs_torch
-def test_a_decoded_token_leaves_the_cache_as_it_is(seqbench, monkeypatch):
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_decoded_token_leaves_the_cache_as_it_is(seqbench, monkeypatch, batch):
     monkeypatch.setattr(torch_run, "SEQBENCH", str(BUILD / "seqbench"))
-    sizes = {"seq_len": 6, "hid_size": 16, "heads": 2}
+    sizes = {"seq_len": 6, "hid_size": 16, "heads": 2, "batch": batch}
     _, arrays = torch_run.dump("decode/cached", sizes, 1)
     for name in ("k_cache", "v_cache"):
-        arrays[name][:, -1] = np.nan  # the new token's place is not read
+        arrays[name][..., -1, :] = np.nan  # the new token's place is not read
     before = {name: arrays[name].copy() for name in ("k_cache", "v_cache")}
     assert torch_run.check("decode", sizes, arrays) < torch_run.BOUND
     for name, array in before.items():
@@ -372,9 +373,10 @@ def test_a_decoded_token_leaves_the_cache_as_it_is(seqbench, monkeypatch):
 
 @needs_torch
 @pytest.mark.parametrize("layer", ["rnn", "lstm", "gru"])
-def test_torch_begins_with_our_initial_state(seqbench, monkeypatch, layer):
+@pytest.mark.parametrize("batch", [1, 3])
+def test_torch_begins_with_our_initial_state(seqbench, monkeypatch, layer, batch):
     monkeypatch.setattr(torch_run, "SEQBENCH", str(BUILD / "seqbench"))
-    sizes = {"seq_len": 2, "hid_size": 8, "heads": 1}
+    sizes = {"seq_len": 2, "hid_size": 8, "heads": 1, "batch": batch}
     _, arrays = torch_run.dump(f"{layer}/hoisted", sizes, 1)
     assert torch_run.check(layer, sizes, arrays) < torch_run.BOUND
     assert torch_run.check(layer, sizes, arrays | {"h0": -arrays["h0"]}) > torch_run.BOUND
