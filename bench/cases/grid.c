@@ -159,9 +159,10 @@ static bool read_grid(const char *path, struct grid *out, struct err *err)
     struct err cause;
     char *text = text_read(path, 65535, &size, &cause);
     if (!text)
-        return err_set(err,
-                       "grid '%.60s' is neither quick, default, peers, width, batch, full nor a file: %.800s",
-                       path, cause.text);
+        return err_set(
+            err,
+            "grid '%.60s' is neither quick, default, peers, width, batch, full nor a file: %.800s",
+            path, cause.text);
     const bool ok = strlen(text) == size ? grid_parse(text, path, out, err)
                                          : err_set(err, "%s: not a text file", path);
     free(text);
