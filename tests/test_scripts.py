@@ -39,7 +39,7 @@ PACKING = {"openblas": "call", "packed": "before", "onednn": "before", "none": "
 
 def sample(kernel, seq_len, hid_size, ns, heads=1, round=0, number=0, iterations=4, flops=1000,
            moved=500, flags="", cache="hot", elementwise=10, exps=5, streamed=0, parameters=0,
-           engine="openblas"):
+           engine="openblas", batch=1):
     """One good row of samples.csv: `ns` per iteration."""
     layer, variant = kernel.replace(".", "/").split("/")
     kind = ("roof" if layer == "roof" else "layer" if "/" in kernel
@@ -48,7 +48,7 @@ def sample(kernel, seq_len, hid_size, ns, heads=1, round=0, number=0, iterations
     values = {
         **dict.fromkeys(HEADER, ""), "kernel": kernel, "kind": kind, "layer": layer,
         "variant": variant, "engine": engine, **dict.fromkeys(runs.DIMENSIONS, 1),
-        "seq_len": seq_len, "hid_size": hid_size, "heads": heads, "round": round, "cache": cache,
+        "seq_len": seq_len, "hid_size": hid_size, "heads": heads, "batch": batch, "round": round, "cache": cache,
         "sample": number, "order": 0, "iterations": iterations, "wall_ns": time, "cpu_ns": time,
         "started_utc": "2024-05-06T07:08:09.123Z", "cpu_before": 3, "cpu_after": 3,
         "steal_ticks": "unavailable", "clock_ghz_before": 2.5, "clock_ghz_after": 2.5,

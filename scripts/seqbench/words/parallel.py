@@ -15,6 +15,9 @@ from seqbench.words.phrases import EN
 AT = (1024, 512)  # SeqLen and HidSize that sentences tell of, or the nearest that were timed
 ROWS = [(1024, 512), (4096, 512), (1024, 1024), (16, 1024)]  # of the table on the page
 LAYER = "lstm"  # that the sentences tell of
+LONG, WIDE = 1000, 256  # SeqLen and HidSize from which products are nearly all of the work
+NARROW = 4  # lanes at which the hardware counts as narrow
+RECURRENT = ["rnn", "lstm", "gru"]
 
 
 def nearest_cell(cells: pd.DataFrame, wanted: tuple[int, int]) -> pd.DataFrame:
@@ -43,19 +46,27 @@ def width_sentence(table: pd.DataFrame, phrases: dict[str, str] | None = None) -
     agrees = abs(np.log(first.quotient)) <= np.log(1 + WITHIN)
     return phrases["width agrees" if agrees else "width differs"].format(
         a=phrases.get(first.layer, first.layer), b=phrases[runs.REFERENCE], s=first.seq_len,
-        h=first.hid_size, n=first.lanes, m=last.lanes, x=wording.ratio_text(first.ratio),
+        h=first.hid_size, n=floats(first.lanes, phrases), m=floats(last.lanes, phrases), x=wording.ratio_text(first.ratio),
         y=wording.ratio_text(first.flops_ratio), z=wording.ratio_text(last.ratio))
+
+
+def floats(lanes: int, phrases: dict[str, str]) -> str:
+    """How many a vector holds."""
+    return phrases["one float" if lanes == 1 else "floats"].format(n=lanes)
+
+
+def long_and_wide(table: pd.DataFrame) -> pd.DataFrame:
+    """The cells where products are nearly all of the work."""
+    return table[(table.seq_len >= LONG) & (table.hid_size >= WIDE)]
 
 
 def spread_sentence(table: pd.DataFrame) -> str:
     """Measured over counted of one layer at long lengths, at each width."""
-    rows = of_layer(table)
-    rows = rows[rows.seq_len >= min(1000, rows.seq_len.max())]
+    rows = long_and_wide(of_layer(table))
     parts = [f"{wording.two(group.quotient.min())} to {wording.two(group.quotient.max())} with "
              f"{lanes}" for lanes, group in rows.groupby("lanes")]
-    return (f"At {rows.seq_len.min()} tokens and more the measured ratio of block and "
-            f"{rows.layer.iloc[0].upper()} over the counted one is {', '.join(parts)} floats per "
-            "vector.")
+    return (f"For SeqLen from {LONG} and HidSize from {WIDE} the measured ratio over the counted "
+            f"one is {', '.join(parts)} floats per vector.")
 
 
 def width_rows(table: pd.DataFrame, cells: list[tuple[int, int]]) -> tuple[list[str], list]:
@@ -111,7 +122,7 @@ def batch_sentences(run_dir: Path, phrases: dict[str, str] | None = None) -> lis
             "x": wording.ratio_text(first.ratio), "y": wording.ratio_text(first.flops_ratio),
             "z": wording.ratio_text(last.ratio)}
     found = [phrases["batch"].format(**told)]
-    if np.isfinite(half):
+    if half > first.batch:
         found.append(phrases["batch half"].format(**told | {"x": f"{half:.0f}"}))
     agreed = agreeing_batch(rows)
     found.append(phrases["batch agrees" if np.isfinite(agreed) else "batch differs"].format(
@@ -187,7 +198,61 @@ def cores_section(run_dir: Path) -> str:
 # ---- the page ----------------------------------------------------------------------------------
 
 
+def front(width_folder: Path, phrases: dict[str, str]) -> str:
+    """The sentence for the front page."""
+    return width_sentence(runs.load_derived(width_folder, "width.csv"), phrases)
+
+
 def section(width_folder: Path, batch_run: Path) -> str:
     """The paragraph of answer."""
     table = runs.load_derived(width_folder, "width.csv")
     return " ".join([width_sentence(table), spread_sentence(table), *batch_sentences(batch_run)])
+
+
+def within(quotient: pd.Series) -> pd.Series:
+    """Whether a measured ratio is within 15 % of the counted one."""
+    return abs(np.log(quotient)) <= np.log(1 + WITHIN)
+
+
+def farthest(rows: pd.DataFrame) -> str:
+    """The cell that is farthest from its count."""
+    row = rows.loc[abs(np.log(rows.quotient)).idxmax()]
+    return (f"farthest from it is {row.layer} at SeqLen {row.seq_len}, HidSize {row.hid_size}: "
+            f"{wording.two(row.quotient)} of the count")
+
+
+def narrow_sentence(table: pd.DataFrame) -> str:
+    """Whether narrow vectors bear out the count, for wide layers and long sequences."""
+    rows = long_and_wide(table)
+    rows = rows[(rows.lanes == NARROW) & rows.layer.isin(prediction.COMPARED)]
+    return (f"Expected: with vectors of {NARROW} floats the clock agrees with the count. Found: "
+            f"in {within(rows.quotient).sum()} of {len(rows)} cells (RNN and LSTM, HidSize from "
+            f"{WIDE}, SeqLen from {LONG}) within 15 %; {farthest(rows)}.")
+
+
+def return_sentence(batch_run: Path) -> str:
+    """Whether the ratio returns to the count as the batch grows."""
+    cells = counted.best_cells(batch_run)
+    cells = cells[cells.layer.isin(RECURRENT)]
+    one, most = (cells[cells.batch == b] for b in (cells.batch.min(), cells.batch.max()))
+    return (f"Expected: with many sequences at once the ratio returns to the count, however wide "
+            f"the vectors. Found: within 15 % in {within(one.quotient).sum()} of {len(one)} cells "
+            f"with BatchSize {one.batch.min()}, in {within(most.quotient).sum()} of {len(most)} "
+            f"with {most.batch.max()} (RNN, LSTM, GRU); there {farthest(most)}.")
+
+
+def predicted_sentence(batch_run: Path) -> str:
+    """How near the roofs come to the times of the run of batches."""
+    table = runs.load_derived(batch_run, "predict.csv")
+    table = table[(table.kind == "layer") & table.error.notna()]
+    one, more = (table.error[is_one].abs() for is_one in (table.batch == 1, table.batch > 1))
+    return (f"Expected: the roofs alone tell the times. Found: with a median error of "
+            f"{one.median():.0%} with BatchSize 1 ({len(one)} cases), and of {more.median():.0%} "
+            f"with more ({len(more)} cases).")
+
+
+def expected_section(width_folder: Path, batch_run: Path) -> str:
+    """What was expected and what was found, one bullet each."""
+    table = runs.load_derived(width_folder, "width.csv")
+    return "\n".join(f"- {line}" for line in (
+        narrow_sentence(table), return_sentence(batch_run), predicted_sentence(batch_run)))

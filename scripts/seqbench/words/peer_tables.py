@@ -33,11 +33,13 @@ def layer_table(frame: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> str:
 
 def cell_table(frame: pd.DataFrame) -> str:
     """Every cell: our variant and its time, and the ratios."""
-    header = ["layer", "SeqLen", "HidSize", "ours", "us", *PEERS, "faster peer", "95 % interval"]
+    sizes = {"seq_len": "SeqLen", "hid_size": "HidSize",
+             **({"batch": "BatchSize"} if frame.batch.nunique() > 1 else {})}
+    header = ["layer", *sizes.values(), "ours", "us", *PEERS, "faster peer", "95 % interval"]
     rows = []
     for row in frame.itertuples():
         ratios = [getattr(row, f"{peer}_ratio") for peer in PEERS]
-        rows.append([row.layer, str(row.seq_len), str(row.hid_size),
+        rows.append([row.layer, *(str(getattr(row, name)) for name in sizes),
                      f"{row.ours.partition('/')[2]} {row.ours_engine}",
                      wording.plain(row.ours_ns / 1000),
                      *("-" if np.isnan(ratio) else wording.times(ratio) for ratio in ratios),
@@ -58,13 +60,15 @@ def spread_text(ratios: pd.Series) -> str:
 
 
 def section(folder: Path) -> str:
-    """The README's part on the peers: per layer the ratios of peers.csv."""
+    """Per layer, and per BatchSize where there are several, the ratios of peers.csv."""
     frame = runs.load_derived(folder, "peers.csv")
-    header = ["layer", "cells", *(f"{peer} / ours" for peer in PEERS), "faster peer / ours",
+    by = ["layer", *(["batch"] if frame.batch.nunique() > 1 else [])]
+    header = [*by, "cells", *(f"{peer} / ours" for peer in PEERS), "faster peer / ours",
               "cells where ours is at least as fast"]
-    rows = [[layer, str(len(cells)), *(spread_text(cells[f"{peer}_ratio"]) for peer in PEERS),
+    rows = [[*(str(cells[name].iloc[0]) for name in by), str(len(cells)),
+             *(spread_text(cells[f"{peer}_ratio"]) for peer in PEERS),
              spread_text(cells.faster_ratio), str((cells.faster_ratio >= 1).sum())]
-            for layer, cells in frame.groupby("layer", sort=False)]
+            for cells in (frame.loc[index] for index in frame.groupby(by, sort=False).groups.values())]
     return ("Time of the library over our fastest variant, geometric mean and range over the "
             "cells; every cell with its interval is in peers.csv.\n\n"
             + wording.markdown_table(header, rows))

@@ -44,11 +44,12 @@ EN = {
     "layer not always": "Counted layer for layer, as the article does, {a} is not faster than {b} "
                         "at every size; it has {x} % of the parameters.",
     # within the core: vectors of n and m floats; batches of n and m sequences
-    "width agrees": "Without parallel hardware the count of operations is right: computing floats "
-                    "one by one ({n} per vector) {b} takes {x} times as long as {a}, counted {y} "
-                    "times; with {m} per vector {z} times ({s} tokens, HidSize {h}).",
-    "width differs": "With {n} per vector of floats {b} takes {x} times as long as {a}, counted "
-                     "{y} times; with {m} per vector {z} times ({s} tokens, HidSize {h}).",
+    "one float": "one float", "floats": "{n} floats",
+    "width agrees": "Without parallel hardware the count of operations is right: with {n} per "
+                    "vector {b} takes {x} times as long as {a} (counted: {y}), with {m} per vector "
+                    "{z} times ({s} tokens, HidSize {h}).",
+    "width differs": "With {n} per vector {b} takes {x} times as long as {a} (counted: {y}), with "
+                     "{m} per vector {z} times ({s} tokens, HidSize {h}).",
     "batch": "With BatchSize {n} {b} takes {x} times as long as {a}; with {m} it takes {z} times "
              "as long, by operations {y} times ({s} tokens, HidSize {h}).",
     "batch half": "From BatchSize {x} on {a} reaches half of the core's multiply-add rate "
@@ -81,6 +82,7 @@ ZH = {
     "tie": "长度 {s} 时，同等参数量下 {a} 与 {b} 用时最少，两者看不出差别（HidSize {h}）。",
     "layer always": "若像文章那样逐层比较，{a} 在所有尺寸上都比 {b} 快，但它的参数只有后者的 {x} %。",
     "layer not always": "若像文章那样逐层比较，{a} 并非在所有尺寸上都比 {b} 快；它的参数是后者的 {x} %。",
+    "one float": "1", "floats": "{n}",
     "width agrees": "没有并行硬件时，数运算次数是对的：向量宽度为 {n} 时 {b} 用时是 {a} 的 {x} 倍"
                     "（按运算次数 {y} 倍），宽度为 {m} 时 {z} 倍（长度 {s}，HidSize {h}）。",
     "width differs": "向量宽度为 {n} 时 {b} 用时是 {a} 的 {x} 倍（按运算次数 {y} 倍），"

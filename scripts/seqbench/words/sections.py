@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqbench.figures import FIGURES
+from seqbench.figures import FIGURES, width
 from seqbench.read import hosts, runs
 from seqbench.tables import ratios
-from seqbench.words import (answer, comparison, layers, machines, noise_floor, peer_tables, trust,
-                            wording)
+from seqbench.words import (answer, comparison, layers, machines, noise_floor, parallel,
+                            peer_tables, trust, wording)
 from seqbench.words.phrases import LANGUAGES
 
 SECTION = re.compile(r"<!-- (?P<what>\w+) of (?P<folder>\S+), written by `make docs` -->\n.*?"
@@ -57,7 +57,10 @@ def bullets(lines: list[str]) -> str:
 
 def front(source: Source, language: str = "en") -> str:
     """The one figure and three sentences."""
-    words = answer.front(source.first, runs.load_summary(source.first), LANGUAGES[language])
+    phrases = LANGUAGES[language]
+    words = answer.front(source.first, runs.load_summary(source.first), phrases)
+    if len(source.every) > 1:  # a folder of `make width`
+        words = [*words[:2], parallel.front(source.every[1], phrases)]
     return "\n\n".join([source.figure(FRONT_FIGURE), bullets(words)])
 
 
@@ -112,6 +115,13 @@ def crossings(source: Source) -> str:
     return "\n\n".join(found)
 
 
+def width_figures(source: Source) -> str:
+    """The figures of a folder of `make width`."""
+    found = [("width", width.QUOTIENTS), ("width_crossings", width.CROSSINGS)]
+    return "\n".join(f"![{alt}]({source.link(source.first)}/figures/{name}.png)"
+                     for name, alt in found)
+
+
 def figures(source: Source) -> str:
     """All figures of the run but those of the front page, and what the roofs tell."""
     names = [figure.name for figure in FIGURES if figure.name not in (FRONT_FIGURE, SIZE_FIGURE)
@@ -129,9 +139,17 @@ SECTIONS: dict[str, Callable[[Source], str]] = {
     "times": times, "layers": lambda source: layers.section(source.first),
     "decode": lambda source: layers.decode_section(source.first),
     "peers": lambda source: peer_tables.section(source.first),
+    "peers_of_batches": lambda source: peer_tables.section(source.first),
     "noise": lambda source: noise_floor.section(source.first, source.link),
     "trust": lambda source: trust.section(source.first),
     "machines": lambda source: machines.section(source.root, source.folders, source.link),
+    "parallel": lambda source: parallel.section(*source.every),
+    "width": lambda source: parallel.width_section(source.first),
+    "width_figures": width_figures,
+    "batch": lambda source: parallel.batch_section(source.first),
+    "batch_figure": lambda source: source.figure("batch"),
+    "cores": lambda source: parallel.cores_section(source.first),
+    "expected": lambda source: parallel.expected_section(*source.every),
     "compare": lambda source: comparison.section(source.first, source.link(source.first)),
 }
 
