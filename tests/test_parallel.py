@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import BUILD, CORE, ROOT, command
+from conftest import BUILD, ROOT, command
 from seqbench.read import runs
 from seqbench.tables import batches, claims, counted, prediction, roofline, widths
 from seqbench.words import parallel
@@ -18,6 +19,7 @@ from test_derived import MACHINE, frame, machine_rows, row, verdicts
 from test_scripts import VIRTUAL, sample, summarised
 
 ROUNDS = 5
+CORE = max(os.sched_getaffinity(0))
 
 
 def of_width(folder, lanes, block_ns, **changes):
@@ -90,7 +92,8 @@ def test_sentence_says_whether_the_count_is_right(tmp_path, language, block_ns, 
     folders = [of_width(tmp_path / "a", 1, block_ns), of_width(tmp_path / "b", 16, 100.0)]
     phrases = LANGUAGES[language]
     assert parallel.width_sentence(widths.widths(folders), phrases) == phrases[key].format(
-        a=phrases["lstm"], b=phrases["transformer"], s=1024, h=512, n=1, m=16,
+        a=phrases["lstm"], b=phrases["transformer"], s=1024, h=512, n=phrases["one float"],
+        m=phrases["floats"].format(n=16),
         x="2.0" if key == "width agrees" else "1.5", y="2.0", z="1.0")
 
 
