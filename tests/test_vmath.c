@@ -131,6 +131,8 @@ static void exp_below_within_4_ulp(void **state)
 {
     (void)state;
     enum { N = 4099, STRIDE = 1531 };
+    /* One running sum of so many floats may be off by a rounding each; lanes share them. */
+    const long double sum_bound = VMATH_LANES > 1 ? 1e-5L : N * 0x1p-24L;
     static float x[N], y[N];
     uint64_t bits = 0x80000000;
     while (bits < 0xff800000) {
@@ -145,7 +147,7 @@ static void exp_below_within_4_ulp(void **state)
             if (x[i] < -87.0f ? y[i] != 0.0f : ulps(y[i], exact) > ulp_bound)
                 fail_msg("e^%a = %a", (double)x[i], (double)y[i]);
         }
-        assert_true(fabsl((long double)sum - want) <= 1e-5L * want + 1e-37L);
+        assert_true(fabsl((long double)sum - want) <= sum_bound * want + 1e-37L);
     }
 }
 
