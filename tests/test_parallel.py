@@ -13,7 +13,7 @@ import pytest
 from conftest import BUILD, ROOT, command
 from seqbench.read import runs
 from seqbench.tables import batches, claims, counted, prediction, roofline, widths
-from seqbench.words import parallel
+from seqbench.words import answer, parallel
 from seqbench.words.phrases import EN, LANGUAGES
 from test_derived import MACHINE, frame, machine_rows, row, verdicts
 from test_scripts import VIRTUAL, sample, summarised
@@ -221,6 +221,11 @@ def test_answer_of_a_run_of_batches_tells_of_them(tmp_path, capsys):
     assert cells.quotient.to_dict() == pytest.approx({1: 0.5, 16: 1.0}, rel=1e-3)
     assert command("plot", [str(run)]) == 0
     assert (run / "figures" / "batch.png").exists()
+
+
+@pytest.mark.parametrize("asked, words", [([16, 4], "batch 4,"), ("by layer", "batch 1,")])
+def test_the_machine_is_told_with_the_batch_of_the_sentences(asked, words):
+    assert words in answer.machine_sentence({**VIRTUAL, "run": {"batch": asked}})
 
 
 # ---- cores -------------------------------------------------------------------------------------

@@ -120,7 +120,9 @@ def machine_sentence(host: dict) -> str:
     remark = {True: ", a virtual machine", False: ""}
     virtual = remark.get(hosts.value(host, "machine", "virtual"),
                          ", which may be a virtual machine")
-    return f"Measured on {hosts.setup_name(host)}{virtual}; one core, batch 1, float32."
+    asked = hosts.value(host, "run", "batch")
+    batch = min(asked) if isinstance(asked, list) and asked else 1
+    return f"Measured on {hosts.setup_name(host)}{virtual}; one core, batch {batch}, float32."
 
 
 def cache_sentence(host: dict) -> str:
