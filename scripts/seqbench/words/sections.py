@@ -139,7 +139,6 @@ SECTIONS: dict[str, Callable[[Source], str]] = {
     "times": times, "layers": lambda source: layers.section(source.first),
     "decode": lambda source: layers.decode_section(source.first),
     "peers": lambda source: peer_tables.section(source.first),
-    "peers_of_batches": lambda source: peer_tables.section(source.first),
     "noise": lambda source: noise_floor.section(source.first, source.link),
     "trust": lambda source: trust.section(source.first),
     "machines": lambda source: machines.section(source.root, source.folders, source.link),
