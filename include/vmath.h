@@ -231,7 +231,8 @@ static inline vfloat v_exp(vfloat x)
     const vfloat r = v_reduce(x, &n);
     const vfloat e = v_expm1_small(r) + 1.0f;
     const vint half = n >> 1; /* two factors: 2^n alone leaves the exponent range at both ends */
-    return e * v_of_bits((half + 127) << 23) * v_of_bits((n - half + 127) << 23);
+    return e * v_of_bits(v_shift_left(half + 127, 23)) *
+           v_of_bits(v_shift_left(n - half + 127, 23));
 }
 
 /* e^x for x <= 0 or NaN, in fewer operations: below the smallest normal number it gives 0. */
@@ -241,7 +242,7 @@ static inline vfloat v_exp_nonpositive(vfloat x)
     const vint is_small = x < smallest;
     vint n;
     const vfloat r = v_reduce(v_select(is_small, smallest - (vfloat){0}, x), &n);
-    const vfloat e = (v_expm1_small(r) + 1.0f) * v_of_bits((n + 127) << 23);
+    const vfloat e = (v_expm1_small(r) + 1.0f) * v_of_bits(v_shift_left(n + 127, 23));
     return v_select(is_small, (vfloat){0}, e);
 }
 
@@ -259,7 +260,7 @@ static inline vfloat v_tanh(vfloat x)
     twice = v_select(twice > 20.0f, 20.0f - (vfloat){0}, twice); /* tanh is 1 from |x| = 9.02 on */
     vint n;
     const vfloat r = v_reduce(twice, &n);
-    const vfloat scale = v_of_bits((n + 127) << 23);
+    const vfloat scale = v_of_bits(v_shift_left(n + 127, 23));
     const vfloat m = v_expm1_small(r) * scale + (scale - 1.0f);
     const vint sign = v_bits(x) & INT32_MIN;
     return v_of_bits(v_bits(m / (m + 2.0f)) | sign);

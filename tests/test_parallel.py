@@ -61,7 +61,7 @@ def test_width_table_holds_the_planted_quotients(two_widths, tmp_path, capsys):
         f"{name}.{ending}" for name in ("width", "width_crossings") for ending in ("svg", "png")}
     text = capsys.readouterr().out
     assert "1024, 512  2.0            2.0     1.0" in text
-    assert "Without parallel hardware the count of operations is right" in text
+    assert "Without vectors the count of operations is nearly right" in text
 
 
 def test_crossings_at_each_width(two_widths):
@@ -221,6 +221,39 @@ def test_answer_of_a_run_of_batches_tells_of_them(tmp_path, capsys):
     assert cells.quotient.to_dict() == pytest.approx({1: 0.5, 16: 1.0}, rel=1e-3)
     assert command("plot", [str(run)]) == 0
     assert (run / "figures" / "batch.png").exists()
+
+
+def test_fits_are_of_one_batch(tmp_path):
+    """Of twice the sequences a run takes twice as long, which is no growth with SeqLen."""
+    rows = [sample("lstm/a", s, 64, 100 * s * b * (1 + 0.001 * number), batch=b, round=number)
+            for number in range(ROUNDS) for b in (4, 8) for s in (16, 64, 256)]
+    run = summarised(tmp_path / "run", rows)
+    found = runs.load_derived(run, "residuals.csv")
+    assert set(found.batch) == {4} and found.fitted_ns.tolist() == pytest.approx(
+        found.median_ns.tolist(), rel=0.01)
+
+
+def test_without_a_peak_no_share_is_told(tmp_path, capsys):
+    rows = [sample(kernel, 64, 64, ns * b, flops=flops * b, batch=b, round=number, heads=heads,
+                   parameters=9)
+            for number in range(ROUNDS) for b in (1, 16)
+            for kernel, ns, flops, heads in (("lstm/a", 100, 10, 1), ("transformer/a", 200, 20, 2))]
+    run = summarised(tmp_path / "run", rows)
+    capsys.readouterr()
+    assert command("answer", [str(run)]) == 0
+    text = capsys.readouterr().out
+    assert "nan" not in text and "roof/fma" not in text and "multiply-add" not in text
+    assert command("plot", [str(run)]) == 0
+    assert "figure batch skipped: no roof/fma was timed" in capsys.readouterr().err
+
+
+def test_prediction_of_decode_reads_the_cache_of_each_sequence():
+    weights, cache, b = 1 << 20, 1 << 18, 4
+    one = row("decode/a", 64, 64, 1, tokens="one", engine="packed", batch=b,
+              streamed_bytes=weights + b * cache, flops=b * (weights + cache) // 2)
+    parts = prediction.predicted_parts(frame([one]), MACHINE)
+    assert parts.gemv_ns.iloc[0] == pytest.approx(max(
+        float(MACHINE.reading_ns(weights + b * cache)), b * (weights + cache) / 2 / MACHINE.fma))
 
 
 @pytest.mark.parametrize("asked, words", [([16, 4], "batch 4,"), ("by layer", "batch 1,")])

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from seqbench.figures.drawing import (LIGHT, NAMES, Drawing, Figure, Kind, NotAsked, Panel, Run,
-                                      case_text, layer_hues, log_log, say, some)
+                                      Skip, case_text, layer_hues, log_log, say, some)
 from seqbench.tables import batches, counted
 from seqbench.words import wording
 
@@ -40,8 +40,10 @@ def draw_lines(axes: Axes, rows: pd.DataFrame, y: str, looks: dict[str, dict], t
 def draw(run: Run) -> Drawing:
     """Three rows of panels at the smallest SeqLen, a panel for each HidSize."""
     rows = batches.shares(run.summary)
-    if rows.batch.nunique() < 2:
+    if run.summary.batch.nunique() < 2:
         raise NotAsked("only one BatchSize was timed")
+    if rows.empty:
+        raise Skip("no roof/fma was timed")
     length = rows.seq_len.min()
     rows = rows[rows.seq_len == length]
     cells = counted.best_cells(run.folder)

@@ -151,14 +151,16 @@ def looked_up(run: Run, classes: list[str]) -> dict:
 
     Times are per token, in ns.
     """
-    rows = ratios.fastest(ratios.whole_sequences(run.summary), ["layer", "engine"])
+    rows = ratios.fastest(ratios.whole_sequences(runs.least_batch(run.summary)),
+                          ["layer", "engine"])
     rows = rows.sort_values("median_ns").drop_duplicates(["layer", "engine", "seq_len", "hid_size"])
     rows = rows.sort_values(["kernel", "engine", "hid_size", "seq_len"])
     facts = ["kernel", "layer", "engine", "job"]
     kernels = list(dict.fromkeys(rows[facts].itertuples(index=False, name=None)))
     places = {key: i for i, key in enumerate(kernels)}
-    numbers = {"s": rows.seq_len, "h": rows.hid_size, "ns": rows.median_ns / rows.seq_len,
-               "low": rows.ci_low_ns / rows.seq_len, "high": rows.ci_high_ns / rows.seq_len}
+    tokens = rows.seq_len * rows.batch
+    numbers = {"s": rows.seq_len, "h": rows.hid_size, "ns": rows.median_ns / tokens,
+               "low": rows.ci_low_ns / tokens, "high": rows.ci_high_ns / tokens}
     return {"kernels": kernels, "hues": layer_hues(run.in_order(rows.layer)),
             "classes": {name: run.with_engine(name).engine for name in classes},
             "parameters": [int(count) if count > 0 else None for count in rows.parameters],

@@ -14,6 +14,7 @@ from seqbench.read import hosts, runs
 from seqbench.tables import rates, ratios
 from seqbench.words import machines, wording
 
+WIDTHS = [0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, np.inf]
 
 
 def size_columns(*frames: pd.DataFrame) -> dict[str, str]:
@@ -21,8 +22,6 @@ def size_columns(*frames: pd.DataFrame) -> dict[str, str]:
     told = [name for name in OTHERS
             if any(name in frame and (frame[name] > 1).any() for frame in frames)]
     return {"hid_size": "HidSize", **{name: name for name in told}}
-
-WIDTHS = [0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, np.inf]
 
 
 @dataclass(frozen=True)

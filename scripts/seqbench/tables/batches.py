@@ -1,6 +1,7 @@
 """What a batch does to each layer: its share of the peak rate of multiply-adds."""
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from seqbench.read import runs
@@ -13,6 +14,8 @@ CELL = ["layer", "seq_len", *(name for name in runs.ACROSS if name != "batch")]
 def shares(summary: pd.DataFrame) -> pd.DataFrame:
     """The fastest variant of each layer in each cell, with its share of roof/fma."""
     peak = summary.gflops[summary.kernel == "roof/fma"].max()
+    if not np.isfinite(peak):
+        return summary[:0].assign(share=0.0)
     best = ratios.fastest(summary[~summary.engine.isin(runs.PEERS)])
     return best.assign(share=best.gflops / peak)
 

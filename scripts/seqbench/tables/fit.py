@@ -196,8 +196,9 @@ def fit_row(key: tuple, rows: pd.DataFrame) -> dict:
 
 
 def with_regime(summary: pd.DataFrame, host: dict) -> pd.DataFrame:
-    """The timed layers and parts with the cache that holds their working set."""
+    """The timed layers and parts of the smallest BatchSize, with the cache of their working set."""
     timed = summary[(summary.samples > 0) & (summary.kind != "roof")]
+    timed = runs.least_batch(timed)
     caches = rates.cache_sizes(host)
     return timed.assign(regime=[rates.level_of(caches, size)
                                 for size in roofline.working_set(timed)])

@@ -43,7 +43,7 @@ def width_sentence(table: pd.DataFrame, phrases: dict[str, str] | None = None) -
     phrases = phrases or EN
     rows = nearest_cell(of_layer(table), AT).sort_values("lanes")
     first, last = rows.iloc[0], rows.iloc[-1]
-    agrees = abs(np.log(first.quotient)) <= np.log(1 + WITHIN)
+    agrees = first.lanes == 1 and abs(np.log(first.quotient)) <= np.log(1 + WITHIN)
     return phrases["width agrees" if agrees else "width differs"].format(
         a=phrases.get(first.layer, first.layer), b=phrases[runs.REFERENCE], s=first.seq_len,
         h=first.hid_size, n=floats(first.lanes, phrases), m=floats(last.lanes, phrases), x=wording.ratio_text(first.ratio),
@@ -116,7 +116,8 @@ def batch_sentences(run_dir: Path, phrases: dict[str, str] | None = None) -> lis
     rows = nearest_cell(cells, AT).sort_values("batch")
     first, last = rows.iloc[0], rows.iloc[-1]
     half = batches.half_from(summary)
-    half = nearest_cell(half[half.layer == first.layer], AT).half_from.iloc[0]
+    half = half[half.layer == first.layer]
+    half = np.nan if half.empty else nearest_cell(half, AT).half_from.iloc[0]
     told = {"a": phrases.get(first.layer, first.layer), "b": phrases[runs.REFERENCE],
             "s": first.seq_len, "h": first.hid_size, "n": first.batch, "m": last.batch,
             "x": wording.ratio_text(first.ratio), "y": wording.ratio_text(first.flops_ratio),
@@ -155,9 +156,10 @@ def batch_section(run_dir: Path) -> str:
 
 def batch_text(run_dir: Path) -> str:
     """For a terminal."""
-    return "\n".join(["Share of the core's multiply-add rate (roof/fma), for BatchSize B:",
-                      wording.wrapped_table(*batch_rows(run_dir), kept=2, numbers_from=2), "",
-                      *batch_sentences(run_dir)])
+    shares = [] if batches.shares(runs.load_summary(run_dir)).empty else [
+        "Share of the core's multiply-add rate (roof/fma), for BatchSize B:",
+        wording.wrapped_table(*batch_rows(run_dir), kept=2, numbers_from=2), ""]
+    return "\n".join([*shares, *batch_sentences(run_dir)])
 
 
 # ---- cores, predicted --------------------------------------------------------------------------
@@ -189,7 +191,7 @@ def cores_section(run_dir: Path) -> str:
     length = runs.load_summary(run_dir).query("kind == 'layer'").seq_len.max()
     return "\n\n".join([
         f"Predicted, not measured: block time over layer time on several cores, one sequence of "
-        f"{length} tokens, HidSize {size}. Everything is divided by the number of cores; each step "
+        f"{length} tokens, HidSize {size}, products by OpenBLAS. Everything is divided by the number of cores; each step "
         f"of a recurrent layer waits {prediction.BARRIER_NS} ns for the others, which is an "
         "assumption (`scripts/predict.py --barrier`).",
         wording.markdown_table(*cores_rows(run_dir))])
@@ -246,9 +248,11 @@ def predicted_sentence(batch_run: Path) -> str:
     table = runs.load_derived(batch_run, "predict.csv")
     table = table[(table.kind == "layer") & table.error.notna()]
     one, more = (table.error[is_one].abs() for is_one in (table.batch == 1, table.batch > 1))
+    by_layer = more.groupby(table.layer[more.index]).median()
     return (f"Expected: the roofs alone tell the times. Found: with a median error of "
             f"{one.median():.0%} with BatchSize 1 ({len(one)} cases), and of {more.median():.0%} "
-            f"with more ({len(more)} cases).")
+            f"with more ({len(more)} cases); worst is {by_layer.idxmax()} with "
+            f"{by_layer.max():.0%}.")
 
 
 def expected_section(width_folder: Path, batch_run: Path) -> str:

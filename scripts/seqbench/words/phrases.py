@@ -45,7 +45,7 @@ EN = {
                         "at every size; it has {x} % of the parameters.",
     # within the core: vectors of n and m floats; batches of n and m sequences
     "one float": "one float", "floats": "{n} floats",
-    "width agrees": "Without parallel hardware the count of operations is right: with {n} per "
+    "width agrees": "Without vectors the count of operations is nearly right: with {n} per "
                     "vector {b} takes {x} times as long as {a} (counted: {y}), with {m} per vector "
                     "{z} times ({s} tokens, HidSize {h}).",
     "width differs": "With {n} per vector {b} takes {x} times as long as {a} (counted: {y}), with "
@@ -83,7 +83,7 @@ ZH = {
     "layer always": "若像文章那样逐层比较，{a} 在所有尺寸上都比 {b} 快，但它的参数只有后者的 {x} %。",
     "layer not always": "若像文章那样逐层比较，{a} 并非在所有尺寸上都比 {b} 快；它的参数是后者的 {x} %。",
     "one float": "1", "floats": "{n}",
-    "width agrees": "没有并行硬件时，数运算次数是对的：向量宽度为 {n} 时 {b} 用时是 {a} 的 {x} 倍"
+    "width agrees": "没有向量时，数运算次数大致是对的：向量宽度为 {n} 时 {b} 用时是 {a} 的 {x} 倍"
                     "（按运算次数 {y} 倍），宽度为 {m} 时 {z} 倍（长度 {s}，HidSize {h}）。",
     "width differs": "向量宽度为 {n} 时 {b} 用时是 {a} 的 {x} 倍（按运算次数 {y} 倍），"
                      "宽度为 {m} 时 {z} 倍（长度 {s}，HidSize {h}）。",
