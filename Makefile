@@ -233,13 +233,16 @@ batch: KERNELS = rnn/registers,rnn/hoisted,lstm/registers,gru/registers,transfor
 batch: ENGINE = packed
 batch: bench ## the same for 1 to 64 sequences at once
 
-check: all $(C_TESTS) ## every kernel against its reference and outside vectors, every test in C
+pytest = env $(DATA:%=-u %) SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider
+
+check: all $(C_TESTS) ## every kernel against its reference, vectors and oracle, every test in C
 	$(Q)$(BUILD)/seqbench check --engine all
 	$(Q)$(BUILD)/seqbench verify tests/vectors/*/
 	$(Q)for test in $(C_TESTS); do $$test || exit; done
+	$(Q)$(pytest) tests/test_batch.py
 
 test: all $(C_TESTS) ## every test; the last line counts them
-	$(Q)env $(DATA:%=-u %) SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider tests
+	$(Q)$(pytest) tests
 
 # Built for a CPU with 128-bit vectors and checked under emulation.
 check-arm: $(filter deps-arm,$(MAKECMDGOALS)) ## cross-build for aarch64, check every kernel under qemu

@@ -32,6 +32,18 @@ void attention_causal_softmax(int64_t first, int64_t rows, int64_t keys, float *
  */
 int64_t attention_causal_pairs(int64_t S, int64_t tile);
 
+/* The attention of one sequence by stored scores: qkv[S,3H] to context[S,H]. */
+typedef void attend_by_scores(struct dims d, const float *qkv, float *scores, float *context);
+
+/* The same of each sequence, one after the other with the same scores: qkv[B,S,3H] to
+ * context[B,S,H]. */
+static inline void attend_each(struct dims d, const float *qkv, float *scores, float *context,
+                               attend_by_scores *attend)
+{
+    for (int64_t b = 0; b < d.B; b++)
+        attend(d, qkv + b * d.S * 3 * d.H, scores, context + b * d.S * d.H);
+}
+
 /* ---- running softmax ---- */
 
 enum { ONLINE_QUERIES = 48 }; /* of a tile */

@@ -21,12 +21,7 @@ static void attend(struct dims d, const float *qkv, float *probs, float *context
 
 static void run(const struct instance *in)
 {
-    const struct dims d = in->dims;
-    gpt_begin(in);
-    for (int64_t b = 0; b < d.B; b++)
-        attend(d, in->scratch[GPT_QKV] + b * d.S * 3 * d.H, in->scratch[GPT_SCORES],
-               in->scratch[GPT_CONTEXT] + b * d.S * d.H);
-    gpt_finish(in);
+    gpt_run(in, attend);
 }
 
 const struct algorithm gpt_full = {

@@ -17,7 +17,7 @@ extern const struct map gpt_maps[BLOCK_MAPS];
 /* The layer's cost with so many pairs of query and key worked out per head. */
 struct cost gpt_cost(struct dims d, int64_t pairs);
 
-/* Lists normed[S,H], qkv[S,3H], context[S,H], hidden[S,F]; returns GPT_SCORES. */
+/* Lists normed[B,S,H], qkv[B,S,3H], context[B,S,H], hidden[B,S,F]; returns GPT_SCORES. */
 int gpt_scratch(struct dims d, struct tensor out[SCRATCH_MAX]);
 
 /* qkv of LN1(x). */
@@ -25,5 +25,8 @@ void gpt_begin(const struct instance *in);
 
 /* Output projection, FFN and both residuals: from context to y. */
 void gpt_finish(const struct instance *in);
+
+/* The whole block, with this attention between the two. */
+void gpt_run(const struct instance *in, attend_by_scores *attend);
 
 #endif

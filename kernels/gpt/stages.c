@@ -22,6 +22,14 @@ void gpt_begin(const struct instance *in)
     product_rows(in, MAP_QKV, rows, normed, in->scratch[GPT_QKV]);
 }
 
+void gpt_run(const struct instance *in, attend_by_scores *attend)
+{
+    gpt_begin(in);
+    attend_each(in->dims, in->scratch[GPT_QKV], in->scratch[GPT_SCORES], in->scratch[GPT_CONTEXT],
+                attend);
+    gpt_finish(in);
+}
+
 void gpt_finish(const struct instance *in)
 {
     block_gelu_finish(in, token_rows(in->dims), in->t + GPT_PARAMETERS, in->t[GPT_X],

@@ -1,6 +1,6 @@
 /*
- * gru/hoisted, gru.step: W x leaves the loop as one product, one 3H x H matrix-vector product per
- * step, then gates and update in one pass.
+ * gru/hoisted, gru.step: W x leaves the loop as one product, one product with U[3H,H] per step,
+ * then gates and update in one pass.
  */
 #include <string.h>
 

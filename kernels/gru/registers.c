@@ -1,7 +1,7 @@
 /*
  * gru/registers: the three gates of a channel side by side; W x chunk by chunk, then per panel U h,
  * activations and update while the sums are in registers. Odd steps walk through U backward, over
- * what the step before read last.
+ * what the step before read last. Several sequences: see recurrence.h.
  */
 #include "common/recurrence.h"
 #include "gru.h"

@@ -1,5 +1,5 @@
 /*
- * lstm/hoisted: W x leaves the loop as one product, one 4H x H matrix-vector product per step.
+ * lstm/hoisted: W x leaves the loop as one product, one product with U[4H,H] per step.
  * lstm/panels: the same, with U in panels of rows.
  */
 #include "common/recurrence.h"

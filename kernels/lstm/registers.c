@@ -1,7 +1,7 @@
 /*
  * lstm/registers: the four gates of a channel side by side; W x chunk by chunk, then per panel U h,
  * activations and cell update while the sums are in registers. Odd steps walk through U backward,
- * over what the step before read last.
+ * over what the step before read last. Several sequences: see recurrence.h.
  */
 #include <string.h>
 

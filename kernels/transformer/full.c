@@ -41,14 +41,12 @@ static void attend_tiled(struct dims d, const float *qkv, float *tile, float *co
         }
 }
 
-static inline void run(const struct instance *in, void (*attend)(struct dims d, const float *qkv,
-                                                                 float *scores, float *context))
+static inline void run(const struct instance *in, attend_by_scores *attend)
 {
-    const struct dims d = in->dims;
-    product_rows(in, MAP_QKV, token_rows(d), in->t[TRANSFORMER_X], in->scratch[TRANSFORMER_QKV]);
-    for (int64_t b = 0; b < d.B; b++)
-        attend(d, in->scratch[TRANSFORMER_QKV] + b * d.S * 3 * d.H, in->scratch[TRANSFORMER_SCORES],
-               in->scratch[TRANSFORMER_CONTEXT] + b * d.S * d.H);
+    float *const *s = in->scratch;
+    product_rows(in, MAP_QKV, token_rows(in->dims), in->t[TRANSFORMER_X], s[TRANSFORMER_QKV]);
+    attend_each(in->dims, s[TRANSFORMER_QKV], s[TRANSFORMER_SCORES], s[TRANSFORMER_CONTEXT],
+                attend);
     transformer_finish(in);
 }
 

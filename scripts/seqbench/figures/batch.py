@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from seqbench.figures.drawing import (LIGHT, NAMES, Drawing, Figure, Kind, NotAsked, Panel, Run,
-                                      Skip, case_text, layer_hues, log_log, say, some)
+                                      Skip, case_text, layer_hues, log_from_0, log_log, say, some)
 from seqbench.tables import batches, counted
 from seqbench.words import wording
 
@@ -39,28 +39,22 @@ def draw_lines(axes: Axes, rows: pd.DataFrame, y: str, looks: dict[str, dict], t
 
 def draw(run: Run) -> Drawing:
     """Three rows of panels at the smallest SeqLen, a panel for each HidSize."""
-    rows = batches.shares(run.summary)
     if run.summary.batch.nunique() < 2:
         raise NotAsked("only one BatchSize was timed")
+    rows = batches.shares(run.summary)
     if rows.empty:
         raise Skip("no roof/fma was timed")
     length = rows.seq_len.min()
     rows = rows[rows.seq_len == length]
     cells = counted.best_cells(run.folder)
     cells = cells[cells.seq_len == length]
-    log = log_log(rows.batch)
+    flat = log_from_0(rows.batch)
     layers = run.in_order(rows.layer)
     looks = {name: {"color": LIGHT[hue], "linewidth": 1.6, "marker": "o", "markersize": 3.5}
              for name, hue in layer_hues(layers).items()}
 
-    def flat(axes: Axes) -> None:
-        log(axes)
-        axes.set_yscale("linear")
-        axes.yaxis.reset_ticks()
-        axes.set_ylim(bottom=0)
-
     kinds = [("us_per_token", rows, case_text, None,
-              Kind("BatchSize (sequences)", "µs per token", log)),
+              Kind("BatchSize (sequences)", "µs per token", log_log(rows.batch))),
              ("share", rows, share_text, batches.HALF,
               Kind("BatchSize (sequences)", "share of roof/fma", flat)),
              ("quotient", cells, quotient_text, 1,

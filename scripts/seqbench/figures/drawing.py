@@ -310,20 +310,34 @@ def layer_panels(run: Run, rows: pd.DataFrame, kind: Kind, x: str, y: str, by: t
 # ---- axes ----------------------------------------------------------------------------------------
 
 
-def log_log(ticks: pd.Series) -> Callable[[Axes], None]:
-    """Both axes logarithmic, with some of the values that occur below the first."""
+def log_x(axes: Axes, ticks: pd.Series) -> None:
+    """The first axis logarithmic, with some of the values that occur below it."""
     values = np.sort(ticks.unique())
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(values[::-(-len(values) // 6)]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
+
+def log_from_0(ticks: pd.Series) -> Callable[[Axes], None]:
+    """The first axis as log_x has it, the second linear from 0 on."""
     def scale(axes: Axes) -> None:
-        axes.set_xscale("log")
+        log_x(axes, ticks)
+        axes.set_ylim(bottom=0)
+
+    return scale
+
+
+def log_log(ticks: pd.Series) -> Callable[[Axes], None]:
+    """Both axes logarithmic, the first as log_x has it."""
+    def scale(axes: Axes) -> None:
+        log_x(axes, ticks)
         axes.set_yscale("log")
-        axes.xaxis.set_major_locator(FixedLocator(values[::-(-len(values) // 6)]))
         low, high = axes.yaxis.get_view_interval()
         subs = (1,) if high > 300 * low else (1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 5, 7)
         axes.yaxis.set_major_locator(LogLocator(subs=subs))
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
     return scale
 
@@ -403,8 +417,7 @@ def heat_panels(groups: dict[str, pd.DataFrame], text: Callable[[object], str],
     for title, cells in named.items():
         key = keys[title] = (tuple(sorted(cells.seq_len.unique())), row_names(cells))
         axes_of.setdefault(key, set()).update(cells.row)
-    kinds = {key: Kind("SeqLen (steps)", row_label(key[1]), no_scale)
-             for key in axes_of}
+    kinds = {key: Kind("SeqLen (steps)", row_label(key[1]), no_scale) for key in axes_of}
     panels = [Panel(title, kinds[keys[title]],
                     partial(draw_heat_map, cells=cells, columns=keys[title][0],
                             rows=sorted(axes_of[keys[title]]), text=text, shade=shade))

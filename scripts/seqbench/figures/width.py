@@ -6,10 +6,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from seqbench.figures.drawing import (LIGHT, MARKERS, NAMES, SHADES, Drawing, Kind, Panel, Skip,
-                                      say, some)
+                                      log_from_0, log_x, say, some)
 from seqbench.tables.crossover import ALWAYS, NEVER, NOT_FASTER, NOT_SLOWER
 from seqbench.words import wording
 
@@ -30,12 +30,10 @@ def looks_of(sizes: list[int]) -> dict[int, dict]:
             for i, size in enumerate(sizes)}
 
 
-def lane_axis(axes: Axes, lanes: np.ndarray) -> None:
-    """Powers of two that were timed."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(lanes))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+def refuse_one_width(table: pd.DataFrame) -> None:
+    """Raise Skip where there is nothing to draw over."""
+    if table.lanes.nunique() < 2:
+        raise Skip("only one width was timed")
 
 
 def quotient_text(row) -> str:
@@ -58,17 +56,9 @@ def draw_lines(axes: Axes, rows: pd.DataFrame, looks: dict[int, dict]) -> None:
 
 def draw_quotients(table: pd.DataFrame) -> Drawing:
     """A row of panels for each layer, a panel for each SeqLen."""
-    lanes = np.sort(table.lanes.unique())
-    if len(lanes) < 2:
-        raise Skip("only one width was timed")
-    sizes, lengths = some(table.hid_size, len(SHADES)), some(table.seq_len, 4)
-    looks = looks_of(sizes)
-
-    def scale(axes: Axes) -> None:
-        lane_axis(axes, lanes)
-        axes.set_ylim(bottom=0)
-
-    kind = Kind(LANES, "measured / counted", scale)
+    refuse_one_width(table)
+    looks, lengths = looks_of(some(table.hid_size, len(SHADES))), some(table.seq_len, 4)
+    kind = Kind(LANES, "measured / counted", log_from_0(table.lanes))
     panels = [Panel(f"{NAMES.get(layer, layer)}, SeqLen {length}", kind,
                     partial(draw_lines, looks=looks,
                             rows=table[(table.layer == layer) & (table.seq_len == length)]))
@@ -103,13 +93,11 @@ def draw_places(axes: Axes, rows: pd.DataFrame, looks: dict[int, dict]) -> None:
 
 def draw_crossings(table: pd.DataFrame) -> Drawing:
     """A panel for each layer."""
-    lanes = np.sort(table.lanes.unique())
-    if len(lanes) < 2:
-        raise Skip("only one width was timed")
+    refuse_one_width(table)
     looks = looks_of(some(table.hid_size, len(SHADES)))
 
     def scale(axes: Axes) -> None:
-        lane_axis(axes, lanes)
+        log_x(axes, table.lanes)
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(base=2))
         axes.yaxis.set_minor_locator(NullLocator())

@@ -1,7 +1,8 @@
 """Make a run folder from Google Benchmark JSON files, so that results made elsewhere fit in.
 
 Each file is one process, so one round; a repetition in it is one sample.
-A benchmark is named layer/variant/S:128/H:256, with /A:4 for heads and /B:8 for a batch; --pattern reads other names.
+A benchmark is named layer/variant/S:128/H:256, with /A:4 for heads and /B:8 for a
+batch; --pattern reads other names.
 Counters flops, elementwise_flops, exps, logs, sigmoids, tanhs, rsqrts, parameters, bytes,
 streamed_bytes and resident_bytes hold the cost of one iteration. Without them the costs are those
 of --costs, or 0: then times can be compared; GFLOP/s, bounds, predictions and operation counts say
@@ -22,7 +23,8 @@ from pathlib import Path
 from seqbench.read import earlier, hosts, objects, runs
 
 MOST = 1e18  # a count of more digits is none
-PATTERN = r"(?P<layer>[^/:]+)/(?P<variant>[^/:]+)/S:(?P<S>\d+)/H:(?P<H>\d+)(/A:(?P<A>\d+))?(/B:(?P<B>\d+))?"
+PATTERN = (r"(?P<layer>[^/:]+)/(?P<variant>[^/:]+)/S:(?P<S>\d+)/H:(?P<H>\d+)"
+           r"(/A:(?P<A>\d+))?(/B:(?P<B>\d+))?")
 # What Google Benchmark itself adds to a name.
 SUFFIXES = re.compile(r"(/(min_time|min_warmup_time|iterations|repeats|threads):[^/]*"
                       r"|/(real_time|process_time|manual_time))*$")
@@ -30,7 +32,8 @@ UNITS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
 COSTS = [*runs.COSTS, "resident_bytes"]
 PACKING = earlier.PACKING  # by engine; of others it is not known
 UNKNOWN = earlier.UNKNOWN
-GROUPS = {"seq_len": "S", "hid_size": "H", "heads": "A", "batch": "B"}  # of the pattern; other sizes are 1
+# Of the pattern; other sizes are 1.
+GROUPS = {"seq_len": "S", "hid_size": "H", "heads": "A", "batch": "B"}
 COUNTS = ["steal_ticks", "cycles", "instructions", "l2_misses", "last_level_misses"]
 
 

@@ -23,7 +23,8 @@ EVALUATIONS = earlier.EVALUATIONS
 COSTS = ["flops", "elementwise_flops", *EVALUATIONS, "parameters", "bytes", "streamed_bytes"]
 KNOWN_COSTS = ["flops", "bytes"]  # of every case; the others may be unknown of foreign kernels
 KERNEL = ["kernel", "engine"]  # what a row of kernels.csv is of
-FACTS = ["job", "products", "batches", "parts", "packing", "bytes_per_weight"]  # of kernels.csv, beside summary.csv
+# Of kernels.csv, beside summary.csv.
+FACTS = ["job", "products", "batches", "parts", "packing", "bytes_per_weight"]
 LONGEST_NS = 1e16  # a third of a year: no sample takes so long
 UNTIL = 0.02  # wanted half width of an interval over its median, where host.json does not say
 SEED = 20240229

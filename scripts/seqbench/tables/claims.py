@@ -158,31 +158,29 @@ def softmax_share(run: Measured) -> list[Finding]:
     return [median_finding(hid_size, values) for hid_size, values in shares.items()]
 
 
-def lead(layer: str, lens: str, lengths: tuple[float, float], sizes: tuple[float, float]
-         ) -> Callable[[Measured], list[Finding]]:
-    """Geometric mean of the ratio, per HidSize, in a range of SeqLen and HidSize."""
+def lead(layer: str, lens: str, lengths: tuple[float, float], sizes: tuple[float, float],
+         over_count: bool = False) -> Callable[[Measured], list[Finding]]:
+    """Geometric mean of the ratio, per HidSize, in a range of SeqLen and HidSize.
+
+    On request over the ratio of the operations.
+    """
     def findings(run: Measured) -> list[Finding]:
         seen = ratios.through(run.ratios, lens, ratios.best_class(run.summary))
         cells = seen[(seen.layer == layer) & seen.seq_len.between(*lengths)
                      & seen.hid_size.between(*sizes)]
-        return [finding(hid_size, np.exp(np.concatenate(
-            [[np.log(rows.ratio).mean()], np.log(drawn_ratios(rows, run.drawn)).mean(axis=1)])),
-            len(rows)) for hid_size, rows in cells.groupby("hid_size")]
+        found = []
+        for hid_size, rows in cells.groupby("hid_size"):
+            every = np.vstack([rows.ratio, drawn_ratios(rows, run.drawn)])
+            counted = rows.flops_ratio.to_numpy() if over_count else 1
+            found.append(finding(hid_size, np.exp(np.log(every / counted).mean(axis=1)), len(rows)))
+        return found
     return findings
 
 
 def without_lanes(layer: str) -> Callable[[Measured], list[Finding]]:
     """Of a run with one float per vector: the ratio over that of the operations, per HidSize."""
-    def findings(run: Measured) -> list[Finding]:
-        if run.lanes != 1:
-            return []
-        seen = ratios.through(run.ratios, ratios.LAYER, ratios.best_class(run.summary))
-        cells = seen[(seen.layer == layer) & (seen.seq_len >= THOUSANDS)]
-        return [finding(hid_size, np.exp(np.concatenate(
-            [[np.log(rows.ratio / rows.flops_ratio).mean()],
-             np.log(drawn_ratios(rows, run.drawn) / rows.flops_ratio.to_numpy()).mean(axis=1)])),
-            len(rows)) for hid_size, rows in cells.groupby("hid_size")]
-    return findings
+    measured = lead(layer, ratios.LAYER, (THOUSANDS, np.inf), (1, np.inf), over_count=True)
+    return lambda run: measured(run) if run.lanes == 1 else []
 
 
 # ---- the article -------------------------------------------------------------------------------

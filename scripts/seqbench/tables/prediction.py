@@ -40,9 +40,9 @@ def walked_bytes(rows: pd.DataFrame) -> pd.Series:
     """Bytes of the matrices that a run multiplies by vectors, all steps together."""
     is_stepwise = (rows.seq_len == 1) | (rows.products == "step")
     every = rows.flops / 2 * rows.bytes_per_weight
-    # What several sequences read together and what each has for itself, streamed_bytes knows.
-    is_known = ~is_stepwise | (roofline.at_once(rows) > 1) & (rows.streamed_bytes > 0)
-    return every.where(~is_known, rows.streamed_bytes).astype(float)
+    # Of several sequences at once only streamed_bytes tells what they share and what each has.
+    return every.where(is_stepwise & (roofline.at_once(rows) == 1),
+                       rows.streamed_bytes).astype(float)
 
 
 def is_known(rows: pd.DataFrame) -> pd.Series:

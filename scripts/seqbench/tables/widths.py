@@ -12,28 +12,22 @@ from seqbench.tables.counted import best_cells
 ALIKE = [("cpu", "model"), ("cpu", "measured_core"), ("build", "commit"), ("build", "compiler")]
 
 
-def lanes_of(run_dir: Path) -> int:
-    """Floats in a vector of the kernels of a run."""
-    lanes = hosts.value(hosts.load(run_dir), "build", "lanes")
-    if not isinstance(lanes, int):
-        raise runs.RunError(f"{run_dir / 'host.json'}: build: lanes is missing")
-    return lanes
-
-
 def by_lanes(run_dirs: list[Path]) -> dict[int, Path]:
     """The runs by their width, from the narrowest; on one core, of one build but for the width."""
-    found = {}
+    found, first = {}, hosts.load(run_dirs[0])
     for run_dir in run_dirs:
-        lanes = lanes_of(run_dir)
+        host = hosts.load(run_dir)
+        lanes = hosts.value(host, "build", "lanes")
+        if not isinstance(lanes, int):
+            raise runs.RunError(f"{run_dir / 'host.json'}: build: lanes is missing")
         if lanes in found:
             raise runs.RunError(f"{run_dir}: {lanes} lanes as {found[lanes]}")
+        for place in ALIKE:
+            one, other = hosts.value(first, *place), hosts.value(host, *place)
+            if one != other:
+                raise runs.RunError(f"{run_dir}: another {' '.join(place)} than in {run_dirs[0]}: "
+                                    f"{other}, not {one}")
         found[lanes] = run_dir
-    machines = {folder: hosts.load(folder) for folder in found.values()}
-    for place in ALIKE:
-        values = {folder: hosts.value(host, *place) for folder, host in machines.items()}
-        if len(set(values.values())) > 1:
-            raise runs.RunError(f"{run_dirs[-1]}: another {' '.join(place)} than in the other runs: "
-                                f"{', '.join(map(str, dict.fromkeys(values.values())))}")
     return dict(sorted(found.items()))
 
 

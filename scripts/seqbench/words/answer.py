@@ -29,11 +29,6 @@ WHERE = ("SeqLen S at which a layer takes less time than what it is set against,
          "interval of the crossing:")
 
 
-def nearest(values, wanted: float) -> int:
-    """The value that is nearest on a logarithmic scale."""
-    return int(min(values, key=lambda value: (abs(np.log(value / wanted)), value)))
-
-
 def some_sizes(values, most: int = MOST_SIZES) -> list[int]:
     """At most so many of the values, spread evenly, the last included."""
     values = sorted(set(values))
@@ -96,7 +91,7 @@ class Told:
     @cached_property
     def hid_size(self) -> int:
         """The HidSize that the sentences tell of."""
-        return nearest(self.at_equal_size.hid_size, AT_HID_SIZE)
+        return wording.nearest(self.at_equal_size.hid_size, AT_HID_SIZE)
 
     @cached_property
     def best_at(self) -> pd.DataFrame:
@@ -220,7 +215,7 @@ def equal_size_sentences(told: Told) -> list[str]:
     else:
         layer = told.layers[0]
         found = [crossing_sentence(told, layer), trend_sentence(told, layer),
-                 cell_sentence(told, layer, nearest(lengths, AT_CHAT)),
+                 cell_sentence(told, layer, wording.nearest(lengths, AT_CHAT)),
                  cell_sentence(told, layer, lengths[-1])]
     return [sentence for sentence in found if sentence]
 
@@ -336,7 +331,7 @@ def table_lengths(told: Told) -> list[int]:
     timed = sorted(set(told.at_equal_size.seq_len))
     if len(timed) < LEAST_LENGTHS:
         return timed
-    return sorted({nearest(timed, seq_len) for seq_len in AT_LENGTHS})
+    return sorted({wording.nearest(timed, seq_len) for seq_len in AT_LENGTHS})
 
 
 def times_title(hid_size: int) -> str:

@@ -12,7 +12,7 @@ from seqbench.tables.claims import WITHIN
 from seqbench.words import wording
 from seqbench.words.phrases import EN
 
-AT = (1024, 512)  # SeqLen and HidSize that sentences tell of, or the nearest that were timed
+AT = {"seq_len": 1024, "hid_size": 512}  # that sentences tell of, or the nearest that were timed
 ROWS = [(1024, 512), (4096, 512), (1024, 1024), (16, 1024)]  # of the table on the page
 LAYER = "lstm"  # that the sentences tell of
 LONG, WIDE = 1000, 256  # SeqLen and HidSize from which products are nearly all of the work
@@ -20,13 +20,14 @@ NARROW = 4  # lanes at which the hardware counts as narrow
 RECURRENT = ["rnn", "lstm", "gru"]
 
 
-def nearest_cell(cells: pd.DataFrame, wanted: tuple[int, int]) -> pd.DataFrame:
-    """The rows of the SeqLen and HidSize that are nearest."""
-    found = cells
-    for name, size in zip(("seq_len", "hid_size"), wanted):
-        distance = abs(np.log(found[name] / size))
-        found = found[distance == distance.min()]
-    return found
+def nearest(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows whose size of that name is nearest to the one that sentences tell of."""
+    return rows[rows[name] == wording.nearest(rows[name], AT[name])]
+
+
+def nearest_cell(cells: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the cell that is nearest."""
+    return nearest(nearest(cells, "seq_len"), "hid_size")
 
 
 def of_layer(table: pd.DataFrame) -> pd.DataFrame:
@@ -35,19 +36,25 @@ def of_layer(table: pd.DataFrame) -> pd.DataFrame:
     return table[table.layer == name]
 
 
+def within(quotient: pd.Series) -> pd.Series:
+    """Whether a measured ratio is within 15 % of the counted one."""
+    return abs(np.log(quotient)) <= np.log(1 + WITHIN)
+
+
 # ---- width -------------------------------------------------------------------------------------
 
 
 def width_sentence(table: pd.DataFrame, phrases: dict[str, str] | None = None) -> str:
     """Block over layer in one cell, with the narrowest vectors and with the widest."""
     phrases = phrases or EN
-    rows = nearest_cell(of_layer(table), AT).sort_values("lanes")
+    rows = nearest_cell(of_layer(table)).sort_values("lanes")
     first, last = rows.iloc[0], rows.iloc[-1]
-    agrees = first.lanes == 1 and abs(np.log(first.quotient)) <= np.log(1 + WITHIN)
+    agrees = first.lanes == 1 and within(first.quotient)
     return phrases["width agrees" if agrees else "width differs"].format(
         a=phrases.get(first.layer, first.layer), b=phrases[runs.REFERENCE], s=first.seq_len,
-        h=first.hid_size, n=floats(first.lanes, phrases), m=floats(last.lanes, phrases), x=wording.ratio_text(first.ratio),
-        y=wording.ratio_text(first.flops_ratio), z=wording.ratio_text(last.ratio))
+        h=first.hid_size, n=floats(first.lanes, phrases), m=floats(last.lanes, phrases),
+        x=wording.ratio_text(first.ratio), y=wording.ratio_text(first.flops_ratio),
+        z=wording.ratio_text(last.ratio))
 
 
 def floats(lanes: int, phrases: dict[str, str]) -> str:
@@ -104,7 +111,7 @@ def width_section(folder: Path) -> str:
 
 def agreeing_batch(cells: pd.DataFrame) -> float:
     """From which BatchSize on the ratio stays within 15 % of the count; NaN: not."""
-    off = cells.batch[abs(np.log(cells.quotient)) > np.log(1 + WITHIN)].max()
+    off = cells.batch[~within(cells.quotient)].max()
     return float((cells.batch if np.isnan(off) else cells.batch[cells.batch > off]).min())
 
 
@@ -113,11 +120,11 @@ def batch_sentences(run_dir: Path, phrases: dict[str, str] | None = None) -> lis
     phrases = phrases or EN
     summary = runs.load_summary(run_dir)
     cells = of_layer(counted.best_cells(run_dir))
-    rows = nearest_cell(cells, AT).sort_values("batch")
+    rows = nearest_cell(cells).sort_values("batch")
     first, last = rows.iloc[0], rows.iloc[-1]
     half = batches.half_from(summary)
     half = half[half.layer == first.layer]
-    half = np.nan if half.empty else nearest_cell(half, AT).half_from.iloc[0]
+    half = np.nan if half.empty else nearest_cell(half).half_from.iloc[0]
     told = {"a": phrases.get(first.layer, first.layer), "b": phrases[runs.REFERENCE],
             "s": first.seq_len, "h": first.hid_size, "n": first.batch, "m": last.batch,
             "x": wording.ratio_text(first.ratio), "y": wording.ratio_text(first.flops_ratio),
@@ -136,8 +143,9 @@ def batch_rows(run_dir: Path) -> tuple[list[str], list]:
     summary = runs.load_summary(run_dir)
     shares = batches.shares(summary)
     half = batches.half_from(summary).set_index(batches.CELL).half_from
-    size = nearest_cell(shares, AT).hid_size.iloc[0]
-    shares = shares[shares.hid_size == size]
+    if shares.empty:
+        return [], []
+    shares = nearest(shares, "hid_size")
     every = sorted(shares.batch.unique())
     lines = []
     for cell, rows in shares.groupby(batches.CELL, sort=False):
@@ -145,7 +153,7 @@ def batch_rows(run_dir: Path) -> tuple[list[str], list]:
         lines.append([cell[0], str(cell[1]),
                       *(f"{by_batch[b]:.0%}" if b in by_batch else "-" for b in every),
                       f"{half[cell]:.0f}" if np.isfinite(half[cell]) else "never"])
-    return [f"layer (HidSize {size})", "SeqLen", *(f"B={b}" for b in every),
+    return [f"layer (HidSize {shares.hid_size.iloc[0]})", "SeqLen", *(f"B={b}" for b in every),
             "half of it from B"], lines
 
 
@@ -156,19 +164,17 @@ def batch_section(run_dir: Path) -> str:
 
 def batch_text(run_dir: Path) -> str:
     """For a terminal."""
-    shares = [] if batches.shares(runs.load_summary(run_dir)).empty else [
-        "Share of the core's multiply-add rate (roof/fma), for BatchSize B:",
-        wording.wrapped_table(*batch_rows(run_dir), kept=2, numbers_from=2), ""]
+    header, lines = batch_rows(run_dir)
+    shares = ["Share of the core's multiply-add rate (roof/fma), for BatchSize B:",
+              wording.wrapped_table(header, lines, kept=2, numbers_from=2), ""] if lines else []
     return "\n".join([*shares, *batch_sentences(run_dir)])
 
 
 # ---- cores, predicted --------------------------------------------------------------------------
 
 
-def cores_rows(run_dir: Path) -> tuple[list[str], list]:
-    """Predicted block over layer on so many cores, at the longest SeqLen."""
-    table = runs.least_batch(runs.load_derived(run_dir, "whatif.csv"))
-    table = nearest_size(table)
+def cores_rows(table: pd.DataFrame) -> tuple[list[str], list]:
+    """Predicted block over layer on so many cores, at the longest SeqLen, from whatif.csv."""
     changes = [name for name in dict.fromkeys(table.change)
                if name == prediction.PREDICTED or name.endswith(prediction.CORES)]
     header = ["layer", *("1 core" if name == prediction.PREDICTED else name for name in changes)]
@@ -179,22 +185,17 @@ def cores_rows(run_dir: Path) -> tuple[list[str], list]:
     return header, lines
 
 
-def nearest_size(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the HidSize that the sentences tell of."""
-    distance = abs(np.log(table.hid_size / AT[1]))
-    return table[distance == distance.min()]
-
-
 def cores_section(run_dir: Path) -> str:
     """The table, under a sentence that says what it is."""
-    size = nearest_size(runs.load_derived(run_dir, "whatif.csv")).hid_size.iloc[0]
+    table = nearest(runs.least_batch(runs.load_derived(run_dir, "whatif.csv")), "hid_size")
     length = runs.load_summary(run_dir).query("kind == 'layer'").seq_len.max()
     return "\n\n".join([
         f"Predicted, not measured: block time over layer time on several cores, one sequence of "
-        f"{length} tokens, HidSize {size}, products by OpenBLAS. Everything is divided by the number of cores; each step "
-        f"of a recurrent layer waits {prediction.BARRIER_NS} ns for the others, which is an "
-        "assumption (`scripts/predict.py --barrier`).",
-        wording.markdown_table(*cores_rows(run_dir))])
+        f"{length} tokens, HidSize {table.hid_size.iloc[0]}, products by OpenBLAS. Everything is "
+        "divided by the number of cores; each step of a recurrent layer waits "
+        f"{prediction.BARRIER_NS} ns for the others, which is an assumption "
+        "(`scripts/predict.py --barrier`).",
+        wording.markdown_table(*cores_rows(table))])
 
 
 # ---- the page ----------------------------------------------------------------------------------
@@ -209,11 +210,6 @@ def section(width_folder: Path, batch_run: Path) -> str:
     """The paragraph of answer."""
     table = runs.load_derived(width_folder, "width.csv")
     return " ".join([width_sentence(table), spread_sentence(table), *batch_sentences(batch_run)])
-
-
-def within(quotient: pd.Series) -> pd.Series:
-    """Whether a measured ratio is within 15 % of the counted one."""
-    return abs(np.log(quotient)) <= np.log(1 + WITHIN)
 
 
 def farthest(rows: pd.DataFrame) -> str:

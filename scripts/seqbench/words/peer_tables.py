@@ -60,15 +60,13 @@ def spread_text(ratios: pd.Series) -> str:
 
 
 def section(folder: Path) -> str:
-    """Per layer, and per BatchSize where there are several, the ratios of peers.csv."""
+    """The README's part on the peers: per layer the ratios of peers.csv."""
     frame = runs.load_derived(folder, "peers.csv")
-    by = ["layer", *(["batch"] if frame.batch.nunique() > 1 else [])]
-    header = [*by, "cells", *(f"{peer} / ours" for peer in PEERS), "faster peer / ours",
+    header = ["layer", "cells", *(f"{peer} / ours" for peer in PEERS), "faster peer / ours",
               "cells where ours is at least as fast"]
-    rows = [[*(str(cells[name].iloc[0]) for name in by), str(len(cells)),
-             *(spread_text(cells[f"{peer}_ratio"]) for peer in PEERS),
+    rows = [[layer, str(len(cells)), *(spread_text(cells[f"{peer}_ratio"]) for peer in PEERS),
              spread_text(cells.faster_ratio), str((cells.faster_ratio >= 1).sum())]
-            for cells in (frame.loc[index] for index in frame.groupby(by, sort=False).groups.values())]
+            for layer, cells in frame.groupby("layer", sort=False)]
     return ("Time of the library over our fastest variant, geometric mean and range over the "
             "cells; every cell with its interval is in peers.csv.\n\n"
             + wording.markdown_table(header, rows))

@@ -72,7 +72,7 @@ def front_zh(source: Source) -> str:
 def one_size(source: Source) -> str:
     """Every layer at one HidSize: a figure and a table."""
     told = answer.of_run(source.first)
-    size = answer.nearest(told.at_equal_size.hid_size, AT_HID_SIZE)
+    size = wording.nearest(told.at_equal_size.hid_size, AT_HID_SIZE)
     header, lines = answer.time_table(told, size, answer.table_lengths(told))
     table = header, [line for line in lines if line[0] in layers.FIRST]
     return "\n\n".join([source.figure(SIZE_FIGURE), wording.markdown_table(*table)])
@@ -81,7 +81,7 @@ def one_size(source: Source) -> str:
 def times(source: Source) -> str:
     """Every layer at that HidSize."""
     told = answer.of_run(source.first)
-    size = answer.nearest(told.at_equal_size.hid_size, AT_HID_SIZE)
+    size = wording.nearest(told.at_equal_size.hid_size, AT_HID_SIZE)
     return "\n\n".join([answer.times_title(size), wording.markdown_table(
         *answer.time_table(told, size, answer.table_lengths(told)))])
 

@@ -42,6 +42,11 @@ def ratio_text(ratio: float) -> str:
     return two(min(ratio, 0.99)) if ratio < 1 else two(ratio)
 
 
+def nearest(values, wanted: float) -> int:
+    """The value that is nearest on a logarithmic scale."""
+    return int(min(values, key=lambda value: (abs(np.log(value / wanted)), value)))
+
+
 def times(value: float) -> str:
     """The same: 2.3x."""
     return f"{ratio_text(value)}x"
