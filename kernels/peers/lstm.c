@@ -11,7 +11,8 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 
 static void prepare(struct instance *in)
 {
-    const struct onednn_recurrent r = onednn_recurrent(in->dims, 4, 4);
+    const struct onednn_recurrent r =
+        onednn_recurrent(in->dims, 4, 4, onednn_sequence_layout(in->dims));
     dnnl_rnn_desc_t op;
     onednn_check(dnnl_lstm_forward_desc_init(&op, dnnl_forward_inference,
                                              dnnl_unidirectional_left2right, &r.sequence, &r.state,

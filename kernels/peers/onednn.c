@@ -231,10 +231,14 @@ struct onednn *onednn_linear(int64_t rows, int64_t in, int64_t out, const float 
 
 /* ---- recurrent layers ---- */
 
-struct onednn_recurrent onednn_recurrent(struct dims d, int64_t gates, int64_t biases)
+dnnl_format_tag_t onednn_sequence_layout(struct dims d)
 {
-    /* Of one sequence the two are the same memory, and oneDNN is faster when told the first. */
-    const dnnl_format_tag_t layout = d.B == 1 ? dnnl_tnc : dnnl_ntc;
+    return d.B == 1 ? dnnl_tnc : dnnl_ntc;
+}
+
+struct onednn_recurrent onednn_recurrent(struct dims d, int64_t gates, int64_t biases,
+                                         dnnl_format_tag_t layout)
+{
     const int64_t H = d.H;
     const dnnl_dims_t weights = {1, 1, H, gates, H}, bias = {1, 1, biases, H};
     struct onednn_recurrent r = {.sequence = onednn_desc(d.S, d.B, H, 0, layout),

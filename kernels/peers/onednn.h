@@ -46,14 +46,22 @@ struct onednn *onednn_linear(int64_t rows, int64_t in, int64_t out, const float 
 
 /* Arrays of a recurrent layer with so many gates and biases, as oneDNN sees them. */
 struct onednn_recurrent {
-    dnnl_memory_desc_t sequence;      /* x[S,H] and y[S,H] */
-    dnnl_memory_desc_t state;         /* [H] */
+    dnnl_memory_desc_t sequence;      /* x and y, [B,S,H] or [S,B,H] */
+    dnnl_memory_desc_t state;         /* [B,H] */
     dnnl_memory_desc_t weights;       /* of W and U, layout left to oneDNN */
     dnnl_memory_desc_t given_weights; /* [gates H,H] */
     dnnl_memory_desc_t bias;          /* [biases H] */
 };
 
-struct onednn_recurrent onednn_recurrent(struct dims d, int64_t gates, int64_t biases);
+/* layout: of x and y. */
+struct onednn_recurrent onednn_recurrent(struct dims d, int64_t gates, int64_t biases,
+                                         dnnl_format_tag_t layout);
+
+/*
+ * The layout of x[B,S,H] as it lies in memory, dnnl_ntc; for one sequence dnnl_tnc is the same
+ * memory, and oneDNN is faster when told so.
+ */
+dnnl_format_tag_t onednn_sequence_layout(struct dims d);
 
 /* Opens a recurrent primitive and gives it its six common arrays. */
 struct onednn *onednn_open_recurrent(const dnnl_rnn_desc_t *op, const struct onednn_recurrent *r,

@@ -4,7 +4,8 @@
 
 static void prepare(struct instance *in)
 {
-    const struct onednn_recurrent r = onednn_recurrent(in->dims, 1, 1);
+    const struct onednn_recurrent r =
+        onednn_recurrent(in->dims, 1, 1, onednn_sequence_layout(in->dims));
     dnnl_rnn_desc_t op;
     onednn_check(dnnl_vanilla_rnn_forward_desc_init(
                      &op, dnnl_forward_inference, dnnl_eltwise_tanh, dnnl_unidirectional_left2right,
