@@ -221,8 +221,9 @@ peers: have-deps ## time ours, oneDNN and PyTorch in turns, and compare (GRID, K
 width: GRID = width
 width: KERNELS = rnn/registers,lstm/registers,gru/registers,transformer/online,attention/online,roof/fma,roof/read,roof/exp,roof/sigmoid,roof/tanh
 width: ENGINE = packed
-width: have-deps ## time the same with vectors of every width, in turns, and compare (GRID, KERNELS, CPU, OUT)
-	$(Q)for lanes in $(WIDTHS); do $(then_make) LANES=$$lanes all || exit; done
+width: have-deps ## 9 minutes: time our kernels built for vectors of every width, in turns, and compare
+	$(Q)$(if $(findstring $(comma),$(HEADS)$(BATCH)),$(error width compares at one of HEADS and of BATCH))\
+	    for lanes in $(WIDTHS); do $(then_make) LANES=$$lanes all || exit; done
 	$(Q)out=$(turns_folder) && \
 	    scripts/turns "$$out" $(foreach n,$(WIDTHS),lanes$(n)=$(BUILD_OF_ALL)-lanes$(n)/seqbench) $(what) && \
 	    $(PYTHON) scripts/summarise.py $(WIDTHS:%="$$out/lanes%") && \
@@ -231,7 +232,7 @@ width: have-deps ## time the same with vectors of every width, in turns, and com
 batch: GRID = batch
 batch: KERNELS = rnn/registers,rnn/hoisted,lstm/registers,gru/registers,transformer/online,attention/online,decode/*,roof/*
 batch: ENGINE = packed
-batch: bench ## the same for 1 to 64 sequences at once
+batch: bench ## 14 minutes: bench for 1 to 64 sequences at once
 
 pytest = env $(DATA:%=-u %) SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider
 

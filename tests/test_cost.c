@@ -27,11 +27,11 @@ static int64_t counted_multiply_adds(const struct kernel *kernel, struct dims di
 static void multiply_adds_are_those_that_run(void **state)
 {
     (void)state;
-    const struct dims shapes[] = {{.S = 1, .H = 1, .A = 1, .B = 1},
-                                  {.S = 7, .H = 12, .A = 2, .B = 1},
-                                  {.S = 65, .H = 24, .A = 3, .B = 1},
-                                  {.S = 130, .H = 64, .A = 1, .B = 1},
-                                  {.S = 33, .H = 40, .A = 5, .B = 1}};
+    const struct dims shapes[] = {
+        {.S = 1, .H = 1, .A = 1, .B = 1},   {.S = 7, .H = 12, .A = 2, .B = 1},
+        {.S = 65, .H = 24, .A = 3, .B = 1}, {.S = 130, .H = 64, .A = 1, .B = 1},
+        {.S = 33, .H = 40, .A = 5, .B = 1}, {.S = 9, .H = 24, .A = 3, .B = 4},
+        {.S = 2, .H = 8, .A = 2, .B = 100}};
     for (int i = 0; kernel_at(i); i++) {
         for (size_t k = 0; k < sizeof(shapes) / sizeof(shapes[0]); k++) {
             struct dims d = shapes[k];
@@ -41,8 +41,9 @@ static void multiply_adds_are_those_that_run(void **state)
                 continue;
             const int64_t counted = counted_multiply_adds(kernel_at(i), d);
             if (counted != kernel_cost(kernel_at(i), d).multiply_adds)
-                fail_msg("%s S=%d H=%d: cost says %ld, done were %ld", kernel_at(i)->name, (int)d.S,
-                         (int)d.H, (long)kernel_cost(kernel_at(i), d).multiply_adds, (long)counted);
+                fail_msg("%s S=%d H=%d B=%d: cost says %ld, done were %ld", kernel_at(i)->name,
+                         (int)d.S, (int)d.H, (int)d.B,
+                         (long)kernel_cost(kernel_at(i), d).multiply_adds, (long)counted);
         }
     }
 }
@@ -77,6 +78,8 @@ static const struct {
     {"gru.step", {.S = 1, .H = 256, .A = 1, .B = 1}, 786432, 1280, 768, 394240},
     {"lstm.gates", {.S = 1, .H = 256, .A = 1, .B = 1}, 1048576, 0, 1024, 525312},
     {"lstm.update", {.S = 1, .H = 256, .A = 1, .B = 1}, 0, 1024, 256, 0},
+    {"rnn/registers", {.S = 128, .H = 256, .A = 1, .B = 5}, 167772160, 0, 163840, 131328},
+    {"decode/cached", {.S = 128, .H = 256, .A = 4, .B = 3}, 5111808, 43758, 4614, 789760},
     {"mamba/scan", {.S = 128, .H = 256, .A = 1, .B = 1}, 109576192, 6684672, 1245184, 437760},
     {"mamba.step", {.S = 1, .H = 256, .A = 1, .B = 1}, 856064, 52224, 9728, 437760},
     {"mamba2/recurrent", {.S = 128, .H = 256, .A = 1, .B = 1}, 110231552, 21645440, 149632, 431768},
@@ -188,6 +191,22 @@ static void sequential_layers_stream_their_recurrent_weights(void **state)
     assert_int_equal(kernel_find("transformer/full", NULL)->layer->cost(d).streamed_weights, 0);
 }
 
+/* Sequences that go together read the weights once per step, each reads its own cache. */
+static void batches_share_the_weights_that_are_streamed(void **state)
+{
+    (void)state;
+    const struct dims d = {.S = 10, .H = 64, .A = 1, .B = 5};
+    const struct cost rnn = kernel_cost(kernel_find("rnn/registers", NULL), d);
+    const struct cost decode = kernel_cost(kernel_find("decode/cached", NULL), d);
+    const struct kernel *mamba = kernel_find("mamba/scan", NULL);
+    const struct dims one = {.S = 10, .H = 64, .A = 1, .B = 1};
+    assert_int_equal(rnn.streamed_weights, 40960);
+    assert_int_equal(decode.streamed_weights, 12 * 64 * 64);
+    assert_int_equal(decode.streamed_floats, 5 * (9 * 64 + 256 + 2 * 9 * 64));
+    assert_int_equal(kernel_cost(mamba, d).streamed_weights,
+                     5 * kernel_cost(mamba, one).streamed_weights);
+}
+
 static void tiled_memory_is_linear_in_seq_len(void **state)
 {
     (void)state;
@@ -209,6 +228,7 @@ int main(void)
         cmocka_unit_test(steps_add_up_to_a_variant_of_their_layer),
         cmocka_unit_test(parts_add_up_to_their_layer),
         cmocka_unit_test(sequential_layers_stream_their_recurrent_weights),
+        cmocka_unit_test(batches_share_the_weights_that_are_streamed),
         cmocka_unit_test(tiled_memory_is_linear_in_seq_len),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,11 +59,12 @@ def test_names_times_and_counters_become_samples(tmp_path):
         entry("lstm/mine/S:128/H:256", 2.1, repetition_index=1),
         entry("transformer/mine/S:128/H:256/A:4/iterations:10/real_time", 3000, time_unit="us"),
         entry("lstm/mine/S:128/H:256_median", 2.05, run_type="aggregate"))
-    two = write_json(tmp_path / "two.json", entry("lstm/mine/S:128/H:256", 2.2))
+    two = write_json(tmp_path / "two.json", entry("lstm/mine/S:128/H:256/B:8", 2.2))
     rows = imported(tmp_path / "run", one, two)
     assert [(row["kernel"], row["heads"], row["round"], row["sample"]) for row in rows] == [
         ("lstm/mine", "1", "0", "0"), ("lstm/mine", "1", "0", "1"), ("transformer/mine", "4", "0", "0"),
         ("lstm/mine", "1", "1", "0")]
+    assert [row["batch"] for row in rows] == ["1", "1", "1", "8"]
     assert [float(row["wall_ns"]) for row in rows] == [2e7, 2.1e7, 3e7, 2.2e7]
     assert float(rows[0]["cpu_ns"]) == pytest.approx(1.8e7)
     assert (rows[0]["flops"], rows[0]["streamed_bytes"], rows[0]["bytes"]) == ("1000", "64", "0")

@@ -48,6 +48,23 @@ def test_a_dry_run_lists_no_file_that_is_up_to_date(house):
     assert compiled == [f"{BUILD}/bench/machine/host.o"]  # whose commit is unknown in that folder
 
 
+@pytest.mark.parametrize("goal, words", [
+    ("width", ["lanes1=build-lanes1/seqbench", "lanes4=build-lanes4/seqbench", "scripts/width.py"]),
+    ("batch", ["build/seqbench run"])])
+def test_width_and_batch_time_their_own_grids(house, goal, words):
+    dry = make(house, "-n", goal, "BUILD_OF_ALL=build", "OUT=somewhere")
+    assert dry.returncode == 0, dry.stderr
+    assert all(word in dry.stdout for word in words)
+    shown = make(house, "-n", "-p", goal).stdout
+    assert re.search(rf"^{goal}: GRID = {goal}$", shown, re.M)
+
+
+@pytest.mark.parametrize("lists", ["HEADS=1,2", "BATCH=1,4"])
+def test_width_refuses_lists_of_what_it_compares_at_one_of(house, lists):
+    made = make(house, "-n", "width", lists)
+    assert made.returncode == 2 and "width compares at one of HEADS and of BATCH" in made.stderr
+
+
 def test_bench_ends_with_where_its_results_are(house):
     dry = make(house, "-n", "bench", "OUT=somewhere").stdout
     last = [line for line in dry.splitlines() if "echo" in line][-2:]

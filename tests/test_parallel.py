@@ -149,6 +149,48 @@ def test_runs_take_turns_and_go_on_where_they_were_broken_off(tmp_path, broken_o
         assert " ".join(f"{name}{number}" for name, number in turns_of(out, "xyz")) == expected
 
 
+def test_a_run_killed_before_its_first_sample_starts_again(tmp_path):
+    out, program = tmp_path / "out", BUILD / "seqbench"
+    (out / "x").mkdir(parents=True)
+    (out / "x" / "plan.csv").write_text("broken off", encoding="utf-8")
+    turns = [ROOT / "scripts" / "turns", out, f"x={program}", "-k", "rnn/literal", "-S", "4", "-H",
+             "8", "--rounds", "1", "--cpu", CORE]
+    made = subprocess.run(list(map(str, turns)), capture_output=True, text=True)
+    assert made.returncode == 0, (out / "log").read_text()
+    assert len(runs.load_samples(out / "x"))
+
+
+def test_turns_leave_a_folder_alone_that_is_no_run(tmp_path):
+    mine = tmp_path / "out" / "x" / "mine"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("kept", encoding="utf-8")
+    (mine.parent / "plan.csv").write_text("mine too", encoding="utf-8")
+    made = subprocess.run([ROOT / "scripts" / "turns", tmp_path / "out", f"x={BUILD / 'seqbench'}",
+                           "-k", "rnn/literal"], capture_output=True, text=True)
+    assert made.returncode != 0 and mine.read_text(encoding="utf-8") == "kept"
+
+
+@pytest.mark.parametrize("arguments", [[], ["out", "x"], ["out", "=y"], ["out", "x="]])
+def test_turns_refuse_what_names_no_program(tmp_path, arguments):
+    made = subprocess.run([ROOT / "scripts" / "turns", *arguments], capture_output=True, text=True,
+                          cwd=tmp_path)
+    assert made.returncode != 0 and "usage: scripts/turns OUT NAME=PROGRAM" in made.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"batch": [1, 2]}, "batch has several values"), ({"kernel": "rnn/x"}, "in a cell of the Trans")])
+def test_width_refuses_runs_that_it_cannot_set_side_by_side(tmp_path, capsys, changes, words):
+    rows = [sample(kernel, 16, 64, 100 * b, round=number, batch=b, engine="packed", flops=9, heads=heads)
+            for number in range(ROUNDS) for b in changes.get("batch", [1])
+            for kernel, heads in (("lstm/x", 1), (changes.get("kernel", "transformer/x"), 1))]
+    host = {**VIRTUAL, "build": {"lanes": 1, "commit": "c", "compiler": "cc"}}
+    run = summarised(tmp_path / "run", rows, host)
+    capsys.readouterr()
+    assert command("width", [str(run), "-o", str(tmp_path / "out")]) != 0
+    assert words in capsys.readouterr().err
+
+
 # ---- batch -------------------------------------------------------------------------------------
 
 
@@ -276,8 +318,11 @@ def test_a_barrier_is_an_option_of_predict(tmp_path, capsys):
     table = prediction.what_if(frame(machine_rows() + [
         row("lstm/x", s, 256, 9e9, streamed_bytes=1 << 20, flops=1 << 20, parameters=7) for s in (16, 64)] + [
         row("transformer/x", s, 256, 9e9, flops=1 << 22, parameters=7) for s in (16, 64)]), MACHINE, 0.0)
-    ratios = table[table.layer == "lstm"].set_index("change").ratio_at_max_seq_len
+    rows = table[table.layer == "lstm"].set_index("change")
+    ratios = rows.ratio_at_max_seq_len
     assert ratios["64 cores"] == pytest.approx(ratios["predicted"])  # nobody waits
+    assert rows.barrier_ns["64 cores"] == 0 and np.isnan(rows.barrier_ns["predicted"])
+    assert prediction.over_cores(table).cores.tolist() == [1, 2, 4, 8, 16, 32, 64]
     with pytest.raises(SystemExit):
         command("predict", [str(tmp_path), "--barrier", "-1"])
     assert "is not a time in ns" in capsys.readouterr().err

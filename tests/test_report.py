@@ -450,6 +450,13 @@ def test_figures_are_readable_on_a_telephone(browser, runs_page):
     assert min(browser.execute_script(TEXTS)) >= 9
 
 
+def test_look_up_of_batches_is_per_token_of_one_sequence(tmp_path):
+    rows = [sample(f"{layer}/x", ns=1000 * 4 * 64, seq_len=64, hid_size=64, batch=4, round=number)
+            for layer in ("lstm", "transformer") for number in range(3)]
+    run = Run.load(summarised(tmp_path / "run", rows))
+    assert report.looked_up(run, ["openblas"])["ns"] == pytest.approx([1000, 1000])
+
+
 def test_first_screen_has_figure_answer_and_look_up(browser, runs_page):
     show(browser, runs_page, 1280)
     bottoms = browser.execute_script(

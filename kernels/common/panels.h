@@ -16,7 +16,7 @@
  * Block sizes by the number of vector registers, whatever their width: accumulators, a row of the
  * panel, a broadcast.
  */
-#if defined(__AVX512VL__) || defined(__aarch64__)
+#if defined(__AVX512VL__) || (defined(__AVX512F__) && VMATH_LANES == 16) || defined(__aarch64__)
 #define PRODUCT_VECTORS 4 /* 32 registers */
 #else
 #define PRODUCT_VECTORS 2 /* 16 registers */

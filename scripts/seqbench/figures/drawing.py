@@ -342,6 +342,12 @@ def log_log(ticks: pd.Series) -> Callable[[Axes], None]:
     return scale
 
 
+def looks_of_sizes(sizes: list[int]) -> dict[int, dict]:
+    """A line for each HidSize."""
+    return {size: {"color": SHADES[i], "marker": MARKERS[i], "markersize": 4, "linewidth": 1.6}
+            for i, size in enumerate(sizes)}
+
+
 def some(values: pd.Series, most: int) -> list[int]:
     """At most so many of the values, spread evenly, first and last included."""
     values = np.sort(values.unique())

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from seqbench.figures.drawing import (LIGHT, MARKERS, NAMES, SHADES, Drawing, Kind, Panel, Skip,
-                                      log_from_0, log_x, say, some)
+from seqbench.figures.drawing import (LIGHT, NAMES, SHADES, Drawing, Kind, Panel, Skip, log_from_0,
+                                      log_x, looks_of_sizes, say, some)
 from seqbench.tables.crossover import ALWAYS, NEVER, NOT_FASTER, NOT_SLOWER
 from seqbench.words import wording
 
@@ -22,12 +22,6 @@ LANES = "floats per vector (lanes)"
 def shown(table: pd.DataFrame) -> list[str]:
     """The layers that are drawn."""
     return [name for name in LAYERS if name in set(table.layer)] or sorted(set(table.layer))[:2]
-
-
-def looks_of(sizes: list[int]) -> dict[int, dict]:
-    """A line for each HidSize."""
-    return {size: {"color": SHADES[i], "marker": MARKERS[i], "markersize": 4, "linewidth": 1.6}
-            for i, size in enumerate(sizes)}
 
 
 def refuse_one_width(table: pd.DataFrame) -> None:
@@ -57,7 +51,7 @@ def draw_lines(axes: Axes, rows: pd.DataFrame, looks: dict[int, dict]) -> None:
 def draw_quotients(table: pd.DataFrame) -> Drawing:
     """A row of panels for each layer, a panel for each SeqLen."""
     refuse_one_width(table)
-    looks, lengths = looks_of(some(table.hid_size, len(SHADES))), some(table.seq_len, 4)
+    looks, lengths = looks_of_sizes(some(table.hid_size, len(SHADES))), some(table.seq_len, 4)
     kind = Kind(LANES, "measured / counted", log_from_0(table.lanes))
     panels = [Panel(f"{NAMES.get(layer, layer)}, SeqLen {length}", kind,
                     partial(draw_lines, looks=looks,
@@ -94,7 +88,7 @@ def draw_places(axes: Axes, rows: pd.DataFrame, looks: dict[int, dict]) -> None:
 def draw_crossings(table: pd.DataFrame) -> Drawing:
     """A panel for each layer."""
     refuse_one_width(table)
-    looks = looks_of(some(table.hid_size, len(SHADES)))
+    looks = looks_of_sizes(some(table.hid_size, len(SHADES)))
 
     def scale(axes: Axes) -> None:
         log_x(axes, table.lanes)

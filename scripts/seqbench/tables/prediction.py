@@ -116,15 +116,22 @@ def with_times(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
     return summary.assign(median_ns=times)[times.notna()]
 
 
-def crossover_rows(change: str, summary: pd.DataFrame) -> list[dict]:
+def compared_engine(whole: pd.DataFrame) -> str:
+    """The class of engines that whatif.csv is of: the headline's where the block was timed so."""
+    blocks = whole[whole.layer == runs.REFERENCE]
+    return runs.HEADLINE if runs.HEADLINE in set(blocks.engine) else ratios.best_class(whole)
+
+
+def crossover_rows(change: str, summary: pd.DataFrame, engine: str,
+                   barrier_ns: float = np.nan) -> list[dict]:
     """Rows of whatif.csv of one machine."""
     found = []
-    groups = ratios.relative(summary).groupby(["layer", *runs.ACROSS])
+    groups = ratios.relative(summary, engine).groupby(["layer", *runs.ACROSS])
     for (layer, *sizes), cells in groups:
         seq_len, ratio = cells.seq_len.to_numpy(), cells.ratio.to_numpy()
         word, faster_from, crossings = crossover.verdict(seq_len, ratio)
-        found.append({"layer": layer, **dict(zip(runs.ACROSS, sizes)), "change": change,
-                      "verdict": word, "faster_from_seq_len": faster_from,
+        found.append({"layer": layer, **dict(zip(runs.ACROSS, sizes)), "engines": engine,
+                      "change": change, "barrier_ns": barrier_ns, "verdict": word, "faster_from_seq_len": faster_from,
                       "crossings": " ".join(map(runs.format_number, crossings)),
                       "ratio_at_min_seq_len": ratio[0], "ratio_at_max_seq_len": ratio[-1]})
     return found
@@ -143,20 +150,29 @@ def what_if(summary: pd.DataFrame, machine: rates.Roofs, barrier_ns: float = BAR
             ) -> pd.DataFrame:
     """whatif.csv: crossovers measured, predicted, and predicted for other machines."""
     whole = ratios.whole_sequences(summary)
-    rows = crossover_rows(MEASURED, whole)
-    rows += crossover_rows(PREDICTED, with_times(whole, machine))
+    engine = compared_engine(whole)
+    rows = crossover_rows(MEASURED, whole, engine)
+    rows += crossover_rows(PREDICTED, with_times(whole, machine), engine)
     compared = whole[whole.layer.isin([*COMPARED, runs.REFERENCE])]
     for change in CHANGES:
         if change != "FMA rate" and int(change[1]) > len(machine.caches):
             continue
         for word, factor in FACTORS.items():
             other = rates.changed(machine, change, factor)
-            rows += crossover_rows(f"{change} {word}", with_times(compared, other))
+            rows += crossover_rows(f"{change} {word}", with_times(compared, other), engine)
     for count in CORE_COUNTS:
         shared = on_cores(with_times(compared, machine), count, barrier_ns)
-        rows += crossover_rows(f"{count}{CORES}", shared)
+        rows += crossover_rows(f"{count}{CORES}", shared, engine, barrier_ns)
     table = pd.DataFrame(rows, columns=list(runs.schema(runs.README, "whatif.csv")))
     return table.sort_values(["layer", *runs.ACROSS], kind="stable")
+
+
+def over_cores(table: pd.DataFrame) -> pd.DataFrame:
+    """The predicted rows of whatif.csv with as many `cores`: 1 where nothing is changed."""
+    rows = table[table.layer.isin(COMPARED) & (
+        (table.change == PREDICTED) | table.change.str.endswith(CORES))]
+    cores = rows.change.str.removesuffix(CORES).replace(PREDICTED, "1").astype(int)
+    return rows.assign(cores=cores)
 
 
 def predicted_correctly(summary: pd.DataFrame, predicted: pd.DataFrame) -> str:

@@ -37,6 +37,12 @@ def widths(run_dirs: list[Path]) -> pd.DataFrame:
              by_lanes(run_dirs).items()]
     table = pd.concat(every, ignore_index=True).rename(
         columns={"ci_low": "ratio_low", "ci_high": "ratio_high"})
+    if table.empty:
+        raise runs.RunError(f"{run_dirs[0]}: no layer was timed in a cell of the Transformer block")
+    for name in ("heads", "batch"):
+        if table.groupby("hid_size")[name].nunique().max() > 1:
+            raise runs.RunError(f"{run_dirs[0]}: {name} has several values; widths are compared "
+                                "at one")
     order = ["layer", *runs.ACROSS, "seq_len", "lanes"]
     return table.sort_values(order)[list(runs.schema(runs.README, "width.csv"))]
 

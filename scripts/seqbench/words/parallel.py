@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from seqbench.read import runs
-from seqbench.tables import batches, counted, prediction
+from seqbench.tables import batches, counted, prediction, widths
 from seqbench.tables.claims import WITHIN
 from seqbench.words import wording
 from seqbench.words.phrases import EN
@@ -106,6 +106,24 @@ def width_section(folder: Path) -> str:
     return wording.markdown_table(*width_rows(table, ROWS))
 
 
+def width_shares(folder: Path) -> str:
+    """Share of the peak of each layer at one SeqLen, for every HidSize and width."""
+    found = []
+    for lanes, run_dir in widths.by_lanes(sorted(folder.glob("lanes*"))).items():
+        rows = nearest(batches.shares(runs.load_summary(run_dir)), "seq_len")
+        found.append(rows.assign(lanes=lanes))
+    table = pd.concat(found, ignore_index=True)
+    every = sorted(set(table.lanes))
+    lines = []
+    for (layer, hid_size), rows in table.groupby(["layer", "hid_size"], sort=False):
+        share = rows.set_index("lanes").share
+        lines.append([layer, str(hid_size),
+                      *(f"{share[n]:.0%}" if n in share else "-" for n in every)])
+    return wording.markdown_table(
+        [f"layer (SeqLen {table.seq_len.iloc[0]})", "HidSize",
+         *(f"{n} lane{'s' if n > 1 else ''}" for n in every)], lines)
+
+
 # ---- batch -------------------------------------------------------------------------------------
 
 
@@ -175,14 +193,13 @@ def batch_text(run_dir: Path) -> str:
 
 def cores_rows(table: pd.DataFrame) -> tuple[list[str], list]:
     """Predicted block over layer on so many cores, at the longest SeqLen, from whatif.csv."""
-    changes = [name for name in dict.fromkeys(table.change)
-               if name == prediction.PREDICTED or name.endswith(prediction.CORES)]
-    header = ["layer", *("1 core" if name == prediction.PREDICTED else name for name in changes)]
+    rows = prediction.over_cores(table)
+    counts = sorted(set(rows.cores))
     lines = []
-    for layer in [name for name in prediction.COMPARED if name in set(table.layer)]:
-        rows = table[table.layer == layer].set_index("change").ratio_at_max_seq_len
-        lines.append([layer, *(wording.two(rows[name]) for name in changes)])
-    return header, lines
+    for layer in [name for name in prediction.COMPARED if name in set(rows.layer)]:
+        at = rows[rows.layer == layer].set_index("cores").ratio_at_max_seq_len
+        lines.append([layer, *(wording.two(at[count]) for count in counts)])
+    return ["layer", *("1 core" if n == 1 else f"{n}{prediction.CORES}" for n in counts)], lines
 
 
 def cores_section(run_dir: Path) -> str:
@@ -191,9 +208,9 @@ def cores_section(run_dir: Path) -> str:
     length = runs.load_summary(run_dir).query("kind == 'layer'").seq_len.max()
     return "\n\n".join([
         f"Predicted, not measured: block time over layer time on several cores, one sequence of "
-        f"{length} tokens, HidSize {table.hid_size.iloc[0]}, products by OpenBLAS. Everything is "
-        "divided by the number of cores; each step of a recurrent layer waits "
-        f"{prediction.BARRIER_NS} ns for the others, which is an assumption "
+        f"{length} tokens, HidSize {table.hid_size.iloc[0]}, engine {table.engines.iloc[0]}. All "
+        "time is divided by the number of cores; each step of a recurrent layer waits "
+        f"{table.barrier_ns.max():.0f} ns for the others, which is an assumption "
         "(`scripts/predict.py --barrier`).",
         wording.markdown_table(*cores_rows(table))])
 

@@ -59,6 +59,23 @@ def spread_text(ratios: pd.Series) -> str:
     return f"{wording.times(mean)} ({wording.spread(known)})"
 
 
+def batch_section(folder: Path) -> str:
+    """The faster peer over ours, per layer and BatchSize, and the cells where ours takes longer."""
+    frame = runs.load_derived(folder, "peers.csv")
+    every = sorted(set(frame.batch))
+    rows = []
+    for layer, cells in frame.groupby("layer", sort=False):
+        by_batch = [cells.faster_ratio[cells.batch == batch] for batch in every]
+        rows.append([layer, *map(spread_text, by_batch), spread_text(cells.faster_ratio)])
+    behind = frame[frame.faster_ratio.round(2) < 1].sort_values("faster_ratio")
+    told = [f"{row.layer} with BatchSize {row.batch} at SeqLen {row.seq_len}, HidSize "
+            f"{row.hid_size}: {row.faster_ratio:.2f}" for row in behind.itertuples()]
+    last = f"Ours takes longer in {len(told)} of {len(frame)} cells" + (
+        f": {'; '.join(told)}." if told else ".")
+    return "\n\n".join([wording.markdown_table(
+        ["faster peer / ours", *(f"B={batch}" for batch in every), "all"], rows), last])
+
+
 def section(folder: Path) -> str:
     """The README's part on the peers: per layer the ratios of peers.csv."""
     frame = runs.load_derived(folder, "peers.csv")
