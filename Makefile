@@ -225,7 +225,7 @@ width: have-deps ## 9 minutes: time our kernels built for vectors of every width
 	$(Q)$(if $(findstring $(comma),$(HEADS)$(BATCH)),$(error width compares at one of HEADS and of BATCH))\
 	    for lanes in $(WIDTHS); do $(then_make) LANES=$$lanes all || exit; done
 	$(Q)out=$(turns_folder) && \
-	    scripts/turns "$$out" $(foreach n,$(WIDTHS),lanes$(n)=$(BUILD_OF_ALL)-lanes$(n)/seqbench) $(what) && \
+	    scripts/turns --at-most 600 "$$out" $(foreach n,$(WIDTHS),lanes$(n)=$(BUILD_OF_ALL)-lanes$(n)/seqbench) $(what) && \
 	    $(PYTHON) scripts/summarise.py $(WIDTHS:%="$$out/lanes%") && \
 	    $(PYTHON) scripts/width.py $(WIDTHS:%="$$out/lanes%") -o "$$out"
 

@@ -160,6 +160,19 @@ def test_a_run_killed_before_its_first_sample_starts_again(tmp_path):
     assert len(runs.load_samples(out / "x"))
 
 
+def test_turns_begin_no_round_after_their_time_and_go_on_when_asked_again(tmp_path):
+    turns = [ROOT / "scripts" / "turns", "--at-most", "0", tmp_path / "out",
+             *(f"{name}={BUILD / 'seqbench'}" for name in "xy"), "-k", "rnn/literal", "-S", "4",
+             "-H", "8", "--rounds", "3", "--cpu", CORE]
+    for rounds, is_over in ((1, False), (2, False), (3, False), (3, True)):
+        made = subprocess.run(list(map(str, turns)), capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr
+        assert ("the same command goes on" in made.stderr) != is_over
+        for name in "xy":
+            samples = runs.load_samples(tmp_path / "out" / name)
+            assert set(samples["round"]) == set(range(rounds))
+
+
 def test_turns_leave_a_folder_alone_that_is_no_run(tmp_path):
     mine = tmp_path / "out" / "x" / "mine"
     mine.parent.mkdir(parents=True)
@@ -170,11 +183,11 @@ def test_turns_leave_a_folder_alone_that_is_no_run(tmp_path):
     assert made.returncode != 0 and mine.read_text(encoding="utf-8") == "kept"
 
 
-@pytest.mark.parametrize("arguments", [[], ["out", "x"], ["out", "=y"], ["out", "x="]])
+@pytest.mark.parametrize("arguments", [[], ["out", "x"], ["out", "=y"], ["out", "x="], ["--at-most"]])
 def test_turns_refuse_what_names_no_program(tmp_path, arguments):
     made = subprocess.run([ROOT / "scripts" / "turns", *arguments], capture_output=True, text=True,
                           cwd=tmp_path)
-    assert made.returncode != 0 and "usage: scripts/turns OUT NAME=PROGRAM" in made.stderr
+    assert made.returncode != 0 and "usage: scripts/turns [--at-most SECONDS] OUT NAME=PROGRAM" in made.stderr
     assert not list(tmp_path.iterdir())
 
 
