@@ -65,6 +65,8 @@ hash := \#
 ONEDNN ?= $(shell echo '$(hash)include <dnnl.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo found)
 override ONEDNN := $(ONEDNN)
 ONEDNN_LIBS := $(if $(ONEDNN),-ldnnl -lgomp)
+EIGEN ?= $(shell echo '$(hash)include <eigen3/Eigen/Core>' | $(CXX) -E -x c++ - >/dev/null 2>&1 && echo found)
+override EIGEN := $(EIGEN)
 
 # The widths that the suite's own code can be built in: a float alone, and vectors of the CPU.
 widest = $(shell $(CC) -march=$(MARCH) -dM -E -x c /dev/null | awk '/__AVX512F__/ {n = 16} \
@@ -84,19 +86,23 @@ CODEGEN := $(OPT) -march=$(MARCH) -ffp-contract=fast -fno-math-errno -g \
            $(if $(LANES),-DSEQBENCH_LANES=$(LANES) -fno-tree-vectorize -fno-tree-slp-vectorize) \
            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 CPPFLAGS_ALL = -Iinclude -Ikernels -Ibench -I$(BUILD)/gen -I$(BLAS_INCLUDE) -MMD -MP $(CPPFLAGS)
-CFLAGS_ALL := -std=gnu11 $(if $(ONEDNN),-DSEQBENCH_ONEDNN) $(CODEGEN) $(WARNINGS) $(C_WARNINGS) $(CFLAGS)
+CFLAGS_ALL := -std=gnu11 $(if $(ONEDNN),-DSEQBENCH_ONEDNN) $(if $(EIGEN),-DSEQBENCH_EIGEN) $(CODEGEN) $(WARNINGS) $(C_WARNINGS) $(CFLAGS)
 CXXFLAGS_ALL := -std=c++17 $(CODEGEN) $(WARNINGS) $(CXXFLAGS)
 LIBS = $(BLAS_DIR)/libopenblas.so -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) \
         -lbenchmark -lhwloc -lcjson $(ONEDNN_LIBS) -lpthread -lm $(LDFLAGS)
 
-KERNEL_SOURCES := $(filter-out $(if $(ONEDNN),,kernels/peers/%),$(wildcard kernels/*.c kernels/*/*.c))
+OF_ONEDNN := $(filter-out kernels/peers/eigen%,$(wildcard kernels/peers/*.c))
+OF_EIGEN := $(wildcard kernels/peers/eigen*.c*)
+LEFT_OUT := $(if $(ONEDNN),,$(OF_ONEDNN)) $(if $(EIGEN),,$(OF_EIGEN))
+KERNEL_SOURCES := $(filter-out $(LEFT_OUT) %.cpp,$(wildcard kernels/*.c kernels/*/*.c))
 BENCH_SOURCES := $(wildcard bench/*.c bench/*/*.c)
 C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
-OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(BUILD)/bench/measure/timer.o
+CXX_SOURCES := bench/measure/timer.cpp $(filter-out $(LEFT_OUT),$(filter %.cpp,$(OF_EIGEN)))
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(CXX_SOURCES:%.cpp=$(BUILD)/%.o)
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 DEPS_GROUPS := deps-dev deps-arm deps-peers deps-slurm deps-browser
-.PHONY: all check width batch check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
+.PHONY: all check width batch stream check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -115,7 +121,7 @@ help: ## this list
 	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  a run whose roofs predict takes'
 	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
 	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
-	@echo 'ONEDNN=              without the kernels of oneDNN, which are built where dnnl.h is found'
+	@echo 'ONEDNN= EIGEN=       without the kernels of these libraries, which are built where they are found'
 	@echo 'CC= CXX= PYTHON=                      SAN=address,undefined   sanitizers, in a build folder of its own'
 	@echo 'deps-dev, deps-arm, deps-peers, deps-slurm, deps-browser   deps, and what formatting and a second'
 	@echo '             compiler, check-arm, peers, the test of scripts/slurm, the test of the report need'
@@ -234,6 +240,20 @@ batch: KERNELS = rnn/registers,rnn/hoisted,lstm/registers,gru/registers,transfor
 batch: ENGINE = packed
 batch: bench ## 14 minutes: bench for 1 to 64 sequences at once
 
+# Steps of every layer at all sizes; slow conditions at three sizes; calls of several tokens.
+stream: KERNELS = rnn*,lstm*,gru*,mingru*,mamba*,decode/*,!*/literal,!*/fused
+stream: ENGINE = packed
+stream: have-deps all ## 6 minutes: time call by call, with the state carried on, and sum up (KERNELS, ENGINE, CPU, OUT)
+	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)
+	$(Q)out=$(turns_folder) && mkdir -p "$$out" && \
+	    call() { folder="$$out/$$1" && shift && if [ -e "$$folder/samples.csv" ]; then \
+	            $(BUILD)/seqbench run --resume "$$folder"; else \
+	            $(BUILD)/seqbench stream -k "$$GLOBS" --engine "$$ENGINE" $(on_core) -o "$$folder" "$$@"; fi; } && \
+	    call steps -g stream && \
+	    call slow -g stream-slow --conditions 10ms,32ms,cold && \
+	    call chunks -g stream-chunks --conditions hot -k "$$GLOBS,!decode/*" && \
+	    $(PYTHON) scripts/stream.py "$$out/steps" "$$out/slow" "$$out/chunks" -o "$$out"
+
 pytest = env $(DATA:%=-u %) SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider
 
 check: all $(C_TESTS) ## every kernel against its reference, vectors and oracle, every test in C
@@ -242,13 +262,13 @@ check: all $(C_TESTS) ## every kernel against its reference, vectors and oracle,
 	$(Q)for test in $(C_TESTS); do $$test || exit; done
 	$(Q)$(pytest) tests/test_batch.py
 
-test: all $(C_TESTS) ## every test; the last line counts them
+test: all $(C_TESTS) $(BUILD)/tests/stalled ## every test; the last line counts them
 	$(Q)$(pytest) tests
 
 # Built for a CPU with 128-bit vectors and checked under emulation.
 check-arm: $(filter deps-arm,$(MAKECMDGOALS)) ## cross-build for aarch64, check every kernel under qemu
 	$(Q)$(MAKE) --no-print-directory BUILD=build-arm CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ \
-	    MARCH=armv8-a ONEDNN= all
+	    MARCH=armv8-a ONEDNN= EIGEN= all
 	$(Q)qemu-aarch64 -L /usr/aarch64-linux-gnu build-arm/seqbench check --engine all
 
 # Valgrind knows no AVX-512.
@@ -270,7 +290,7 @@ fuzz: have-deps ## fuzz grids, lists, plans, samples, .npy and case.json (clang,
 	$(Q)cd build-fuzz && ./fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -jobs=2 -workers=2 \
 	    -dict=../tests/fuzz/words.dict corpus ../tests/fuzz/seeds
 
-SOURCES_TO_FORMAT := $(wildcard include/*.h kernels/*.c kernels/*/*.[ch] bench/*.[ch] bench/*/*.[ch] bench/*/*.cpp tests/*.[ch] tests/fuzz/*.[ch])
+SOURCES_TO_FORMAT := $(wildcard include/*.h kernels/*.c kernels/*/*.[ch] bench/*.[ch] bench/*/*.[ch] bench/*/*.cpp kernels/*/*.cpp tests/*.[ch] tests/fuzz/*.[ch])
 
 format: ## format all C and C++ files in place
 	$(Q)clang-format -i $(SOURCES_TO_FORMAT)
@@ -285,7 +305,8 @@ $(BUILD)/seqbench: $(OBJECTS)
 	@echo '  LINK  $@'
 	$(Q)$(CXX) $(CODEGEN) -o $@ $^ $(LIBS)
 
-$(BUILD)/tests/planted: $(BUILD)/tests/planted.o $(OBJECTS)
+# The program with something wrong in it, for tests.
+$(BUILD)/tests/planted $(BUILD)/tests/stalled: %: %.o $(OBJECTS)
 	@echo '  LINK  $@'
 	$(Q)$(CXX) $(CODEGEN) -Wl,--wrap=case_run -o $@ $^ $(LIBS)
 

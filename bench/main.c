@@ -130,6 +130,7 @@ static const struct verb {
     bool (*run)(const struct call *call, struct err *err);
 } verbs[] = {
     {"run", "", "time; the folder's name goes to stdout", RUN, command_run},
+    {"stream", "", "time call by call, with the state carried on", STREAM, command_run},
     {"plan", "", "the plan that run would follow, as CSV", PLAN, command_plan},
     {"list", "", "kernels: name, equation", LIST, command_list},
     {"check", "", "every kernel against its reference", CHECK, command_check},

@@ -37,13 +37,25 @@ struct engine {
                  const float *x, vfloat acc[WALK_VECTORS]);
 };
 
+static inline int64_t map_padded_channels(const struct map *map, int64_t out, int64_t vectors)
+{
+    const int64_t block = vectors * VMATH_LANES;
+    return block * ((out / map->gates + block - 1) / block);
+}
+
+/* Vectors of each gate in a block: as the map says, or one where that fills up markedly less. */
+static inline int map_gate_vectors(const struct map *map, int64_t out)
+{
+    const int64_t whole = map_padded_channels(map, out, map->gate_vectors);
+    return 10 * map_padded_channels(map, out, 1) < 9 * whole ? 1 : map->gate_vectors;
+}
+
 /* Rows that products of a map write: those of W, or whole blocks of channels where it has gates. */
 static inline int64_t map_rows(const struct map *map, int64_t out)
 {
     if (!map->gates)
         return out;
-    const int64_t block = map->gate_vectors * VMATH_LANES, channels = out / map->gates;
-    return map->gates * block * ((channels + block - 1) / block);
+    return map->gates * map_padded_channels(map, out, map_gate_vectors(map, out));
 }
 
 /* ---- products with weights ---- */

@@ -104,6 +104,8 @@ enum job {
     JOB_BLOCK,     /* mixes tokens and channels: a layer of a model by itself */
 };
 
+struct instance;
+
 struct layer {
     const char *name; /* "lstm", or "lstm.gates" for a part that is timed alone */
     enum job job;
@@ -120,6 +122,9 @@ struct layer {
     struct cost (*cost)(struct dims d);
     /* Floats carried from one token to the next. NULL: the layer sees the whole sequence. */
     int64_t (*state)(struct dims d);
+    /* Makes the state behind a run, of one sequence, the one before the next run; run_number counts
+     * from 0. Part of a call of a stream. NULL: no state goes from run to run. */
+    void (*carry)(struct instance *in, int64_t run_number);
     /* Plain loops in double over the tensors of one sequence in the order listed; shares no code
      * with any run. */
     void (*reference)(struct dims d, double *const t[]);
@@ -164,7 +169,9 @@ struct instance {
     float *scratch[SCRATCH_MAX];
     const struct engine *engine;
     struct weights weights[MAPS_MAX];
-    void *handle; /* what prepare made with a library, or NULL */
+    int64_t
+        run_number; /* of a stream, from 0: odd runs can go back over what even ones read last */
+    void *handle;   /* what prepare made with a library, or NULL */
 };
 
 /* What an algorithm multiplies by weights. */
@@ -187,6 +194,8 @@ struct algorithm {
     int batch_rows;
     /* The only engine it takes, and why; NULL: any. Without maps: whose code it calls. */
     const char *engine, *because;
+    /* Why it does not support a shape that its layer does, or NULL. NULL: it supports them all. */
+    const char *(*refuses)(struct dims d);
     const struct map *maps;
     int map_count;
     /* Where it does other work or is less exact than the layer says. NULL, 0: as it says. */

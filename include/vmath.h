@@ -143,17 +143,43 @@ static inline void v_store(float *p, vfloat v)
     memcpy(p, &v, sizeof(v));
 }
 
+/*
+ * The first n floats of a vector, n <= VMATH_LANES, in pieces whose sizes are constants: a call of
+ * memcpy takes as long as a good part of a step of a small layer.
+ */
+static inline void v_copy_head(float *to, const float *from, int64_t n)
+{
+    if (n == VMATH_LANES) {
+        memcpy(to, from, VMATH_BYTES);
+        return;
+    }
+#define V_COPY_PIECE(floats)                                                                       \
+    if (n & (floats)) {                                                                            \
+        memcpy(to, from, (floats) * sizeof(float));                                                \
+        to += (floats);                                                                            \
+        from += (floats);                                                                          \
+    }
+    V_COPY_PIECE(8)
+    V_COPY_PIECE(4)
+    V_COPY_PIECE(2)
+    V_COPY_PIECE(1)
+#undef V_COPY_PIECE
+}
+
 /* The first n lanes of p, the others filled: for the tail of a row. */
 static inline vfloat v_load_head(const float *p, int64_t n, float fill)
 {
-    vfloat v = fill - (vfloat){0};
-    memcpy(&v, p, (size_t)n * sizeof(float));
-    return v;
+    float lanes[VMATH_LANES];
+    v_store(lanes, fill - (vfloat){0});
+    v_copy_head(lanes, p, n);
+    return v_load(lanes);
 }
 
 static inline void v_store_head(float *p, vfloat v, int64_t n)
 {
-    memcpy(p, &v, (size_t)n * sizeof(float));
+    float lanes[VMATH_LANES];
+    v_store(lanes, v);
+    v_copy_head(p, lanes, n);
 }
 
 /*
@@ -172,6 +198,12 @@ static inline void v_store_head(float *p, vfloat v, int64_t n)
             statement;                                                                             \
         }                                                                                          \
     } while (0)
+
+/* to[n] = from[n], which do not overlap: for rows that are shorter than a call of memcpy is worth. */
+static inline void vmath_copy(int64_t n, const float *from, float *to)
+{
+    V_EACH(i, lanes, n, v_copy_head(to + i, from + i, lanes));
+}
 
 /* As many lanes as are left: all of them, fewer, or none. */
 static inline vfloat v_load_some(const float *p, int64_t left)
@@ -253,8 +285,20 @@ static inline vfloat v_sigmoid(vfloat x)
     return v_select(x >= 0.0f, 1.0f - (vfloat){0}, e) / (e + 1.0f);
 }
 
-/* tanh|x| = (e^2|x| - 1) / (e^2|x| + 1), with e^2|x| - 1 formed without cancellation. */
-static inline vfloat v_tanh(vfloat x)
+/* A value as over / under, so that several values can share one division. */
+struct v_fraction {
+    vfloat over, under;
+};
+
+/* The same values as v_sigmoid, but 0 below x = -87. 1 <= under <= 2 */
+static inline struct v_fraction v_sigmoid_fraction(vfloat x)
+{
+    const vfloat e = v_exp_nonpositive(-v_abs(x));
+    return (struct v_fraction){v_select(x >= 0.0f, 1.0f - (vfloat){0}, e), e + 1.0f};
+}
+
+/* tanh|x| = (e^2|x| - 1) / (e^2|x| + 1), with e^2|x| - 1 formed without cancellation; under < 5e8 */
+static inline struct v_fraction v_tanh_fraction(vfloat x)
 {
     vfloat twice = v_abs(x) * 2.0f;
     twice = v_select(twice > 20.0f, 20.0f - (vfloat){0}, twice); /* tanh is 1 from |x| = 9.02 on */
@@ -263,7 +307,13 @@ static inline vfloat v_tanh(vfloat x)
     const vfloat scale = v_of_bits(v_shift_left(n + 127, 23));
     const vfloat m = v_expm1_small(r) * scale + (scale - 1.0f);
     const vint sign = v_bits(x) & INT32_MIN;
-    return v_of_bits(v_bits(m / (m + 2.0f)) | sign);
+    return (struct v_fraction){v_of_bits(v_bits(m) | sign), m + 2.0f};
+}
+
+static inline vfloat v_tanh(vfloat x)
+{
+    const struct v_fraction t = v_tanh_fraction(x);
+    return t.over / t.under;
 }
 
 /* u = 2^n m with m in [1/sqrt 2, sqrt 2); returns m and stores the bits n << 23. u normal, > 0 */

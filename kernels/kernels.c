@@ -2,11 +2,16 @@
 
 int64_t multiply_adds_done;
 
-/* An algorithm of a library that need not be there. */
+/* Algorithms of libraries that need not be there. */
 #ifdef SEQBENCH_ONEDNN
-#define PEER(symbol) ALGORITHM(symbol)
+#define OF_ONEDNN(symbol) ALGORITHM(symbol)
 #else
-#define PEER(symbol)
+#define OF_ONEDNN(symbol)
+#endif
+#ifdef SEQBENCH_EIGEN
+#define OF_EIGEN(symbol) ALGORITHM(symbol)
+#else
+#define OF_EIGEN(symbol)
 #endif
 
 #define ALGORITHM(symbol) extern const struct algorithm symbol;

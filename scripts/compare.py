@@ -11,7 +11,7 @@ import pandas as pd
 
 from seqbench.figures import difference_map, plot
 from seqbench.read import hosts, runs
-from seqbench.tables import differences
+from seqbench.tables import differences, streams
 from seqbench.words import comparison
 
 RESULTS = Path("results") / "compare"
@@ -27,7 +27,9 @@ class Run:
     @classmethod
     def load(cls, folder: Path) -> Run:
         """Read a folder."""
-        return cls(folder, runs.load_samples(folder), hosts.load(folder))
+        samples = streams.as_samples(folder) if streams.is_stream(folder) else (
+            runs.load_samples(folder))
+        return cls(folder, samples, hosts.load(folder))
 
     def name(self) -> str:
         """The folder's own name."""

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cases/kernel.h"
+#include "run/append.h"
 #include "run/samples.h"
 #include "vmath.h"
 
@@ -68,7 +69,7 @@ static void rows_hold_what_was_measured(void **state)
     new_path(path);
     assert_true(samples_create(path, &err));
     assert_false(samples_create(path, &err)); /* never twice */
-    const int fd = samples_open(path, &err);
+    const int fd = append_open(path, &err);
     assert_true(fd >= 0 && samples_append(fd, &sample, &err));
     sample.error = "went wrong";
     assert_true(samples_append(fd, &sample, &err));
@@ -108,7 +109,7 @@ static void row_that_does_not_fit_leaves_nothing(void **state)
     sample.visit.kernel = kernel_find("rnn/literal", NULL);
     new_path(path);
     assert_true(samples_create(path, &err));
-    const int fd = samples_open(path, &err);
+    const int fd = append_open(path, &err);
     assert_true(samples_append(fd, &sample, &err));
     const off_t whole = lseek(fd, 0, SEEK_END);
 

@@ -17,6 +17,9 @@ static const struct {
     {"peers", "S 16,128,1024\nH 64,128,256,384,512,768,1024\nrounds 5\nbudget 540\n"},
     {"width", "S 16,128,1024,4096\nH 64,256,512,1024\nrounds 5\nbudget 840\n"},
     {"batch", "S 128,1024\nH 128,256,512,1024\nbatch 1,2,4,8,16,32,64\nrounds 5\nbudget 840\n"},
+    {"stream", "S 1\nH 8,16,24,32,40,64,128,256,384,512,1024\nrounds 5\nbudget 120\n"},
+    {"stream-slow", "S 1\nH 64,256,1024\nrounds 5\nbudget 180\n"},
+    {"stream-chunks", "S 1,4,16,64\nH 64,128,256,512\nrounds 5\nbudget 60\n"},
     {"full", "S 8:8192:x2\nH 64:512:+64,640,768,896,1024,1536,2048\nrounds 5\nbudget 7200\n"},
 };
 
@@ -153,16 +156,22 @@ bool grid_parse(const char *text, const char *name, struct grid *out, struct err
     return true;
 }
 
+static bool refuse_name(const char *name, const char *cause, struct err *err)
+{
+    char names[256] = "";
+    for (size_t i = 0; i < sizeof(built_in) / sizeof(built_in[0]); i++)
+        snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? ", " : "",
+                 built_in[i].name);
+    return err_set(err, "grid '%.60s' is neither %s nor a file: %.600s", name, names, cause);
+}
+
 static bool read_grid(const char *path, struct grid *out, struct err *err)
 {
     size_t size;
     struct err cause;
     char *text = text_read(path, 65535, &size, &cause);
     if (!text)
-        return err_set(
-            err,
-            "grid '%.60s' is neither quick, default, peers, width, batch, full nor a file: %.800s",
-            path, cause.text);
+        return refuse_name(path, cause.text, err);
     const bool ok = strlen(text) == size ? grid_parse(text, path, out, err)
                                          : err_set(err, "%s: not a text file", path);
     free(text);

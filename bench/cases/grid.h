@@ -16,6 +16,7 @@ struct grid {
     struct sizes sizes[DIMENSIONS]; /* count 0: as the layer has it; heads: see default_heads */
     int64_t rounds;
     int64_t budget_s; /* see struct settings */
+    int64_t window;   /* of a stream: SeqLen of layers that make one token; 0: it is no stream */
 };
 
 enum { ROUNDS_MAX = 1000, BUDGET_MAX = 10000000 };
@@ -28,7 +29,7 @@ bool parse_sizes(const char *text, const char *what, int64_t max, struct sizes *
  * comment. name is for messages. */
 bool grid_parse(const char *text, const char *name, struct grid *out, struct err *err);
 
-/* A built-in grid by name (quick, default, peers, width, batch, full), otherwise a file. */
+/* A built-in grid by its name in grid.c, otherwise a file. */
 bool grid_load(const char *name_or_path, struct grid *out, struct err *err);
 
 /* The smallest count of at least H/64 that divides H: head size 64 where H allows it. */

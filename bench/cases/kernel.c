@@ -280,6 +280,8 @@ const char *kernel_refuses(const struct kernel *kernel, struct dims d)
         return "a step is of one token";
     if (d.B > 1 && !kernel_batches(kernel))
         return "it takes one sequence only";
+    if (kernel->algorithm->refuses && kernel->algorithm->refuses(d))
+        return kernel->algorithm->refuses(d);
     return kernel->layer->refuses ? kernel->layer->refuses(d) : NULL;
 }
 

@@ -113,6 +113,21 @@ static cJSON *cache_json(const void *value)
     return cJSON_CreateString(*(const bool *)value ? "cold" : "hot");
 }
 
+static bool parse_conditions(const char *text, const struct setting *s, void *out, struct err *err)
+{
+    return conditions_parse(text, s->flag, out, err);
+}
+
+static cJSON *conditions_json(const void *value)
+{
+    const struct conditions *conditions = value;
+    char text[CONDITIONS_MAX * (CONDITION_TEXT + 1)] = "", one[CONDITION_TEXT];
+    for (int i = 0; i < conditions->count; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? "," : "",
+                 condition_text(conditions->v[i], one));
+    return cJSON_CreateString(text);
+}
+
 /* Given without a value, a switch is not as it is by default. */
 static bool parse_switch(const char *text, const struct setting *s, void *out, struct err *err)
 {
@@ -135,13 +150,14 @@ static const struct setting_type NUMBER = {parse_number, number_json};
 static const struct setting_type DIGITS = {parse_number, digits_json};
 static const struct setting_type SHARE = {parse_share, share_json};
 static const struct setting_type CACHE = {parse_cache, cache_json};
+static const struct setting_type CONDITIONS = {parse_conditions, conditions_json};
 static const struct setting_type SWITCH = {parse_switch, switch_json};
 
 /* ---- the table ---- */
 
 #define SEED_MAX INT64_C(999999999999999999)
 
-enum { SAMPLES_MAX = 1000, CPU_MAX = 65535, SECONDS_MAX = 10000000 };
+enum { SAMPLES_MAX = 1000, CPU_MAX = 65535, SECONDS_MAX = 10000000, CALLS_MAX = 1000000000 };
 
 #define AT(field) offsetof(struct options, field)
 
@@ -153,30 +169,47 @@ enum { SAMPLES_MAX = 1000, CPU_MAX = 65535, SECONDS_MAX = 10000000 };
 const struct setting settings_table[] = {
     {"-k", "GLOB", "*",
      "kernels, several with commas: 'lstm/*,rnn.step,!*/full'; ! takes out",
-     LIST | CHECK | DUMP | PLAN | RUN, DUMP, "run", "kernels", &TEXT, AT(settings.kernels), 0, 0},
+     LIST | CHECK | DUMP | PLAN | RUN | STREAM, DUMP, "run", "kernels", &TEXT, AT(settings.kernels), 0, 0},
     {"--engine", "LIST", ENGINES_OF_THE_SUITE, "engines, several with commas, or all",
-     PLAN | RUN, 0, "run", "engines", &TEXT, AT(settings.engines), 0, 0},
+     PLAN | RUN | STREAM, 0, "run", "engines", &TEXT, AT(settings.engines), 0, 0},
     {"--engine", "LIST", "all", "engines, several with commas",
      LIST | CHECK, 0, NULL, NULL, &TEXT, AT(settings.engines), 0, 0},
     {"--engine", "NAME", "", "engine (the first that the kernel takes)",
      DUMP, 0, NULL, NULL, &TEXT, AT(settings.engines), 0, 0},
     {"-g", "NAME|FILE", "default", "grid: quick, default, peers, width, batch, full or a file",
      PLAN | RUN, 0, "run", "grid", &GRID, AT(settings.grid), 0, 0},
+    {"-g", "NAME|FILE", "stream",
+     "grid: stream, stream-slow, stream-chunks or a file;\n"
+     "its SeqLens are tokens per call",
+     STREAM, 0, NULL, NULL, &GRID, AT(settings.grid), 0, 0},
     /* Lists of sizes; host.json has them under their columns. A dump needs one S and one H. */
 #define DIMENSION(field, column, name, absent, max, help)                                          \
-    {sizeof(name) == 2 ? "-" name : "--" name, "LIST", NULL, help, DUMP | PLAN | RUN,              \
+    {sizeof(name) == 2 ? "-" name : "--" name, "LIST", NULL, help,                                           \
+     DUMP | PLAN | RUN | (DIM_##field == DIM_B ? 0 : STREAM),                                      \
      DIM_##field <= DIM_H ? DUMP : 0, "run", #column, &LIST_OF_SIZES,                              \
      AT(settings.grid.sizes[DIM_##field]), 1, max},
 #include "dims.def"
 #undef DIMENSION
     {"--rounds", "N", NULL, "processes that visit every case once (the grid's)",
-     PLAN | RUN, 0, "run", "rounds", &NUMBER, AT(settings.grid.rounds), 1, ROUNDS_MAX},
+     PLAN | RUN | STREAM, 0, "run", "rounds", &NUMBER, AT(settings.grid.rounds), 1, ROUNDS_MAX},
+    {"--conditions", "LIST", "hot,20.8us",
+     "what is between calls: hot: nothing; cold: the caches are evicted;\n"
+     "20.8us: the time from tick to tick, in which other memory is worked on",
+     STREAM, 0, "run", "conditions", &CONDITIONS, AT(settings.conditions), 0, 0},
+    {"--calls", "N", "20000", "of each case under each condition, in all rounds",
+     STREAM, 0, "run", "calls", &NUMBER, AT(settings.calls), 0, CALLS_MAX},
+    {"--seconds", "N", "5", "but no longer than N seconds for these",
+     STREAM, 0, "run", "seconds", &NUMBER, AT(settings.seconds), 0, SECONDS_MAX},
+    {"--window", "N", "128", "keys that a layer of one token sees, the new one included",
+     STREAM, 0, "run", "window", &NUMBER, AT(settings.grid.window), 0, 1 << 20},
+    {"--fifo", NULL, "false", "real-time scheduling (SCHED_FIFO), which needs the right to it",
+     STREAM, 0, "run", "fifo", &SWITCH, AT(settings.fifo), 0, 0},
     {"--cpu", "N", NULL, "core to measure on (chosen)",
-     PLAN | RUN | DOCTOR, 0, "cpu", "measured_core", &NUMBER, AT(settings.cpu), 0, CPU_MAX},
+     PLAN | RUN | STREAM | DOCTOR, 0, "cpu", "measured_core", &NUMBER, AT(settings.cpu), 0, CPU_MAX},
     {"--seed", "N", "1", "of inputs and order",
-     DUMP | PLAN | RUN, 0, "run", "seed", &DIGITS, AT(settings.seed), 0, SEED_MAX},
+     DUMP | PLAN | RUN | STREAM, 0, "run", "seed", &DIGITS, AT(settings.seed), 0, SEED_MAX},
     {"--no-ftz", NULL, "true", "keep subnormal numbers",
-     PLAN | RUN, 0, "run", "flush_to_zero", &SWITCH, AT(settings.flush_to_zero), 0, 0},
+     PLAN | RUN | STREAM, 0, "run", "flush_to_zero", &SWITCH, AT(settings.flush_to_zero), 0, 0},
     {"--samples", "N", "1", "of a case in a round, when its runs are short",
      RUN, 0, "run", "samples", &NUMBER, AT(settings.samples), 1, SAMPLES_MAX},
     {"--until", "REL", "0.02", "go on until 95 % intervals of medians are within REL; 0.02 is 2 %",
@@ -184,7 +217,7 @@ const struct setting settings_table[] = {
     {"--budget", "N", NULL,
      "but begin nothing after N seconds, the first round apart (the grid's);\n"
      "0: the planned rounds and no more",
-     RUN, 0, "run", "budget_s", &NUMBER, AT(settings.grid.budget_s), 0, BUDGET_MAX},
+     RUN | STREAM, 0, "run", "budget_s", &NUMBER, AT(settings.grid.budget_s), 0, BUDGET_MAX},
     {"--cache", "hot|cold", "hot", "cold: evict the caches before each iteration",
      RUN, 0, "run", "cache", &CACHE, AT(settings.cold), 0, 0},
     {"--timeout", "N", "600", "give a case up after N seconds",
@@ -192,15 +225,15 @@ const struct setting settings_table[] = {
     {"--wait", "N", "0", "wait up to N seconds for another run on the same core",
      RUN, 0, NULL, NULL, &NUMBER, AT(wait_s), 0, SECONDS_MAX},
     {"--pause-after", "N", NULL, "stop after N rounds, to be resumed: two runs can take turns (never)",
-     RUN, 0, NULL, NULL, &NUMBER, AT(pause_after), 1, ROUNDS_MAX},
+     RUN | STREAM, 0, NULL, NULL, &NUMBER, AT(pause_after), 1, ROUNDS_MAX},
     {"--resume", "DIR", NULL, "go on with an interrupted run, with the options it was started with",
-     RUN, 0, NULL, NULL, &FOLDER, AT(resume), 0, 0},
+     RUN | STREAM, 0, NULL, NULL, &FOLDER, AT(resume), 0, 0},
     {"--round", "N", NULL, "number of the round",
      ROUND, ROUND, NULL, NULL, &NUMBER, AT(round), 0, ROUNDS_MAX},
     {"--deadline", "NS", NULL, "of CLOCK_MONOTONIC: no visit begins later",
      ROUND, ROUND, NULL, NULL, &NUMBER, AT(deadline_ns), 0, SEED_MAX},
-    {"-o", "DIR", NULL, "folder to write into (run: results/<cpu>/<UTC time>)",
-     DUMP | RUN | ROUND, DUMP | ROUND, NULL, NULL, &FOLDER, AT(folder), 0, 0},
+    {"-o", "DIR", NULL, "folder to write into (of a run: results/<cpu>/<UTC time>)",
+     DUMP | RUN | STREAM | ROUND, DUMP | ROUND, NULL, NULL, &FOLDER, AT(folder), 0, 0},
     {"--csv", NULL, "false", "every column of kernels.csv",
      LIST, 0, NULL, NULL, &SWITCH, AT(csv), 0, 0},
     {"--warnings", NULL, "false", "only what can be done something about",
@@ -234,7 +267,9 @@ bool settings_parse(enum command command, const char *const given[SETTINGS_MAX],
         const char *text = given[i] ? given[i] : s->fallback;
         if (s->needed_by & command && !given[i])
             return err_set(err, "%s %s is missing", s->flag, s->metavar);
-        if (text && s->commands & command && !s->type->parse(text, s, (char *)out + s->offset, err))
+        /* host.json of a stream has the settings of every run, too. */
+        const bool is_taken = s->commands & command || (command == STREAM && s->commands & RUN);
+        if (text && is_taken && !s->type->parse(text, s, (char *)out + s->offset, err))
             return false;
     }
     return resume_stands_alone(given, err);

@@ -9,6 +9,7 @@
 #include <cjson/cJSON.h>
 #include <stddef.h>
 
+#include "cases/conditions.h"
 #include "cases/grid.h"
 #include "cases/kernel.h"
 #include "err.h"
@@ -22,10 +23,13 @@ struct settings {
     struct grid grid;          /* with rounds and budget_s */
     int64_t cpu;               /* -1: choose */
     int64_t seed;
-    int64_t samples;    /* per visit, of a case whose runs are short */
-    double until;       /* wanted half width of the 95 % interval of a median, relative */
-    bool cold;          /* evict the caches before each iteration, one iteration per sample */
-    bool flush_to_zero; /* subnormal numbers */
+    int64_t samples; /* per visit, of a case whose runs are short */
+    double until;    /* wanted half width of the 95 % interval of a median, relative */
+    bool cold;       /* evict the caches before each iteration, one iteration per sample */
+    struct conditions conditions; /* of a stream; none: it is no stream */
+    int64_t calls, seconds;       /* of a case of a stream under one condition, in all rounds */
+    bool fifo;                    /* real-time scheduling */
+    bool flush_to_zero;           /* subnormal numbers */
 };
 
 /* Which kernels that names. */
@@ -56,7 +60,8 @@ enum command {
     RUN = 32,
     HOST = 64,
     ROUND = 128,
-    DOCTOR = 256
+    DOCTOR = 256,
+    STREAM = 512
 };
 
 struct setting_type;

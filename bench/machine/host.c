@@ -21,6 +21,9 @@
 #ifdef SEQBENCH_ONEDNN
 #include "peers/onednn.h"
 #endif
+#ifdef SEQBENCH_EIGEN
+#include "peers/eigen_step.h"
+#endif
 
 extern char **environ;
 
@@ -206,6 +209,15 @@ static void add_onednn(cJSON *group)
 #endif
 }
 
+static void add_eigen(cJSON *group)
+{
+#ifdef SEQBENCH_EIGEN
+    cJSON_AddStringToObject(group, "eigen", eigen_version());
+#else
+    cJSON_AddStringToObject(group, "eigen", "not built in");
+#endif
+}
+
 static void add_libraries(cJSON *host, hwloc_topology_t topology)
 {
     cJSON *group = cJSON_AddObjectToObject(host, "libraries");
@@ -215,6 +227,7 @@ static void add_libraries(cJSON *host, hwloc_topology_t topology)
     cJSON_AddStringToObject(group, "openblas_folder", SEQBENCH_BLAS_DIR);
     add_blas_environment(group);
     add_onednn(group);
+    add_eigen(group);
     cJSON_AddStringToObject(group, "google_benchmark", SEQBENCH_BENCHMARK_VERSION);
     const char *version = hwloc_obj_get_info_by_name(hwloc_get_root_obj(topology), "hwlocVersion");
     cJSON_AddStringToObject(group, "hwloc", version ? version : unknown);

@@ -3,6 +3,7 @@
 #include "measure/pin.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,4 +122,16 @@ bool pin_set_flush_to_zero(bool on)
 #else
     return !on;
 #endif
+}
+
+bool pin_set_fifo(bool on, struct err *err)
+{
+    const struct sched_param lowest = {.sched_priority =
+                                           on ? sched_get_priority_min(SCHED_FIFO) : 0};
+    if (sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &lowest) == 0)
+        return true;
+    return err_set(err,
+                   "--fifo: no right to real-time scheduling: %s; it takes root, CAP_SYS_NICE or "
+                   "a limit `ulimit -r` of at least %d",
+                   strerror(errno), lowest.sched_priority);
 }

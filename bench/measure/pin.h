@@ -28,4 +28,7 @@ int64_t pin_last_level_bytes(hwloc_topology_t topology, int cpu);
 /* Switches flush-to-zero and denormals-are-zero, and reads back whether they are so. */
 bool pin_set_flush_to_zero(bool on);
 
+/* Real-time scheduling of this process, of the lowest priority that has it; or none again. */
+bool pin_set_fifo(bool on, struct err *err);
+
 #endif

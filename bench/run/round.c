@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cases/case.h"
@@ -20,8 +21,10 @@
 #include "measure/pin.h"
 #include "measure/timer.h"
 #include "products.h"
+#include "run/append.h"
 #include "run/run_folder.h"
 #include "run/samples.h"
+#include "run/stream.h"
 
 static const double sample_ns = 10e6;       /* a sample lasts at least this long */
 static const double warm_up_ns = 5e6;       /* a case is run this long before its first sample */
@@ -41,6 +44,8 @@ struct bench {
     struct arena arena; /* for the case at hand */
     struct arena sentinel_arena, eviction;
     struct bench_case sentinel;
+    int calls_fd;            /* calls.csv of a stream, or -1 */
+    struct histogram *calls; /* STREAM_BLOCKS of a stream */
     struct noise_meter meter;
     double clock_ghz, sentinel_ns; /* the run's medians so far */
     double busy_ns;                /* of the visit at hand: timed, or warming up */
@@ -220,6 +225,8 @@ static struct progress_of_visit look_up(const struct history *history, int64_t o
 
 static bool is_complete(const struct progress_of_visit *p, const struct settings *settings)
 {
+    if (settings->conditions.count > 0)
+        return p->failed || p->rows >= settings->conditions.count;
     const int64_t wanted = wanted_samples(p->run_ns, settings);
     return p->failed || (p->rows > 0 && (p->clean >= wanted || p->rows >= wanted + RETRIES));
 }
@@ -251,7 +258,8 @@ static bool append_sample(const struct bench *bench, struct sample *sample,
 static bool sample_case(struct bench *bench, const struct visit *visit, struct bench_case *c,
                         struct progress_of_visit p, struct err *err)
 {
-    struct sample sample = {.visit = *visit, .index = p.rows, .cold = bench->settings->cold};
+    struct sample sample = {.visit = *visit, .index = p.rows};
+    sample.condition.kind = bench->settings->cold ? COLD : HOT;
     case_poison_outputs(c);
     bool timed = take_sample(bench, c, 1, &sample);
     const uint64_t checked = timed ? output_examine(c).checksum : 0;
@@ -277,6 +285,69 @@ static bool sample_case(struct bench *bench, const struct visit *visit, struct b
     return samples_append(bench->fd, &sample, err);
 }
 
+/* ---- one visit of a stream ---- */
+
+/* Room for histograms, whose pages are touched before any call. */
+static void open_histograms(struct bench *bench)
+{
+    const size_t bytes = STREAM_BLOCKS * sizeof(*bench->calls);
+    bench->calls = malloc(bytes);
+    if (!bench->calls)
+        abort();
+    memset(bench->calls, 0, bytes);
+}
+
+/* The calls under one condition, to calls.csv; then the row with the evidence around them. */
+static bool stream_under(struct bench *bench, struct stream *stream, struct sample *sample,
+                         struct err *err)
+{
+    const struct settings *settings = bench->settings;
+    struct noise_mark before, after;
+    struct timespec cpu[2];
+    const double clock_ns = stream_clock_ns();
+    for (int b = 0; b < STREAM_BLOCKS; b++)
+        histogram_clear(&bench->calls[b]);
+    sample->condition = settings->conditions.v[sample->index];
+    utc_stamp(sample->started_utc);
+    sample->cpu_before = sched_getcpu();
+    noise_before(&bench->meter, &before);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu[0]);
+    const double start = monotonic_ns();
+    sample->iterations =
+        stream_time(stream, sample->condition, stream_limits(settings), bench->calls);
+    sample->wall_ns = monotonic_ns() - start;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu[1]);
+    noise_after(&bench->meter, &after);
+    sample->cpu_after = sched_getcpu();
+    sample->cpu_ns =
+        1e9 * (double)(cpu[1].tv_sec - cpu[0].tv_sec) + (double)(cpu[1].tv_nsec - cpu[0].tv_nsec);
+    noise_between(&before, &after, &sample->noise);
+    bench->busy_ns += sample->wall_ns;
+    sample->output = output_examine(stream->c);
+    sample->sentinel_ns = sentinel_ns(bench);
+    sample->sentinel_ratio = sample->sentinel_ns / bench->sentinel_ns;
+    sample->flags = find_flags(bench, sample);
+    if (sample->output.nonfinite > 0)
+        sample->flags |= FLAG_OUTPUT;
+    return stream_append(bench->calls_fd, sample->visit.order, sample->index, clock_ns,
+                         bench->calls, err);
+}
+
+/* Every condition that is not there yet, one after the other; the state goes on through all. */
+static bool stream_case(struct bench *bench, const struct visit *visit, struct bench_case *c,
+                        struct progress_of_visit p, struct err *err)
+{
+    struct stream stream;
+    struct sample sample = {.visit = *visit, .index = p.rows};
+    bool ok = true;
+    case_poison_outputs(c);
+    stream_open(c, (uint64_t)bench->settings->seed, &bench->eviction, &stream);
+    while (ok && !is_complete(&p, bench->settings))
+        ok = stream_under(bench, &stream, &sample, err) && append_sample(bench, &sample, &p, err);
+    stream_close(&stream);
+    return ok;
+}
+
 static bool visit_case(struct bench *bench, const struct visit *visit, struct progress_of_visit p,
                        struct err *err)
 {
@@ -284,7 +355,8 @@ static bool visit_case(struct bench *bench, const struct visit *visit, struct pr
     case_place(visit->kernel, visit->dims, &bench->arena, &c);
     case_draw(&c, (uint64_t)bench->settings->seed);
     case_prepare(&c);
-    const bool ok = sample_case(bench, visit, &c, p, err);
+    const bool is_stream = bench->settings->conditions.count > 0;
+    const bool ok = (is_stream ? stream_case : sample_case)(bench, visit, &c, p, err);
     case_release(&c);
     return ok;
 }
@@ -355,11 +427,13 @@ static bool open_bench(struct bench *bench, const struct plan *plan, int64_t las
         !open_sentinel(bench, err))
         return false;
     memset(bench->arena.base, 0, bench->arena.bytes);
-    if (bench->settings->cold) {
+    if (bench->settings->cold || bench->settings->conditions.count > 0) {
         if (!arena_map(2 * (size_t)last_level_bytes, &bench->eviction, err))
             return false;
         memset(bench->eviction.base, 0, bench->eviction.bytes);
     }
+    if (bench->settings->conditions.count > 0)
+        open_histograms(bench);
     noise_open((int)bench->settings->cpu, &bench->meter);
     warm_blas();
     return true;
@@ -371,7 +445,7 @@ bool round_visit(const char *folder, int64_t round, double deadline_ns, struct e
     struct settings settings;
     struct plan plan = {NULL, 0};
     struct history history = {NULL, 0};
-    struct bench bench = {.settings = &settings, .fd = -1};
+    struct bench bench = {.settings = &settings, .fd = -1, .calls_fd = -1};
     int64_t last_level_bytes = 0;
     signal(SIGXFSZ, SIG_IGN); /* a file size limit shows as EFBIG, like a full disk */
     if (!run_folder_read_settings(folder, &settings, err) || !host_blas_is_serial(err) ||
@@ -384,12 +458,20 @@ bool round_visit(const char *folder, int64_t round, double deadline_ns, struct e
     bool ok = history_read(path, &history, err) && open_bench(&bench, &plan, last_level_bytes, err);
     if (ok) {
         find_baseline(&bench, &history);
-        bench.fd = samples_open(path, err);
-        ok = bench.fd >= 0 && visit_all(&bench, &plan, &history, round, deadline_ns, err);
+        bench.fd = append_open(path, err);
+        run_folder_path(folder, "calls.csv", path);
+        if (settings.conditions.count > 0)
+            bench.calls_fd = append_open(path, err);
+        ok = bench.fd >= 0 && (bench.calls_fd >= 0 || settings.conditions.count == 0) &&
+             (!settings.fifo || pin_set_fifo(true, err)) &&
+             visit_all(&bench, &plan, &history, round, deadline_ns, err);
         noise_close(&bench.meter);
     }
     if (bench.fd >= 0)
         close(bench.fd);
+    if (bench.calls_fd >= 0)
+        close(bench.calls_fd);
+    free(bench.calls);
     history_free(&history);
     plan_free(&plan);
     return ok; /* the process ends now: its arenas go with it */

@@ -13,13 +13,14 @@
 #include "check/check.h"
 #include "machine/host.h"
 #include "run/samples.h"
+#include "run/stream.h"
 #include "text.h"
 
-enum { FILES = 6 };
+enum { FILES = 7 };
 
 /* In the order in which they are made. */
-static const char *const files[FILES] = {"plan.csv",    "host.json",  "topology.xml",
-                                         "kernels.csv", "checks.csv", "samples.csv"};
+static const char *const files[FILES] = {"plan.csv",   "host.json", "topology.xml", "kernels.csv",
+                                         "checks.csv", "calls.csv", "samples.csv"};
 
 void run_folder_path(const char *folder, const char *name, char out[PATH_MAX])
 {
@@ -145,7 +146,9 @@ static bool write_files(const struct settings *settings, const struct plan *plan
     return write_plan(plan, path[0], err) && write_host(settings, topology, path[1], err) &&
            host_write_topology(topology, path[2], err) &&
            write_kernels(settings_selection(settings), path[3], err) &&
-           write_checks(settings_selection(settings), path[4], err) && samples_create(path[5], err);
+           write_checks(settings_selection(settings), path[4], err) &&
+           (settings->conditions.count == 0 || stream_create(path[5], err)) &&
+           samples_create(path[6], err);
 }
 
 static void remove_files(const char *folder)

@@ -22,6 +22,7 @@
 #include "cases/kernel.h"
 #include "machine/host.h"
 #include "measure/pin.h"
+#include "run/append.h"
 #include "run/lock.h"
 #include "run/progress.h"
 #include "run/round.h"
@@ -171,6 +172,11 @@ static enum ending follow_round(struct run *run, struct child *child, int *statu
 static bool read_back(struct run *run, struct err *err)
 {
     char path[PATH_MAX];
+    if (run->settings->conditions.count > 0) {
+        run_folder_path(run->folder, "calls.csv", path);
+        if (!history_repair(path, err))
+            return false;
+    }
     run_folder_path(run->folder, "samples.csv", path);
     history_free(&run->history);
     return history_repair(path, err) && history_read(path, &run->history, err);
@@ -180,12 +186,12 @@ static bool read_back(struct run *run, struct err *err)
 static bool append_failure(const struct run *run, int64_t order, const char *error, struct err *err)
 {
     char path[PATH_MAX];
-    struct sample sample = {
-        .visit = run->plan.visits[order], .cold = run->settings->cold, .error = error};
+    struct sample sample = {.visit = run->plan.visits[order], .error = error};
+    sample.condition.kind = run->settings->cold ? COLD : HOT;
     for (int64_t i = 0; i < run->history.count; i++)
         sample.index += run->history.records[i].order == order;
     run_folder_path(run->folder, "samples.csv", path);
-    const int fd = samples_open(path, err);
+    const int fd = append_open(path, err);
     if (fd < 0)
         return false;
     const bool ok = samples_append(fd, &sample, err);
@@ -365,10 +371,12 @@ static bool report(const struct run *run, struct err *err)
     free(estimates);
     const double elapsed_ns = monotonic_ns() - run->started_ns;
     fprintf(stderr,
-            "seqbench: %" PRId64 " samples, %" PRId64 " of them disturbed; of %" PRId64
-            " cases %" PRId64 " unstable (interval wider than %.3g %%), %" PRId64 " failed\n",
-            run->history.count, flagged, run->cases, unstable, 100.0 * run->settings->until,
-            failed);
+            "seqbench: %" PRId64 " samples, %" PRId64 " of them disturbed; of %" PRId64 " cases ",
+            run->history.count, flagged, run->cases);
+    if (run->settings->conditions.count == 0)
+        fprintf(stderr, "%" PRId64 " unstable (interval wider than %.3g %%), ", unstable,
+                100.0 * run->settings->until);
+    fprintf(stderr, "%" PRId64 " failed\n", failed);
     fprintf(stderr, "seqbench: %.0f s, %.1f %% of them inside timed kernels or their warm-up\n",
             1e-9 * elapsed_ns, 100.0 * run->busy_ns / elapsed_ns);
     if (failed < run->cases)
@@ -386,7 +394,8 @@ static bool run_all(struct run *run, struct err *err)
     for (int64_t round = 0; round <= planned; round++)
         if (!run_round(run, round, round == 0 ? HUGE_VAL : deadline_ns, err))
             return false;
-    for (bool more = true; more && !is_paused(run);) {
+    /* A stream is as long as it was asked to be. */
+    for (bool more = run->settings->conditions.count == 0; more && !is_paused(run);) {
         if (!plan_more(run, &more, err))
             return false;
         if (more && !run_round(run, run->plan.visits[run->plan.count - 1].round, deadline_ns, err))
@@ -464,6 +473,8 @@ static bool run_new(const struct options *options, hwloc_topology_t topology, st
     struct settings settings = options->settings;
     struct run run = {.options = options, .settings = &settings, .folder = folder};
     run_folder_name(options->folder, folder);
+    if (settings.fifo && !(pin_set_fifo(true, err) && pin_set_fifo(false, err)))
+        return false;
     if (!make_plan(&settings, topology, &cpu, &run.plan, err))
         return false;
     settings.cpu = cpu;

@@ -5,16 +5,15 @@
 #include "run/samples.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "cases/case.h"
 #include "cases/dims.h"
 #include "cases/kernel.h"
+#include "run/append.h"
 
 void utc_stamp(char out[32])
 {
@@ -36,7 +35,7 @@ void utc_stamp(char out[32])
 /* Between them stand the dimensions. */
 #define VISIT_COLUMNS(COLUMN)                                                                      \
     COLUMN(round, "%" PRId64, v->round)                                                            \
-    COLUMN(cache, "%s", s->cold ? "cold" : "hot")                                                  \
+    COLUMN(cache, "%s", condition_text(s->condition, condition))                                   \
     COLUMN(lanes, "%d", VMATH_LANES)                                                               \
     COLUMN(sample, "%" PRId64, s->index)                                                           \
     COLUMN(order, "%" PRId64, v->order)
@@ -110,7 +109,7 @@ static void write_row(FILE *out, const struct sample *s)
 {
     const struct visit *v = &s->visit;
     const struct cost cost = kernel_cost(v->kernel, v->dims);
-    char text[TEXT_MAX];
+    char text[TEXT_MAX], condition[CONDITION_TEXT];
 #define COLUMN(name, ...) (fprintf(out, __VA_ARGS__), fputc(',', out));
     IDENTITY_COLUMNS(COLUMN)
     dims_write(v->dims, out);
@@ -126,28 +125,6 @@ static void write_row(FILE *out, const struct sample *s)
         fputs("ok,\n", out);
 }
 
-/* Cuts off what a failed write left of a row. */
-static bool write_whole(int fd, const char *text, size_t length, struct err *err)
-{
-    const off_t before = lseek(fd, 0, SEEK_END);
-    size_t done = 0;
-    while (done < length) {
-        const ssize_t written = write(fd, text + done, length - done);
-        if (written > 0) {
-            done += (size_t)written;
-            continue;
-        }
-        const int cause = errno;
-        if (done > 0 && ftruncate(fd, before) != 0)
-            return err_set(err, "samples.csv: %s, and its last line stays incomplete: %s",
-                           strerror(cause), strerror(errno));
-        return err_set(err,
-                       "samples.csv: cannot write the next row: %s; all rows before it are there",
-                       strerror(cause));
-    }
-    return true;
-}
-
 bool samples_append(int fd, const struct sample *sample, struct err *err)
 {
     char *text = NULL;
@@ -157,17 +134,9 @@ bool samples_append(int fd, const struct sample *sample, struct err *err)
         abort();
     write_row(out, sample);
     fclose(out);
-    const bool ok = write_whole(fd, text, length, err);
+    const bool ok = append_text(fd, "samples.csv", text, length, err);
     free(text);
     return ok;
-}
-
-int samples_open(const char *path, struct err *err)
-{
-    const int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    if (fd < 0)
-        err_set(err, "%s: %s", path, strerror(errno));
-    return fd;
 }
 
 bool samples_create(const char *path, struct err *err)

@@ -2,6 +2,7 @@
 #ifndef SEQBENCH_SAMPLES_H
 #define SEQBENCH_SAMPLES_H
 
+#include "cases/conditions.h"
 #include "cases/plan.h"
 #include "err.h"
 #include "measure/noise.h"
@@ -19,10 +20,10 @@ enum flag {
 
 struct sample {
     struct visit visit;
-    int64_t index; /* within the visit */
-    bool cold;     /* caches evicted before the iteration */
+    int64_t index;              /* within the visit */
+    struct condition condition; /* what happens between iterations */
     int64_t iterations;
-    double wall_ns, cpu_ns; /* totals over all iterations */
+    double wall_ns, cpu_ns; /* totals over all iterations; of a stream with what is between them */
     char started_utc[32];
     int cpu_before, cpu_after;
     struct noise noise;
@@ -37,9 +38,6 @@ void utc_stamp(char out[32]);
 
 /* Creates the file with its header. */
 bool samples_create(const char *path, struct err *err);
-
-/* Opens for appending; returns the descriptor, or -1. */
-int samples_open(const char *path, struct err *err);
 
 /* One whole row in one write, or none: a row that does not fit is cut off again. */
 bool samples_append(int fd, const struct sample *sample, struct err *err);

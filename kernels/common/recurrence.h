@@ -58,7 +58,7 @@ static inline void panel_start_from_input(const struct instance *in, const struc
 /* Floats of a panel of U, and the i-th panel of a step. */
 static inline int64_t recurrence_width(const struct weights *U, int64_t gates)
 {
-    return (gates > 1 ? gates * U->map->gate_vectors : WALK_VECTORS) * VMATH_LANES;
+    return (gates > 1 ? gates * map_gate_vectors(U->map, U->out) : WALK_VECTORS) * VMATH_LANES;
 }
 
 static inline struct panel recurrence_panel(const struct weights *U, int64_t gates, int64_t first,
@@ -184,8 +184,8 @@ recurrence_run(const struct instance *in, int input_map, int state_map, int64_t 
         product_rows(in, input_map, steps, x + first * W->in, scratch[WX_CHUNK]);
         for (int64_t s = 0; s < steps; s++) {
             float *next = y + (first + s) * H;
-            recurrence_step(in, U, gates, (first + s) % 2, scratch[WX_CHUNK] + s * W->rows, h, next,
-                            start, update);
+            recurrence_step(in, U, gates, (in->run_number + first + s) % 2,
+                            scratch[WX_CHUNK] + s * W->rows, h, next, start, update);
             h = next;
         }
     }

@@ -20,6 +20,8 @@
  * Sequential  all of it: the next token needs y
  * Source      GPT-2 (Radford et al. 2019), generation with a cache
  */
+#include <string.h>
+
 #include "common/reference.h"
 #include "decode.h"
 
@@ -108,6 +110,22 @@ static void reference(struct dims d, double *const t[])
     free(qkv);
 }
 
+/* The new key and value take the place of the oldest ones: the caches hold a window of S - 1. */
+static void carry(struct instance *in, int64_t run_number)
+{
+    const struct dims d = in->dims;
+    const int64_t size = d.H / d.A;
+    if (d.S == 1)
+        return;
+    for (int64_t head = 0; head < d.A; head++) {
+        const int64_t at = (head * d.S + run_number % (d.S - 1)) * size;
+        memcpy(in->t[DECODE_K_CACHE] + at, in->t[DECODE_K_NEW] + head * size,
+               (size_t)size * sizeof(float));
+        memcpy(in->t[DECODE_V_CACHE] + at, in->t[DECODE_V_NEW] + head * size,
+               (size_t)size * sizeof(float));
+    }
+}
+
 const struct layer decode_layer = {
     .name = "decode",
     .job = JOB_BLOCK,
@@ -120,6 +138,7 @@ const struct layer decode_layer = {
     .tensors = tensors,
     .cost = cost,
     .state = state,
+    .carry = carry,
     .reference = reference,
     .tolerance = 5e-6,
 };

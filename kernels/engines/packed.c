@@ -10,7 +10,7 @@ static struct panels panels_of(const struct weights *w)
 {
     const struct map *map = w->map;
     const int64_t gates = map->gates > 1 ? map->gates : 1;
-    const int64_t block = map->gates ? map->gate_vectors : 1;
+    const int64_t block = map->gates ? map_gate_vectors(map, w->out) : 1;
     const int64_t walked = gates > 1 ? gates * block : WALK_VECTORS;
     return (struct panels){.gates = gates,
                            .hid = w->out / gates,

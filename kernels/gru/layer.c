@@ -18,6 +18,7 @@
  */
 #include <math.h>
 
+#include "common/carry.h"
 #include "common/reference.h"
 #include "gru.h"
 
@@ -75,6 +76,12 @@ static void reference(struct dims d, double *const t[])
     }
 }
 
+static void carry(struct instance *in, int64_t run_number)
+{
+    (void)run_number;
+    carry_last_row(in, GRU_Y, GRU_H0);
+}
+
 const struct layer gru_layer = {
     .name = "gru",
     .job = JOB_RECURRENT,
@@ -85,6 +92,7 @@ const struct layer gru_layer = {
     .tensors = tensors,
     .cost = cost,
     .state = state,
+    .carry = carry,
     .reference = reference,
     .tolerance = 5e-6,
 };

@@ -23,22 +23,23 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 static inline void start(const struct instance *in, const struct panel *p, vfloat *sums)
 {
     const float *bn = in->t[GRU_BN] + p->channel;
-    for (int v = 0; v < 2 * GATE_VECTORS; v++)
+    const int64_t vectors = p->vectors / GRU_GATES;
+    for (int64_t v = 0; v < 2 * vectors; v++)
         sums[v] = v_load(p->wx + v * VMATH_LANES);
-    for (int v = 0; v < GATE_VECTORS; v++)
-        sums[2 * GATE_VECTORS + v] = v_load_some(bn + v * VMATH_LANES, p->left - v * VMATH_LANES);
+    for (int64_t v = 0; v < vectors; v++)
+        sums[2 * vectors + v] = v_load_some(bn + v * VMATH_LANES, p->left - v * VMATH_LANES);
 }
 
 static inline void update(const struct instance *in, const struct panel *p, const vfloat *sums)
 {
-    const float *wx_n = p->wx + 2 * GATE_VECTORS * VMATH_LANES;
+    const int64_t vectors = p->vectors / GRU_GATES;
+    const float *wx_n = p->wx + 2 * vectors * VMATH_LANES;
     (void)in;
-    for (int v = 0; v < GATE_VECTORS; v++) {
-        const int64_t at = (int64_t)v * VMATH_LANES, left = p->left - at;
-        const vfloat r = v_sigmoid(sums[v]), z = v_sigmoid(sums[GATE_VECTORS + v]);
-        const vfloat n = v_tanh(v_load(wx_n + at) + r * sums[2 * GATE_VECTORS + v]);
-        const vfloat last = v_load_some(p->h + at, left);
-        v_store_some(p->h_next + at, n + z * (last - n), left);
+    for (int64_t v = 0; v < vectors; v++) {
+        const int64_t at = v * VMATH_LANES, left = p->left - at;
+        const vfloat next = gru_cell(sums[v], sums[vectors + v], v_load(wx_n + at),
+                                     sums[2 * vectors + v], v_load_some(p->h + at, left));
+        v_store_some(p->h_next + at, next, left);
     }
 }
 

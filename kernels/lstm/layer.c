@@ -18,6 +18,7 @@
  */
 #include <math.h>
 
+#include "common/carry.h"
 #include "common/reference.h"
 #include "lstm.h"
 
@@ -77,6 +78,13 @@ static void reference(struct dims d, double *const t[])
     }
 }
 
+static void carry(struct instance *in, int64_t run_number)
+{
+    (void)run_number;
+    carry_last_row(in, LSTM_Y, LSTM_H0);
+    vmath_copy(in->dims.H, in->t[LSTM_C_LAST], in->t[LSTM_C0]);
+}
+
 const struct layer lstm_layer = {
     .name = "lstm",
     .job = JOB_RECURRENT,
@@ -87,6 +95,7 @@ const struct layer lstm_layer = {
     .tensors = tensors,
     .cost = cost,
     .state = state,
+    .carry = carry,
     .reference = reference,
     .tolerance = 5e-6,
 };

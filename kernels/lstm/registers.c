@@ -30,24 +30,17 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
            recurrence_scratch(d, &maps[OF_INPUT], &maps[OF_STATE], LSTM_GATES, out + OF_RECURRENCE);
 }
 
-static inline void start(const struct instance *in, const struct panel *p, vfloat *sums)
-{
-    (void)in;
-    for (int v = 0; v < WALK_VECTORS; v++)
-        sums[v] = v_load(p->wx + v * VMATH_LANES);
-}
-
 static inline void update(const struct instance *in, const struct panel *p, const vfloat *sums)
 {
     const int64_t padded = in->weights[OF_STATE].rows / LSTM_GATES;
     float *c = in->scratch[CELLS] + p->sequence * padded + p->channel;
-    for (int v = 0; v < GATE_VECTORS; v++) {
-        const vfloat i = v_sigmoid(sums[v]), f = v_sigmoid(sums[GATE_VECTORS + v]);
-        const vfloat c_hat = v_tanh(sums[2 * GATE_VECTORS + v]);
-        const vfloat o = v_sigmoid(sums[3 * GATE_VECTORS + v]);
-        const vfloat next = f * v_load(c + v * VMATH_LANES) + i * c_hat;
-        v_store(c + v * VMATH_LANES, next);
-        v_store_some(p->h_next + v * VMATH_LANES, o * v_tanh(next), p->left - v * VMATH_LANES);
+    const int64_t vectors = p->vectors / LSTM_GATES;
+    for (int64_t v = 0; v < vectors; v++) {
+        vfloat cell = v_load(c + v * VMATH_LANES);
+        const vfloat h = lstm_cell(sums[v], sums[vectors + v], sums[2 * vectors + v],
+                                   sums[3 * vectors + v], &cell);
+        v_store(c + v * VMATH_LANES, cell);
+        v_store_some(p->h_next + v * VMATH_LANES, h, p->left - v * VMATH_LANES);
     }
 }
 
@@ -60,7 +53,7 @@ static void run(const struct instance *in)
         memset(c + b * padded + H, 0, (size_t)(padded - H) * sizeof(float));
     }
     recurrence_run(in, OF_INPUT, OF_STATE, LSTM_GATES, in->t[LSTM_X], in->t[LSTM_H0], in->t[LSTM_Y],
-                   in->scratch + OF_RECURRENCE, start, update);
+                   in->scratch + OF_RECURRENCE, panel_start_from_input, update);
     for (int64_t b = 0; b < in->dims.B; b++)
         memcpy(in->t[LSTM_C_LAST] + b * H, c + b * padded, (size_t)H * sizeof(float));
 }

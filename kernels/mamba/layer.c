@@ -23,6 +23,7 @@
  */
 #include <string.h>
 
+#include "common/carry.h"
 #include "common/reference.h"
 #include "mamba.h"
 
@@ -129,6 +130,13 @@ static void reference(struct dims d, double *const t[])
                         t[MAMBA_Y] + s * d.H);
 }
 
+static void carry(struct instance *in, int64_t run_number)
+{
+    (void)run_number;
+    carry_exchange(in, MAMBA_WINDOW, MAMBA_WINDOW_LAST);
+    carry_exchange(in, MAMBA_H0, MAMBA_H_LAST);
+}
+
 const struct layer mamba_layer = {
     .name = "mamba",
     .job = JOB_BLOCK,
@@ -140,6 +148,7 @@ const struct layer mamba_layer = {
     .tensors = tensors,
     .cost = cost,
     .state = state,
+    .carry = carry,
     .reference = reference,
     .tolerance = 1e-5,
 };

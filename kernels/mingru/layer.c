@@ -17,6 +17,7 @@
  */
 #include <math.h>
 
+#include "common/carry.h"
 #include "common/reference.h"
 #include "mingru.h"
 
@@ -63,6 +64,12 @@ static void reference(struct dims d, double *const t[])
     }
 }
 
+static void carry(struct instance *in, int64_t run_number)
+{
+    (void)run_number;
+    carry_last_row(in, MINGRU_Y, MINGRU_H0);
+}
+
 const struct layer mingru_layer = {
     .name = "mingru",
     .job = JOB_MIXER,
@@ -72,6 +79,7 @@ const struct layer mingru_layer = {
     .tensors = tensors,
     .cost = cost,
     .state = state,
+    .carry = carry,
     .reference = reference,
     .tolerance = 5e-6,
 };

@@ -17,6 +17,7 @@
  */
 #include <math.h>
 
+#include "common/carry.h"
 #include "common/reference.h"
 #include "minlstm.h"
 
@@ -66,6 +67,12 @@ static void reference(struct dims d, double *const t[])
     }
 }
 
+static void carry(struct instance *in, int64_t run_number)
+{
+    (void)run_number;
+    carry_last_row(in, MINLSTM_Y, MINLSTM_H0);
+}
+
 const struct layer minlstm_layer = {
     .name = "minlstm",
     .job = JOB_MIXER,
@@ -75,6 +82,7 @@ const struct layer minlstm_layer = {
     .tensors = tensors,
     .cost = cost,
     .state = state,
+    .carry = carry,
     .reference = reference,
     .tolerance = 5e-6,
 };

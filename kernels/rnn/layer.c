@@ -16,6 +16,7 @@
  */
 #include <math.h>
 
+#include "common/carry.h"
 #include "rnn.h"
 
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
@@ -60,6 +61,12 @@ static void reference(struct dims d, double *const t[])
     }
 }
 
+static void carry(struct instance *in, int64_t run_number)
+{
+    (void)run_number;
+    carry_last_row(in, RNN_Y, RNN_H0);
+}
+
 const struct layer rnn_layer = {
     .name = "rnn",
     .job = JOB_RECURRENT,
@@ -69,6 +76,7 @@ const struct layer rnn_layer = {
     .tensors = tensors,
     .cost = cost,
     .state = state,
+    .carry = carry,
     .reference = reference,
     .tolerance = 5e-6,
 };

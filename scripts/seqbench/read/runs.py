@@ -18,7 +18,7 @@ from seqbench.read import earlier
 README = Path(__file__).resolve().parents[3] / "results" / "README.md"
 REFERENCE = "transformer"  # the layer that every other layer is compared with
 HEADLINE = "openblas"  # the engine of the comparison; others are further curves
-PEERS = ["onednn", "torch"]  # engines that are whole libraries of layers, not ours
+PEERS = ["onednn", "torch", "eigen"]  # engines that are whole libraries of layers, not ours
 EVALUATIONS = earlier.EVALUATIONS
 COSTS = ["flops", "elementwise_flops", *EVALUATIONS, "parameters", "bytes", "streamed_bytes"]
 KNOWN_COSTS = ["flops", "bytes"]  # of every case; the others may be unknown of foreign kernels

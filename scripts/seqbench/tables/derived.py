@@ -14,6 +14,7 @@ import pandas as pd
 
 import seqbench.tables
 from seqbench.read import hosts, runs
+from seqbench.tables import streams
 from seqbench.tables.table import Made, Unknown
 
 MODULES = [importlib.import_module(f"seqbench.tables.{module.name}")
@@ -49,6 +50,8 @@ def made(run_dir: Path, name: str, values: dict) -> object:
 
 def summarise(run_dir: Path) -> None:
     """Write the tables of one run; one that cannot be made is removed, and said why."""
+    if streams.is_stream(run_dir):
+        raise runs.RunError(f"{run_dir}: a stream, whose calls scripts/stream.py sums up")
     values = given(run_dir)
     reasons: dict[str, list[str]] = {}
     for name in TABLES:

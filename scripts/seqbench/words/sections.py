@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqbench.figures import FIGURES, width
+from seqbench.figures import FIGURES, streaming as stream_drawing, width
 from seqbench.read import hosts, runs
 from seqbench.tables import ratios
 from seqbench.words import (answer, comparison, layers, machines, noise_floor, parallel,
-                            peer_tables, trust, wording)
+                            peer_tables, streaming, trust, wording)
 from seqbench.words.phrases import LANGUAGES
 
 SECTION = re.compile(r"<!-- (?P<what>\w+) of (?P<folder>\S+), written by `make docs` -->\n.*?"
@@ -122,6 +122,11 @@ def width_figures(source: Source) -> str:
                      for name, alt in found)
 
 
+def stream_figure(source: Source) -> str:
+    """The figure of a folder of `make stream`."""
+    return f"![{stream_drawing.TITLE}]({source.link(source.first)}/figures/stream.png)"
+
+
 def figures(source: Source) -> str:
     """All figures of the run but those of the front page, and what the roofs tell."""
     names = [figure.name for figure in FIGURES if figure.name not in (FRONT_FIGURE, SIZE_FIGURE)
@@ -152,6 +157,10 @@ SECTIONS: dict[str, Callable[[Source], str]] = {
     "cores_figure": lambda source: source.figure("cores"),
     "cores": lambda source: parallel.cores_section(source.first),
     "expected": lambda source: parallel.expected_section(*source.every),
+    "streaming": lambda source: streaming.section(source.first),
+    "stream_figure": stream_figure,
+    "stream_times": lambda source: streaming.times_section(source.first),
+    "stream_chunks": lambda source: streaming.chunks_section(source.first),
     "compare": lambda source: comparison.section(source.first, source.link(source.first)),
 }
 
