@@ -240,8 +240,8 @@ batch: KERNELS = rnn/registers,rnn/hoisted,lstm/registers,gru/registers,transfor
 batch: ENGINE = packed
 batch: bench ## 14 minutes: bench for 1 to 64 sequences at once
 
-# Steps of every layer at all sizes; slow conditions at three sizes; calls of several tokens.
-stream: KERNELS = rnn*,lstm*,gru*,mingru*,mamba*,decode/*,!*/literal,!*/fused
+# Steps of every layer at all sizes; slow conditions at two sizes; calls of several tokens.
+stream: KERNELS = rnn/registers,lstm/joined,gru/joined,mingru/hoisted,minlstm/hoisted,mamba/scan,decode/cached
 stream: ENGINE = packed
 stream: have-deps all ## 6 minutes: time call by call, with the state carried on, and sum up (KERNELS, ENGINE, CPU, OUT)
 	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)
@@ -250,8 +250,8 @@ stream: have-deps all ## 6 minutes: time call by call, with the state carried on
 	            $(BUILD)/seqbench run --resume "$$folder"; else \
 	            $(BUILD)/seqbench stream -k "$$GLOBS" --engine "$$ENGINE" $(on_core) -o "$$folder" "$$@"; fi; } && \
 	    call steps -g stream && \
-	    call slow -g stream-slow --conditions 10ms,32ms,cold && \
-	    call chunks -g stream-chunks --conditions hot -k "$$GLOBS,!decode/*" && \
+	    call slow -g stream-slow --conditions 10ms,32ms,cold -k "$$GLOBS,!min*" && \
+	    call chunks -g stream-chunks --conditions hot -k '*/registers' && \
 	    $(PYTHON) scripts/stream.py "$$out/steps" "$$out/slow" "$$out/chunks" -o "$$out"
 
 pytest = env $(DATA:%=-u %) SEQBENCH_BUILD=$(BUILD) $(PYTHON) -B -m pytest -p no:cacheprovider

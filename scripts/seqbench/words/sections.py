@@ -160,6 +160,7 @@ SECTIONS: dict[str, Callable[[Source], str]] = {
     "streaming": lambda source: streaming.section(source.first),
     "stream_figure": stream_figure,
     "stream_times": lambda source: streaming.times_section(source.first),
+    "stream_peers": lambda source: streaming.peers_section(source.first),
     "stream_chunks": lambda source: streaming.chunks_section(source.first),
     "compare": lambda source: comparison.section(source.first, source.link(source.first)),
 }

@@ -15,7 +15,6 @@ DEADLINES = {20_833: "20.8 µs: one sample at 48 kHz", 1_000_000: "1 ms",
              10_000_000: "10 ms: a frame of noise suppression",
              32_000_000: "32 ms: a chunk of voice detection"}
 QUANTILE = "p999_ns"  # that must meet a deadline
-AT_CHUNKS = "chunk"
 
 
 def steps(table: pd.DataFrame) -> pd.DataFrame:
@@ -119,6 +118,32 @@ def chunk_sentences(table: pd.DataFrame) -> list[str]:
                     f"takes {per_token.min() / per_token.iloc[0]:.2f} of a single step."
                     if len(pays) else "a token takes as long in larger calls as in a single step."))
     return found
+
+
+def peer_rows(table: pd.DataFrame) -> tuple[list[str], list]:
+    """Per layer our time of a hot step over HidSize, and the time of each library over it."""
+    rows = under(steps(table), "hot", np.nan)
+    sizes = sorted(set(rows.hid_size))
+    fastest = rows.groupby(["layer", "engine", "hid_size"]).p50_ns.min()
+    lines = []
+    for layer in sorted(set(rows.layer)):
+        ours = best(rows[rows.layer == layer]).set_index("hid_size").p50_ns
+        lines.append([layer, "ours, µs", *(wording.plain(ours[size] / 1000) if size in ours.index
+                                           else "-" for size in sizes)])
+        for engine in [name for name in runs.PEERS if (layer, name) in fastest.index]:
+            theirs = fastest[layer, engine]
+            lines.append([layer, f"{engine} / ours", *(
+                wording.ratio_text(theirs[size] / ours[size])
+                if size in theirs.index and size in ours.index else "-" for size in sizes)])
+    return ["layer", "HidSize", *map(str, sizes)], lines
+
+
+def peers_section(folder: Path) -> str:
+    """The page's table of other libraries."""
+    table = runs.load_derived(folder, "stream.csv")
+    return "\n\n".join([
+        "Median time of one step, hot, one token per call; above 1 ours takes less time:",
+        wording.markdown_table(*peer_rows(table))])
 
 
 def section(folder: Path) -> str:
