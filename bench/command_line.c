@@ -32,12 +32,12 @@ static void describe(enum command command, char shorts[SHORTS],
     *longs = (struct option){0};
 }
 
-static int row_of(int found)
+static int row_of(enum command command, int found)
 {
     if (found >= FIRST_LONG)
         return found - FIRST_LONG;
     for (int i = 0; settings_table[i].flag; i++)
-        if (settings_table[i].flag[1] == found)
+        if (settings_table[i].flag[1] == found && settings_table[i].commands & command)
             return i;
     return -1;
 }
@@ -47,7 +47,7 @@ static bool refuse(const char *name, const char *argument, struct err *err)
 {
     if (optopt >= FIRST_LONG)
         return err_set(err, "%s: option '%s' takes no value", name,
-                       settings_table[row_of(optopt)].flag);
+                       settings_table[optopt - FIRST_LONG].flag);
     if (optopt)
         return err_set(err, "%s: unknown option '-%c'; see `seqbench %s --help`", name, optopt,
                        name);
@@ -71,7 +71,7 @@ bool command_line_parse(enum command command, int argc, char **argv, struct opti
             return err_set(err, "%s: option '%s' needs a value", argv[0], argv[optind - 1]);
         if (found == '?')
             return refuse(argv[0], argv[optind - 1], err);
-        given[row_of(found)] = optarg ? optarg : "";
+        given[row_of(command, found)] = optarg ? optarg : "";
     }
     *operands = argv + optind;
     return settings_parse(command, given, out, err);

@@ -249,6 +249,16 @@ def test_a_planted_stall_shows_in_the_tail_and_not_in_the_median(tmp_path):
     assert found["plain"].calls == found["stalled"].calls == 20000
 
 
+def test_a_stream_takes_the_grid_that_it_is_given(tmp_path, seqbench):
+    grid = tmp_path / "grid"
+    grid.write_text("S 2\nH 8\nrounds 1\n", encoding="utf-8")
+    done = seqbench("stream", "-g", grid, "-k", "rnn.step,rnn/registers", "--engine", "packed",
+                    "--calls", 10, "--conditions", "hot", "-o", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert [(row["kernel"], row["seq_len"]) for row in rows_of(tmp_path / "run" / "plan.csv")
+            ] in ([("rnn/registers", "2"), ("rnn.step", "1")], [("rnn.step", "1"), ("rnn/registers", "2")])
+
+
 @pytest.mark.parametrize("arguments, words", [
     (["--conditions", "warm"], "neither hot nor cold nor a period"),
     (["--conditions", "hot,hot"], "stands twice"), (["--calls", "x"], "--calls"),

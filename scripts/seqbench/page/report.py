@@ -1,7 +1,6 @@
 """Write one self-contained HTML report of one or several run folders."""
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from functools import partial
@@ -9,13 +8,12 @@ from pathlib import Path
 
 import jinja2
 import matplotlib
-import numpy as np
 from markupsafe import Markup
 
 from seqbench.figures import FIGURES, layout, svg
 from seqbench.figures.drawing import (NAMES, PALETTE, STYLE, Drawing, Figure, Run, Skip,
                                       case_text, heat_looks, heat_panels, layer_hues, shade_of)
-from seqbench.page import tables
+from seqbench.page import embed, stream, tables
 from seqbench.read import hosts, runs
 from seqbench.tables import ratios
 from seqbench.words import answer, wording
@@ -138,14 +136,6 @@ def label_of(run_dir: Path, host: dict) -> str:
 # ---- the page ----------------------------------------------------------------------------------
 
 
-def rounded(value: float) -> float | int | None:
-    """A number as JSON takes it, with four digits."""
-    if not np.isfinite(value):
-        return None
-    short = float(f"{value:.4g}")
-    return int(short) if short.is_integer() and abs(short) < 1e15 else short
-
-
 def looked_up(run: Run, classes: list[str]) -> dict:
     """What the look-up ranks: the fastest case of each layer, engine and size, one list per column.
 
@@ -165,15 +155,7 @@ def looked_up(run: Run, classes: list[str]) -> dict:
             "classes": {name: run.with_engine(name).engine for name in classes},
             "parameters": [int(count) if count > 0 else None for count in rows.parameters],
             "k": [places[key] for key in rows[facts].itertuples(index=False, name=None)],
-            **{name: [rounded(value) for value in values] for name, values in numbers.items()}}
-
-
-def embedded(data: object) -> Markup:
-    """JSON that may stand in a script element: nothing in it ends the element."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)
+            **{name: [embed.rounded(value) for value in values] for name, values in numbers.items()}}
 
 
 def lenses_of(everything: list[Run]) -> list[str]:
@@ -230,7 +212,7 @@ def page(run_dirs: list[Path]) -> str:
         lenses=[(lens, LENSES[lens]) for lens in lenses], pictures=pictures.style(),
         style=Markup(runs.read_text(PAGE / "style.css")),
         script=Markup(runs.read_text(PAGE / "page.js")),
-        data=embedded({"engine": classes[0], "any": ratios.ANY, "lens": lenses[0],
+        data=embed.embedded({"engine": classes[0], "any": ratios.ANY, "lens": lenses[0],
                        "names": NAMES, "references": {
                            lens: ratios.LENSES[lens].reference for lens in LENSES},
                        "runs": [looked_up(run, classes) for run in everything]}))
@@ -241,7 +223,10 @@ def report(run_dirs: list[Path], out: Path | None) -> None:
     if out is None:
         folder = run_dirs[0] if len(run_dirs) == 1 else runs.README.parent
         out = folder / "report.html"
-    text = page(run_dirs)
+    is_stream = [stream.is_of(folder) for folder in run_dirs]
+    if any(is_stream) and len(run_dirs) > 1:
+        raise runs.RunError(f"{run_dirs[is_stream.index(True)]}: a stream has a page of its own")
+    text = stream.page(run_dirs[0]) if is_stream[0] else page(run_dirs)
     size = len(text.encode("utf-8"))
     if size > MOST_BYTES:
         raise runs.RunError(f"{out}: would have {size} bytes, more than {MOST_BYTES}: "
