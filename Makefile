@@ -250,7 +250,7 @@ stream: have-deps all ## 6 minutes: time call by call, with the state carried on
 	            $(BUILD)/seqbench run --resume "$$folder"; else \
 	            $(BUILD)/seqbench stream -k "$$GLOBS" --engine "$$ENGINE" $(on_core) -o "$$folder" "$$@"; fi; } && \
 	    call steps -g stream && \
-	    call slow -g stream-slow --conditions 10ms,32ms,cold -k "$$GLOBS,!min*" && \
+	    call slow -g stream-slow --conditions 10ms,32ms,cold -k "$$GLOBS,!min*,!mamba/*" && \
 	    call chunks -g stream-chunks --conditions hot -k '*/registers' && \
 	    $(PYTHON) scripts/stream.py "$$out/steps" "$$out/slow" "$$out/chunks" -o "$$out"
 

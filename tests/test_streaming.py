@@ -14,6 +14,7 @@ from conftest import BUILD, command
 from seqbench.read import runs
 from seqbench.tables import streams
 from seqbench.words import streaming
+from test_report import browser, cells_of, choose, show, text_of  # noqa: F401
 from test_scripts import VIRTUAL, sample, write_run
 
 CORE = max(os.sched_getaffinity(0))
@@ -141,17 +142,27 @@ def test_largest_size_stops_at_the_first_that_misses():
     rows = pd.DataFrame({"hid_size": [8, 16, 32, 64], "p999_ns": [5.0, 10.0, 40.0, 20.0]})
     assert streaming.largest(rows, 25) == "16"
     assert streaming.largest(rows, 50) == "64 (largest timed)"
-    assert streaming.largest(rows, 1) == "none (smallest 8)"
+    assert streaming.largest(rows, 1) == "less than 8"
     assert streaming.largest(rows.assign(p999_ns=np.nan), 1) == "-"
 
 
-def test_chunks_pay_from_where_a_token_takes_less(tmp_path):
-    rows = [{"layer": "lstm", "kernel": "lstm/x", "engine": "packed", "hid_size": 64, "heads": 1,
+def test_chunks_pay_from_where_a_token_takes_less_at_every_size():
+    rows = [{"layer": "lstm", "kernel": "lstm/x", "engine": "packed", "hid_size": h, "heads": 1,
              "batch": 1, "condition": "hot", "period_ns": np.nan, "seq_len": s, "p50_ns": ns}
-            for s, ns in ((1, 100), (4, 390), (16, 1280))]
-    (words,) = streaming.chunk_sentences(pd.DataFrame(rows))
-    assert words == ("lstm, HidSize 64: from 16 tokens per call on a token takes less time; with "
-                     "16 it takes 0.80 of a single step.")
+            for h in (64, 128) for s, ns in ((1, 100), (4, 390 if h == 64 else 300), (16, 1280))]
+    assert streaming.chunk_sentences(pd.DataFrame(rows)) == [
+        "lstm: calls of 16 tokens or more take less time per token than single steps; with 16 a "
+        "token takes 0.80 to 0.80 of a single step (HidSize 64 to 128)."]
+
+
+def test_pause_is_told_of_the_longest_period():
+    rows = [{"layer": "lstm", "kernel": "lstm/x", "engine": "packed", "seq_len": 1, "hid_size": 128,
+             "heads": 1, "batch": 1, "condition": condition, "period_ns": period, "p50_ns": ns}
+            for condition, period, ns in (("hot", np.nan, 5e3), ("paced", 1e7, 3e4),
+                                          ("paced", 3.2e7, 4.9e4))]
+    assert streaming.pause_sentences(pd.DataFrame(rows)) == [
+        "A step of lstm with HidSize 128 takes 5.0 µs call after call, and 49 µs when it is called "
+        "every 32 ms (medians)."]
 
 
 def test_compare_tells_streams_apart_by_p50_and_p99(tmp_path, capsys):
@@ -182,6 +193,40 @@ def test_summarise_sends_a_stream_to_its_own_script(tmp_path, capsys):
     write_run(tmp_path / "other", [sample("lstm/x", 1, 8, 5)])
     assert command("stream", [str(tmp_path / "other")]) == 2
     assert "is no stream" in capsys.readouterr().err
+
+
+@pytest.fixture
+def stream_page(tmp_path):
+    """The page of a stream with planted times."""
+    run = stream_run(tmp_path / "run", planted)
+    assert command("stream", [str(run)]) == 0
+    assert command("report", [str(run)]) == 0
+    return run / "report.html"
+
+
+def test_page_of_a_stream_has_every_case(stream_page):
+    text = stream_page.read_text(encoding="utf-8")
+    assert text.count("<tr><td>lstm</td>") == 4 and "0.960" in text
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_page_marks_what_meets_the_deadline_that_is_typed_in(browser, stream_page):
+    """Paced steps of HidSize 8 and 16 take up to 0.96 and 1.92 us, hot ones 0.08 and 0.16."""
+    show(browser, stream_page, 1280)
+    for deadline, largest in (("1", ["16 (largest timed)", "8"]), ("0.1", ["8", "none"]),
+                              ("2", ["16 (largest timed)"] * 2)):
+        choose(browser, "deadline", deadline)
+        assert [row[-1] for row in cells_of(browser, "#largest")] == largest
+    choose(browser, "quantile", "0")
+    choose(browser, "deadline", "0.1")
+    assert [row[-1] for row in cells_of(browser, "#largest")] == ["8", "8"]
+    choose(browser, "deadline", "soon")
+    assert text_of(browser, "said") == "Type a time in µs, above 0." and not cells_of(browser, "#largest")
+
+
+def test_a_stream_is_not_reported_beside_other_runs(stream_page, capsys):
+    assert command("report", [str(stream_page.parent)] * 2) == 2
+    assert "a stream has a page of its own" in capsys.readouterr().err
 
 
 # ---- the program -------------------------------------------------------------------------------

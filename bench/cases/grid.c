@@ -19,7 +19,7 @@ static const struct {
     {"batch", "S 128,1024\nH 128,256,512,1024\nbatch 1,2,4,8,16,32,64\nrounds 5\nbudget 840\n"},
     {"stream", "S 1\nH 8,16,24,32,40,64,128,256,384,512,1024\nrounds 5\nbudget 120\n"},
     {"stream-slow", "S 1\nH 128,512\nrounds 5\nbudget 150\n"},
-    {"stream-chunks", "S 4,16,64\nH 64,128,256,512\nrounds 5\nbudget 60\n"},
+    {"stream-chunks", "S 4,16,64\nH 64,128,256,512\nrounds 5\nbudget 80\n"},
     {"full", "S 8:8192:x2\nH 64:512:+64,640,768,896,1024,1536,2048\nrounds 5\nbudget 7200\n"},
 };
 

@@ -15,6 +15,8 @@ DEADLINES = {20_833: "20.8 µs: one sample at 48 kHz", 1_000_000: "1 ms",
              10_000_000: "10 ms: a frame of noise suppression",
              32_000_000: "32 ms: a chunk of voice detection"}
 QUANTILE = "p999_ns"  # that must meet a deadline
+TOLD = ["lstm", "gru"]  # layers of the sentences
+PAYS = 0.95  # of the time of a single step: from here on larger calls are said to pay
 
 
 def steps(table: pd.DataFrame) -> pd.DataFrame:
@@ -51,7 +53,7 @@ def under(table: pd.DataFrame, condition: str, period_ns: float) -> pd.DataFrame
 
 def best(table: pd.DataFrame, by: str = "p50_ns") -> pd.DataFrame:
     """The fastest kernel of each layer in each cell and condition, peers left out."""
-    ours = table[~table.engine.isin(runs.PEERS)]
+    ours = table[~table.engine.isin(runs.PEERS) & table[by].notna()]
     cells = ours.groupby(["layer", *runs.DIMENSIONS, "condition", "period_ns"], dropna=False)
     return ours.loc[cells[by].idxmin()]
 
@@ -64,59 +66,93 @@ def largest(rows: pd.DataFrame, deadline_ns: float) -> str:
     if known.empty:
         return "-"
     if meets.empty:
-        return f"none (smallest {known.hid_size.min()})"
+        return f"less than {known.hid_size.min()}"
     size = meets.hid_size.max()
     return f"{size}" if len(misses) else f"{size} (largest timed)"
 
 
 def deadline_rows(table: pd.DataFrame) -> tuple[list[str], list]:
     """Per layer and condition the largest HidSize that meets each deadline."""
-    rows = best(steps(table), QUANTILE) if table[QUANTILE].notna().any() else table[:0]
+    rows = best(steps(table), QUANTILE)
     lines = []
     for layer, of_layer in rows.groupby("layer", sort=True):
         for condition, period in conditions(of_layer):
             cells = under(of_layer, condition, period)
-            if cells[QUANTILE].notna().any():
+            if len(cells):
                 lines.append([layer, condition_text(condition, period),
                               *(largest(cells, deadline) for deadline in DEADLINES)])
     return ["layer", "between calls", *map(period_text, DEADLINES)], lines
 
 
-def time_rows(table: pd.DataFrame) -> tuple[list[str], list]:
+def time_rows(rows: pd.DataFrame, shown: list[tuple[str, float]]) -> tuple[list[str], list]:
     """Per layer and HidSize: p50 and p99.9 of one step, a pair of columns for each condition."""
-    rows = best(steps(table))
-    shown = conditions(rows)
+    header, columns = ["layer", "HidSize"], []
+    for pair in shown:
+        for name, word in (("p50_ns", "p50"), (QUANTILE, "p99.9")):
+            if under(rows, *pair)[name].notna().any():
+                header.append(f"{condition_text(*pair)}: {word}")
+                columns.append((pair, name))
     lines = []
     for (layer, hid_size), cells in rows.groupby(["layer", "hid_size"]):
-        line = [layer, str(hid_size)]
-        for condition, period in shown:
-            cell = under(cells, condition, period)
-            for name in ("p50_ns", QUANTILE):
-                value = cell[name].iloc[0] if len(cell) else np.nan
-                line.append("-" if np.isnan(value) else wording.plain(value / 1000))
-        lines.append(line)
-    header = ["layer", "HidSize"]
-    for pair in shown:
-        header += [f"{condition_text(*pair)}: p50", "p99.9"]
+        values = [under(cells, *pair)[name] for pair, name in columns]
+        lines.append([layer, str(hid_size), *(
+            wording.plain(value.iloc[0] / 1000) if value.notna().any() else "-"
+            for value in values)])
     return header, lines
 
 
+def time_tables(table: pd.DataFrame) -> list[tuple[list[str], list]]:
+    """A table for all conditions that were timed at the same sizes."""
+    rows = best(steps(table))
+    sizes = {pair: tuple(sorted(set(under(rows, *pair).hid_size))) for pair in conditions(rows)}
+    found = []
+    for of_table in dict.fromkeys(sizes.values()):
+        shown = [pair for pair, timed in sizes.items() if timed == of_table]
+        of_pairs = pd.concat([under(rows, *pair) for pair in shown])
+        found.append(time_rows(of_pairs, shown))
+    return found
+
+
+def pause_sentences(table: pd.DataFrame) -> list[str]:
+    """How much longer a step takes after a pause in which the caches were filled by others."""
+    rows = best(steps(table))
+    found = []
+    for layer, of_layer in rows[rows.layer.isin(TOLD)].groupby("layer"):
+        paced = of_layer[of_layer.condition == streams.PACED]
+        paced = paced[paced.period_ns == paced.period_ns.max()]
+        hot = under(of_layer, "hot", np.nan).set_index("hid_size").p50_ns
+        both = paced[paced.hid_size.isin(hot.index)].sort_values("hid_size")
+        if both.empty:
+            continue
+        row = both.iloc[0]
+        found.append(
+            f"A step of {layer} with HidSize {row.hid_size} takes "
+            f"{wording.two(hot[row.hid_size] / 1000)} µs call after call, and "
+            f"{wording.two(row.p50_ns / 1000)} µs when it is called every "
+            f"{period_text(row.period_ns)} (medians).")
+    return found
+
+
 def chunk_sentences(table: pd.DataFrame) -> list[str]:
-    """Per layer: from which tokens per call a call takes less per token than single steps do."""
+    """Per layer: from which tokens per call on a token takes less time than a single step."""
     rows = best(under(table[table.layer != "decode"], "hot", np.nan))
     found = []
     for layer, of_layer in rows.groupby("layer"):
-        for hid_size, cells in of_layer.groupby("hid_size"):
-            per_token = (cells.p50_ns / cells.seq_len).set_axis(cells.seq_len).sort_index()
-            if len(per_token) < 2 or per_token.index[0] != 1:
-                continue
-            pays = per_token.index[per_token < 0.95 * per_token.iloc[0]]
-            most = per_token.idxmin()
-            found.append(
-                f"{layer}, HidSize {hid_size}: " + (
-                    f"from {pays.min()} tokens per call on a token takes less time; with {most} it "
-                    f"takes {per_token.min() / per_token.iloc[0]:.2f} of a single step."
-                    if len(pays) else "a token takes as long in larger calls as in a single step."))
+        shares = of_layer.assign(ns=of_layer.p50_ns / of_layer.seq_len).pivot(
+            index="hid_size", columns="seq_len", values="ns").dropna()
+        if shares.empty or 1 not in shares or shares.shape[1] < 2:
+            continue
+        shares = shares.div(shares[1], axis=0).drop(columns=1)
+        pays = (shares < PAYS).all()
+        sizes = f"HidSize {shares.index.min()} to {shares.index.max()}"
+        if not pays.any():
+            found.append(f"{layer}: larger calls do not save time at every size ({sizes}).")
+            continue
+        most = shares.columns[-1]
+        found.append(f"{layer}: calls of {pays.idxmax()} tokens or more take less time per token "
+                     f"than single steps; with {most} a token takes "
+                     f"{wording.two(shares[most].min())} to {wording.two(shares[most].max())} of "
+                     f"a single step ({sizes}).")
     return found
 
 
@@ -151,16 +187,17 @@ def section(folder: Path) -> str:
     table = runs.load_derived(folder, "stream.csv")
     clock = table.clock_ns.median()
     return "\n\n".join([
+        "\n".join(f"- {line}" for line in pause_sentences(table)),
         f"The largest HidSize whose calls meet a deadline in 99.9 % of all cases (p99.9), one token "
         f"per call. Reading the clock takes {clock:.0f} ns of each call and is not taken off.",
         wording.markdown_table(*deadline_rows(table))])
 
 
 def times_section(folder: Path) -> str:
-    """The page's table of times."""
-    table = runs.load_derived(folder, "stream.csv")
+    """The page's tables of times."""
+    tables = time_tables(runs.load_derived(folder, "stream.csv"))
     return "\n\n".join(["Time of one step in µs, fastest kernel of ours:",
-                        wording.markdown_table(*time_rows(table))])
+                        *(wording.markdown_table(*each) for each in tables)])
 
 
 def chunks_section(folder: Path) -> str:
@@ -171,11 +208,11 @@ def chunks_section(folder: Path) -> str:
 
 def text(table: pd.DataFrame) -> str:
     """For a terminal."""
-    header, lines = time_rows(table)
-    parts = ["Time of one step in µs (p50, and p99.9 where 1000 calls or more were timed):",
-             wording.wrapped_table(header, lines, kept=2, numbers_from=1), ""]
-    if len(told := deadline_rows(table)[1]):
+    parts = ["Time of one step in µs (p50, and p99.9 where 1000 calls or more were timed):"]
+    for header, lines in time_tables(table):
+        parts += [wording.wrapped_table(header, lines, kept=2, numbers_from=1), ""]
+    header, lines = deadline_rows(table)
+    if lines:
         parts += ["The largest HidSize that meets a deadline at p99.9:",
-                  wording.text_table(deadline_rows(table)[0], told), ""]
-    parts += chunk_sentences(table)
-    return "\n".join(parts).rstrip()
+                  wording.text_table(header, lines), ""]
+    return "\n".join([*parts, *pause_sentences(table), *chunk_sentences(table)]).rstrip()
