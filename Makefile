@@ -102,7 +102,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(CXX
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 DEPS_GROUPS := deps-dev deps-arm deps-peers deps-slurm deps-browser
-.PHONY: all check width batch stream check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
+.PHONY: all check width batch stream yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -222,6 +222,9 @@ peers: have-deps ## time ours, oneDNN and PyTorch in turns, and compare (GRID, K
 	$(Q)out=$(turns_folder) && \
 	    SEQBENCH=$(BUILD)/seqbench scripts/turns "$$out" a=$(BUILD)/seqbench b=scripts/peer_torch.py $(what) && \
 	    $(PYTHON) scripts/peers.py "$$out/a" "$$out/b" -o "$$out"
+
+yardstick: all $(BUILD)/tests/yardstick ## time steps of small LSTMs against kernels of fixed sizes
+	$(Q)taskset -c "$${CPU:-1}" $(BUILD)/tests/yardstick
 
 # Only our own code: OpenBLAS has one width per build.
 width: GRID = width

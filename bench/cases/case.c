@@ -289,7 +289,7 @@ static void run_some(const struct bench_case *c, int64_t first, int64_t count)
 void case_run(const struct bench_case *bench_case)
 {
     const struct dims d = bench_case->instance.dims;
-    const int64_t at_once = kernel_sequences_at_once(bench_case->kernel, d);
+    const int64_t at_once = d.B > 1 ? kernel_sequences_at_once(bench_case->kernel, d) : 1;
     if (at_once == d.B)
         bench_case->kernel->algorithm->run(&bench_case->instance);
     else

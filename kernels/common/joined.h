@@ -1,6 +1,7 @@
 /*
  * joined.h - a matrix with its bias as one more column, for steps of small layers: one walk through
- * it gives all gates of a step. Odd steps walk backward, over what the step before read last.
+ * it gives all gates of a step. Odd steps walk backward, over what the step before read last; but
+ * not where little of that is left in the nearest caches, as prefetchers do better forward.
  */
 #ifndef SEQBENCH_JOINED_H
 #define SEQBENCH_JOINED_H
@@ -19,6 +20,14 @@
 static inline int64_t joined_room(const struct map *map, int64_t rows)
 {
     return map_rows(map, rows) + VMATH_LANES;
+}
+
+enum { BACK_FLOATS = 1 << 19 }; /* 2 MiB, twice a usual L2: about half of them are found there */
+
+/* Whether step s walks backward, where all matrices of a step have so many floats together. */
+static inline bool joined_backward(const struct instance *in, int64_t s, int64_t floats)
+{
+    return floats <= BACK_FLOATS && (in->run_number + s) % 2;
 }
 
 /* out[rows] = W x by the map-th map; out has joined_room. */

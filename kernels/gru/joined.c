@@ -59,7 +59,7 @@ static void run(const struct instance *in)
     const float *h = in->t[GRU_H0];
     x1[H] = h1[H] = 1.0f;
     for (int64_t s = 0; s < in->dims.S; s++) {
-        const bool backward = (in->run_number + s) % 2;
+        const bool backward = joined_backward(in, s, 2 * GRU_GATES * H * (H + 1));
         float *y = in->t[GRU_Y] + s * H;
         vmath_copy(H, in->t[GRU_X] + s * H, x1);
         vmath_copy(H, h, h1);

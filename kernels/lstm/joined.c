@@ -64,7 +64,7 @@ static void run(const struct instance *in)
         float *y = in->t[LSTM_Y] + s * H;
         vmath_copy(H, in->t[LSTM_X] + s * H, xh1);
         vmath_copy(H, h, xh1 + H);
-        joined_product(in, WUB, (in->run_number + s) % 2, xh1, gates);
+        joined_product(in, WUB, joined_backward(in, s, LSTM_GATES * H * inputs(H)), xh1, gates);
         update(H, gates, c, in->t[LSTM_C_LAST], y);
         c = in->t[LSTM_C_LAST];
         h = y;

@@ -164,7 +164,7 @@ def peer_rows(table: pd.DataFrame) -> tuple[list[str], list]:
     lines = []
     for layer in sorted(set(rows.layer)):
         ours = best(rows[rows.layer == layer]).set_index("hid_size").p50_ns
-        lines.append([layer, "ours, µs", *(wording.plain(ours[size] / 1000) if size in ours.index
+        lines.append([layer, "ours, µs", *(wording.two(ours[size] / 1000) if size in ours.index
                                            else "-" for size in sizes)])
         for engine in [name for name in runs.PEERS if (layer, name) in fastest.index]:
             theirs = fastest[layer, engine]
@@ -193,11 +193,24 @@ def section(folder: Path) -> str:
         wording.markdown_table(*deadline_rows(table))])
 
 
+def wide_rows(rows: pd.DataFrame) -> tuple[list[str], list]:
+    """Of one condition: per layer a line for p50 and one for p99.9, a column for each HidSize."""
+    lines = []
+    for name, word in (("p50_ns", "p50"), (QUANTILE, "p99.9")):
+        table = rows.pivot(index="layer", columns="hid_size", values=name)
+        lines += [[layer, word, *("-" if np.isnan(ns) else wording.two(ns / 1000) for ns in line)]
+                  for layer, line in zip(table.index, table.to_numpy()) if np.isfinite(line).any()]
+    return ["layer", "HidSize", *map(str, table.columns)], sorted(lines)
+
+
 def times_section(folder: Path) -> str:
-    """The page's tables of times."""
-    tables = time_tables(runs.load_derived(folder, "stream.csv"))
-    return "\n\n".join(["Time of one step in µs, fastest kernel of ours:",
-                        *(wording.markdown_table(*each) for each in tables)])
+    """The page's tables of times, one for each condition."""
+    rows = best(steps(runs.load_derived(folder, "stream.csv")))
+    parts = ["Time of one step in µs, fastest kernel of ours."]
+    for pair in conditions(rows):
+        parts += [f"{condition_text(*pair)}:".capitalize(),
+                  wording.markdown_table(*wide_rows(under(rows, *pair)))]
+    return "\n\n".join(parts)
 
 
 def chunks_section(folder: Path) -> str:
