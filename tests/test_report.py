@@ -13,7 +13,7 @@ from test_scripts import HEADER, VIRTUAL, grid_run, sample, summarised
 
 from conftest import command
 from seqbench.figures.drawing import HUES, LIGHT, PALETTE, Run, Shade, layer_hues
-from seqbench.page import report, tables
+from seqbench.page import embed, report, tables
 from seqbench.read import runs
 from seqbench.words import wording
 
@@ -111,12 +111,12 @@ def data_of(page):
     (1234567.0, 1235000), (0.0123456, 0.01235), (math.nan, None), (math.inf, None), (12, 12),
     (1e300, 1e300), (2.0, 2)])
 def test_numbers_are_cut_to_four_digits(value, expected):
-    assert report.rounded(value) == expected
-    assert type(report.rounded(value)) is type(expected)
+    assert embed.rounded(value) == expected
+    assert type(embed.rounded(value)) is type(expected)
 
 
 def test_embedded_json_cannot_end_its_element():
-    text = report.embedded({"name": HOSTILE})
+    text = embed.embedded({"name": HOSTILE})
     assert not set("<>&\u2028\u2029") & set(text)
     assert json.loads(text) == {"name": HOSTILE}
 
