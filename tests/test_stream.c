@@ -218,7 +218,7 @@ static void run_whole(const struct kernel *kernel, const struct streamed *s, dou
     case_run(&c);
     const float *y = c.tensor[place_of(&c, "y")].data + (TOKENS - 1) * d.H;
     for (int64_t k = 0; k < d.H; k++)
-        last[k] = y[k];
+        last[k] = (double)y[k];
     case_release(&c);
     arena_unmap(&arena);
 }

@@ -142,14 +142,14 @@ def test_largest_size_stops_at_the_first_that_misses():
     rows = pd.DataFrame({"hid_size": [8, 16, 32, 64], "p999_ns": [5.0, 10.0, 40.0, 20.0]})
     assert streaming.largest(rows, 25) == "16"
     assert streaming.largest(rows, 50) == "64 (largest timed)"
-    assert streaming.largest(rows, 1) == "less than 8"
+    assert streaming.largest(rows, 1) == "none (8 is the smallest timed)"
     assert streaming.largest(rows.assign(p999_ns=np.nan), 1) == "-"
 
 
 def test_chunks_pay_from_where_a_token_takes_less_at_every_size():
     rows = [{"layer": "lstm", "kernel": "lstm/x", "engine": "packed", "hid_size": h, "heads": 1,
              "batch": 1, "condition": "hot", "period_ns": np.nan, "seq_len": s, "p50_ns": ns}
-            for h in (64, 128) for s, ns in ((1, 100), (4, 390 if h == 64 else 300), (16, 1280))]
+            for h in (64, 128) for s, ns in ((1, 100), (4, 300), (8, 790 if h == 64 else 600), (16, 1280))]
     assert streaming.chunk_sentences(pd.DataFrame(rows)) == [
         "lstm: calls of 16 tokens or more take less time per token than single steps; with 16 a "
         "token takes 0.80 to 0.80 of a single step (HidSize 64 to 128)."]
@@ -308,11 +308,34 @@ def test_a_stream_takes_the_grid_that_it_is_given(tmp_path, seqbench):
     (["--conditions", "warm"], "neither hot nor cold nor a period"),
     (["--conditions", "hot,hot"], "stands twice"), (["--calls", "x"], "--calls"),
     (["-k", "transformer/*"], "carries a state from call to call"),
+    (["--conditions", ""], "the list is empty"), (["--window", "0"], "--window: at least 1"),
+    (["--calls", "0"], "at least 1"), (["--seconds", "0"], "at least 1"),
+    (["-g", "batch"], "a stream is of one sequence"),
     (["--batch", "2"], "unknown option '--batch'"), (["--cache", "cold"], "unknown option '--cache'")])
 def test_what_a_stream_refuses(tmp_path, seqbench, arguments, words):
     done = seqbench("stream", *arguments, "-o", tmp_path / "run")
     assert done.returncode == 2 and words in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_cold_calls_and_a_limit_of_time(tmp_path, seqbench):
+    for name, arguments in (("cold", ["--conditions", "cold", "--calls", 4]),
+                            ("long", ["--conditions", "hot", "--calls", 10**9, "--seconds", 1])):
+        done = seqbench("stream", "-k", "rnn.step", "--engine", "packed", "-H", 8, "--rounds", 2,
+                        "--wait", 60, "--timeout", 60, *arguments, "-o", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    (cold,), (long,) = (streams.streams([tmp_path / name]).itertuples() for name in ("cold", "long"))
+    assert (cold.condition, cold.calls) == ("cold", 4)
+    assert long.calls < 10**9 and long.rounds == 2
+
+
+def test_steps_longer_than_their_period_are_not_told_as_paced(tmp_path):
+    rows = [{"layer": "lstm", "kernel": "lstm/x", "engine": "packed", "seq_len": 1, "hid_size": h,
+             "heads": 1, "batch": 1, "condition": "paced", "period_ns": 20800.0, "p50_ns": ns,
+             "p999_ns": ns} for h, ns in ((8, 1e3), (512, 9e4))]
+    assert list(streaming.in_time(pd.DataFrame(rows)).hid_size) == [8]
+    (line,) = streaming.deadline_rows(pd.DataFrame(rows))[1]
+    assert line == ["lstm", "paced 20.8 µs", "8", "-", "-", "-"]
 
 
 def test_real_time_scheduling_is_refused_without_the_right(tmp_path, seqbench):

@@ -202,7 +202,8 @@ const struct setting settings_table[] = {
      STREAM, 0, "run", "seconds", &NUMBER, AT(settings.seconds), 0, SECONDS_MAX},
     {"--window", "N", "128", "keys that a layer of one token sees, the new one included",
      STREAM, 0, "run", "window", &NUMBER, AT(settings.grid.window), 0, 1 << 20},
-    {"--fifo", NULL, "false", "real-time scheduling (SCHED_FIFO), which needs the right to it",
+    {"--fifo", NULL, "false", "real-time scheduling (SCHED_FIFO), which needs the right to it; Linux stops such a\n"
+     "process for 5 % of each second, unless /proc/sys/kernel/sched_rt_runtime_us is -1",
      STREAM, 0, "run", "fifo", &SWITCH, AT(settings.fifo), 0, 0},
     {"--cpu", "N", NULL, "core to measure on (chosen)",
      PLAN | RUN | STREAM | DOCTOR, 0, "cpu", "measured_core", &NUMBER, AT(settings.cpu), 0, CPU_MAX},
@@ -221,9 +222,9 @@ const struct setting settings_table[] = {
     {"--cache", "hot|cold", "hot", "cold: evict the caches before each iteration",
      RUN, 0, "run", "cache", &CACHE, AT(settings.cold), 0, 0},
     {"--timeout", "N", "600", "give a case up after N seconds",
-     RUN, 0, NULL, NULL, &NUMBER, AT(timeout_s), 0, SECONDS_MAX},
+     RUN | STREAM, 0, NULL, NULL, &NUMBER, AT(timeout_s), 0, SECONDS_MAX},
     {"--wait", "N", "0", "wait up to N seconds for another run on the same core",
-     RUN, 0, NULL, NULL, &NUMBER, AT(wait_s), 0, SECONDS_MAX},
+     RUN | STREAM, 0, NULL, NULL, &NUMBER, AT(wait_s), 0, SECONDS_MAX},
     {"--pause-after", "N", NULL, "stop after N rounds, to be resumed: two runs can take turns (never)",
      RUN | STREAM, 0, NULL, NULL, &NUMBER, AT(pause_after), 1, ROUNDS_MAX},
     {"--resume", "DIR", NULL, "go on with an interrupted run, with the options it was started with",
@@ -258,6 +259,21 @@ static bool resume_stands_alone(const char *const given[SETTINGS_MAX], struct er
                         "--timeout, --wait and --pause-after may be given");
 }
 
+/* host.json of a run that is no stream has these empty or 0. */
+static bool stream_has_what_it_needs(const struct settings *s, struct err *err)
+{
+    const struct sizes *batch = &s->grid.sizes[DIM_B];
+    if (s->conditions.count == 0)
+        return err_set(err, "--conditions: the list is empty");
+    if (s->calls < 1 || s->seconds < 1 || s->grid.window < 1)
+        return err_set(err, "--calls, --seconds and --window: at least 1");
+    for (int i = 0; i < batch->count; i++)
+        if (batch->v[i] > 1)
+            return err_set(err, "grid %s: a stream is of one sequence, not of a batch of %" PRId64,
+                           s->grid.name, batch->v[i]);
+    return true;
+}
+
 bool settings_parse(enum command command, const char *const given[SETTINGS_MAX],
                     struct options *out, struct err *err)
 {
@@ -272,7 +288,8 @@ bool settings_parse(enum command command, const char *const given[SETTINGS_MAX],
         if (text && is_taken && !s->type->parse(text, s, (char *)out + s->offset, err))
             return false;
     }
-    return resume_stands_alone(given, err);
+    return resume_stands_alone(given, err) &&
+           (command != STREAM || stream_has_what_it_needs(&out->settings, err));
 }
 
 /* ---- host.json ---- */

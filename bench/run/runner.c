@@ -187,9 +187,11 @@ static bool append_failure(const struct run *run, int64_t order, const char *err
 {
     char path[PATH_MAX];
     struct sample sample = {.visit = run->plan.visits[order], .error = error};
-    sample.condition.kind = run->settings->cold ? COLD : HOT;
     for (int64_t i = 0; i < run->history.count; i++)
         sample.index += run->history.records[i].order == order;
+    sample.condition.kind = run->settings->cold ? COLD : HOT;
+    if (run->settings->conditions.count > 0)
+        sample.condition = run->settings->conditions.v[sample.index];
     run_folder_path(run->folder, "samples.csv", path);
     const int fd = append_open(path, err);
     if (fd < 0)

@@ -27,7 +27,7 @@ enum { BACK_FLOATS = 1 << 19 }; /* 2 MiB, twice a usual L2: about half of them a
 /* Whether step s walks backward, where all matrices of a step have so many floats together. */
 static inline bool joined_backward(const struct instance *in, int64_t s, int64_t floats)
 {
-    return floats <= BACK_FLOATS && (in->run_number + s) % 2;
+    return floats <= BACK_FLOATS && (in->run_number * in->dims.S + s) % 2;
 }
 
 /* out[rows] = W x by the map-th map; out has joined_room. */

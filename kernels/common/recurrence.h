@@ -184,7 +184,7 @@ recurrence_run(const struct instance *in, int input_map, int state_map, int64_t 
         product_rows(in, input_map, steps, x + first * W->in, scratch[WX_CHUNK]);
         for (int64_t s = 0; s < steps; s++) {
             float *next = y + (first + s) * H;
-            recurrence_step(in, U, gates, (in->run_number + first + s) % 2,
+            recurrence_step(in, U, gates, (in->run_number * S + first + s) % 2,
                             scratch[WX_CHUNK] + s * W->rows, h, next, start, update);
             h = next;
         }

@@ -1,9 +1,12 @@
 /* eigen_step.cpp - Eigen is C++ and its sizes are template arguments: a step for each HidSize. */
 #include "peers/eigen_step.h"
 
+#define EIGEN_NO_DEBUG /* no assertions, as in a release build */
+
 #if defined(__GNUC__) && !defined(__clang__)
 /* gcc 12 takes the undefined lanes of its own AVX-512 intrinsics for a mistake. */
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #include <eigen3/Eigen/Core>
 

@@ -41,7 +41,7 @@ def draw_bands(axes: Axes, rows: pd.DataFrame, looks: dict[tuple, dict]) -> None
 
 def draw(table: pd.DataFrame) -> Drawing:
     """A panel for each layer."""
-    rows = streaming.best(streaming.steps(table))
+    rows = streaming.in_time(streaming.best(streaming.steps(table)))
     if rows.hid_size.nunique() < 2:
         raise Skip("only one HidSize was timed")
     pairs = streaming.conditions(rows)

@@ -7,7 +7,7 @@ const said = document.getElementById("said");
 function families() {
     const found = new Map();
     for (const row of rows) {
-        const key = [row.layer, row.kernel, row.tokens, row.between].join("\n");
+        const key = [row.layer, row.kernel, row.tokens, row.perHead, row.between].join("\n");
         if (!found.has(key)) found.set(key, []);
         found.get(key).push(row);
     }

@@ -1,6 +1,7 @@
 """stream.csv: how long the calls of a stream take, from the histograms of calls.csv."""
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ WITH_INTERVAL = ["p50", "p99"]
 COMPARED = ["p50", "p99"]
 LEAST_CALLS = {"p999": 1000, "p99": 100}  # of fewer a quantile says nothing of its own
 DRAWS = 500
+LONGEST_FIELD = 1 << 20  # characters: a histogram in which every bin holds something
 PACED = "paced"
 CASE = [name for name in runs.CASE if name != "cache"]
 ONE = [*CASE, "condition", "period_ns"]
@@ -78,7 +80,7 @@ def quantiles_of(low: np.ndarray, counts: np.ndarray, share: float) -> np.ndarra
 
 
 def interval(several: list[Histogram], share: float) -> tuple[float, float]:
-    """95 % interval of a quantile of all calls: bootstrap over blocks of calls."""
+    """95 % interval of a quantile of all calls: bootstrap over visits, each a block of calls."""
     if len(several) < 2:
         return np.nan, np.nan
     low, count = onto_common_bins(several)
@@ -117,6 +119,7 @@ def load(run_dir: Path) -> pd.DataFrame:
     Blocks without a row in samples.csv were broken off; of those made twice the last one counts.
     """
     path = run_dir / "calls.csv"
+    csv.field_size_limit(LONGEST_FIELD)
     if not path.exists():
         raise runs.RunError(f"{path}: No such file: {run_dir} is no stream")
     calls = runs.read_columns(path, runs.schema(runs.README, path.name))
@@ -134,9 +137,15 @@ def load(run_dir: Path) -> pd.DataFrame:
                          period_ns=conditions.period_ns)
 
 
+def by_visit(blocks: pd.DataFrame) -> list[Histogram]:
+    """The calls of each visit: those of one process from one place in memory."""
+    return [Histogram.merged(list(of_visit)) for _, of_visit in
+            blocks.groupby(["order", "sample"], sort=False).histogram]
+
+
 def one_row(blocks: pd.DataFrame) -> dict:
     """What stream.csv says of one case under one condition."""
-    several = list(blocks.histogram)
+    several = by_visit(blocks)
     merged = Histogram.merged(several)
     row = {"rounds": blocks["round"].nunique(), "blocks": len(blocks), "calls": merged.calls,
            "clock_ns": blocks.clock_ns.median(), "max_ns": float(merged.low[-1]),
@@ -168,13 +177,15 @@ def streams(run_dirs: list[Path]) -> pd.DataFrame:
 
 
 def as_samples(run_dir: Path) -> pd.DataFrame:
-    """A block's quantiles as if they were times of samples, so that runs can be compared."""
+    """A visit's quantiles as if they were times of samples, so that runs can be compared."""
     blocks = load(run_dir)
+    several = by_visit(blocks)
+    visits = blocks.drop_duplicates(["order", "sample"])
     found = []
     for name in COMPARED:
         ns = [each.quantile(QUANTILES[name]) if each.calls >= LEAST_CALLS.get(name, 1) else np.nan
-              for each in blocks.histogram]
-        found.append(blocks.assign(cache=blocks.cache + f" {name}", wall_ns=ns, iterations=1,
-                                   sample=blocks.block, flags=""))
+              for each in several]
+        found.append(visits.assign(cache=visits.cache + f" {name}", wall_ns=ns, iterations=1,
+                                   sample=0, flags=""))
     samples = pd.concat(found, ignore_index=True)
     return samples[samples.wall_ns.notna()][runs.NEEDED_OF_SAMPLES]
