@@ -202,8 +202,8 @@ const struct setting settings_table[] = {
      STREAM, 0, "run", "seconds", &NUMBER, AT(settings.seconds), 0, SECONDS_MAX},
     {"--window", "N", "128", "keys that a layer of one token sees, the new one included",
      STREAM, 0, "run", "window", &NUMBER, AT(settings.grid.window), 0, 1 << 20},
-    {"--fifo", NULL, "false", "real-time scheduling (SCHED_FIFO), which needs the right to it; Linux stops such a\n"
-     "process for 5 % of each second, unless /proc/sys/kernel/sched_rt_runtime_us is -1",
+    {"--fifo", NULL, "false", "real-time scheduling (SCHED_FIFO), which needs the right to it; it is stopped\n"
+     "for 5 % of each second, unless /proc/sys/kernel/sched_rt_runtime_us is -1",
      STREAM, 0, "run", "fifo", &SWITCH, AT(settings.fifo), 0, 0},
     {"--cpu", "N", NULL, "core to measure on (chosen)",
      PLAN | RUN | STREAM | DOCTOR, 0, "cpu", "measured_core", &NUMBER, AT(settings.cpu), 0, CPU_MAX},
