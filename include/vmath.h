@@ -154,7 +154,7 @@ static inline void v_copy_head(float *to, const float *from, int64_t n)
         return;
     }
 #define V_COPY_PIECE(floats)                                                                       \
-    if (n & (floats)) {                                                                            \
+    if ((floats) < VMATH_LANES && (n & (floats))) {                                                \
         memcpy(to, from, (floats) * sizeof(float));                                                \
         to += (floats);                                                                            \
         from += (floats);                                                                          \
