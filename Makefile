@@ -251,9 +251,7 @@ stream: have-deps all ## 6 minutes: time call by call, with the state carried on
 	$(Q)out=$(turns_folder) && mkdir -p "$$out" && \
 	    call() { folder="$$out/$$1" && shift && if [ -e "$$folder/samples.csv" ]; then \
 	            $(BUILD)/seqbench run --resume "$$folder"; else \
-	            if [ -e "$$folder/plan.csv" ]; then \
-	                rm -f "$$folder"/*.csv "$$folder/host.json" "$$folder/topology.xml" && rmdir "$$folder"; fi && \
-	            $(BUILD)/seqbench stream -k "$$GLOBS" --engine "$$ENGINE" $(on_core) -o "$$folder" "$$@"; fi; } && \
+	            scripts/clear "$$folder" && $(BUILD)/seqbench stream -k "$$GLOBS" --engine "$$ENGINE" $(on_core) -o "$$folder" "$$@"; fi; } && \
 	    call steps -g stream && \
 	    call slow -g stream-slow --conditions 10ms,32ms,cold -k "$$GLOBS,!min*,!mamba/*" && \
 	    call chunks -g stream-chunks --conditions hot -k '*/registers' && \

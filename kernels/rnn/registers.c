@@ -1,6 +1,7 @@
 /*
  * rnn/registers: W x chunk by chunk, then U h panel by panel, with tanh while the sums are in
- * registers. Odd steps walk through U backward, over what the step before read last. Several sequences: see recurrence.h.
+ * registers. Odd steps walk through U backward, over what the step before read last. Several
+ * sequences: see recurrence.h.
  */
 #include "common/recurrence.h"
 #include "rnn.h"
