@@ -38,7 +38,7 @@ globs_all := *
 GLOBS = $(or $(globs_$(KERNELS)),$(KERNELS))
 
 # What a person or the name of a folder says reaches the shell as data, in the environment.
-DATA := GRID S H GLOBS ENGINE HEADS BATCH CPU OUT RUN VARIANTS ROOFS A B
+DATA := GRID S H GLOBS ENGINE HEADS BATCH INPUT CPU OUT RUN VARIANTS ROOFS A B
 export $(DATA)
 
 # Every layer takes longer than the budget of the grid: at most 25 minutes in all.
@@ -102,7 +102,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(CXX
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 DEPS_GROUPS := deps-dev deps-arm deps-peers deps-slurm deps-browser
-.PHONY: all check width batch stream yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
+.PHONY: all check width batch stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -115,7 +115,7 @@ help: ## this list
 	@echo
 	@echo 'GRID=quick|default|peers|width|batch|full|FILE  KERNELS=seed|all|GLOB,...  ENGINE=all|NAME,...   what to time'
 	@echo 'S=LIST H=LIST HEADS=LIST BATCH=LIST  ... at these SeqLens and HidSizes, with so many heads and'
-	@echo '                                     so many sequences at once'
+	@echo 'INPUT=LIST                           so many sequences at once; inputs of so many channels'
 	@echo 'CPU=n  OUT=dir                       ... on which core, into which folder'
 	@echo 'RUN=dir      results folder for csv, plots, report and answer (the newest)'
 	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  a run whose roofs predict takes'
@@ -144,7 +144,7 @@ have-deps: $(filter deps $(DEPS_GROUPS),$(MAKECMDGOALS))
 	@$(DEPS) missing use
 
 on_core = $(if $(CPU),--cpu "$$CPU")
-with_sizes = $(if $(S), -S "$$S")$(if $(H), -H "$$H")$(if $(HEADS), --heads "$$HEADS")$(if $(BATCH), --batch "$$BATCH")
+with_sizes = $(if $(S), -S "$$S")$(if $(H), -H "$$H")$(if $(HEADS), --heads "$$HEADS")$(if $(BATCH), --batch "$$BATCH")$(if $(INPUT), --input "$$INPUT")
 what = -g "$$GRID"$(with_sizes) -k "$$GLOBS" --engine "$$ENGINE" $(on_core)
 
 # make runs a line that calls make under -n too, unless the call stands in a variable.
@@ -244,6 +244,17 @@ batch: ENGINE = packed
 batch: bench ## 14 minutes: bench for 1 to 64 sequences at once
 
 # Steps of every layer at all sizes; slow conditions at two sizes; calls of several tokens.
+stream-peers: KERNELS = lstm/joined,gru/joined,rnn/registers,lstm/hoisted,gru/hoisted,rnn/hoisted,*/eigen,lstm/onednn,gru/onednn,rnn/onednn
+stream-peers: GRID = stream
+stream-peers: ENGINE = openblas,packed,onednn,eigen
+stream-peers: have-deps ## time call by call ours, oneDNN, Eigen and PyTorch in turns (KERNELS, INPUT, CPU, OUT)
+	$(Q)PYTHON='$(PYTHON)' scripts/deps missing peers
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)out=$(turns_folder) && \
+	    SEQBENCH=$(BUILD)/seqbench scripts/turns --stream "$$out" a=$(BUILD)/seqbench b=scripts/peer_torch.py \
+	        $(what) --conditions hot && \
+	    $(PYTHON) scripts/stream.py "$$out/a" "$$out/b" -o "$$out"
+
 stream: KERNELS = rnn/registers,lstm/joined,gru/joined,mingru/hoisted,minlstm/hoisted,mamba/scan,decode/cached
 stream: ENGINE = packed
 stream: have-deps all ## 6 minutes: time call by call, with the state carried on, and sum up (KERNELS, ENGINE, CPU, OUT)

@@ -16,7 +16,7 @@
 
 /*
  * S = SeqLen (steps), H = HidSize (channels), A = HeadCount (1 where the layer has no heads),
- * B = BatchSize (sequences).
+ * B = BatchSize (sequences), In = InputSize (channels of x; 0: as many as H).
  */
 struct dims {
 #define DIMENSION(field, ...) int64_t field;
@@ -74,6 +74,12 @@ static inline int64_t at_most(int64_t left, int64_t whole)
 static inline int64_t token_rows(struct dims d)
 {
     return d.B * d.S;
+}
+
+/* Channels of the input of a layer that has an InputSize of its own. */
+static inline int64_t input_size(struct dims d)
+{
+    return d.In > 0 ? d.In : d.H;
 }
 
 /* Operations of one run of the layer on one sequence, counted as stated at each field. */

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from seqbench.read import runs
 
-COLUMNS = ["kernel", "engine", "seq_len", "hid_size", "heads", "batch", "instructions",
+COLUMNS = ["kernel", "engine", "seq_len", "hid_size", "heads", "batch", "input", "instructions",
            "multiply_adds", "elementwise", "transcendentals", "instructions_per_multiply_add"]
 EVALUATIONS = ["exps", "logs", "sigmoids", "tanhs", "rsqrts"]
 
@@ -35,6 +35,7 @@ def row(case: dict, kernel: str, instructions: int) -> dict:
     cost = case["cost"]
     return {"kernel": kernel, "engine": case["engine"], "seq_len": case["S"],
             "hid_size": case["H"], "heads": case["heads"], "batch": case["batch"],
+            "input": case["input"],
             "instructions": instructions, "multiply_adds": cost["multiply_adds"],
             "elementwise": cost["elementwise"],
             "transcendentals": sum(cost[name] for name in EVALUATIONS),

@@ -279,7 +279,7 @@ def test_plan_is_reproducible(seqbench):
     one = seqbench("plan", "-g", "quick", "--seed", 7).stdout
     assert one == seqbench("plan", "-g", "quick", "--seed", 7).stdout
     assert one != seqbench("plan", "-g", "quick", "--seed", 8).stdout
-    assert one.splitlines()[0] == "order,round,kernel,engine,seq_len,hid_size,heads,batch"
+    assert one.splitlines()[0] == "order,round,kernel,engine,seq_len,hid_size,heads,batch,input"
 
 
 def test_plan_follows_options(seqbench):
@@ -289,6 +289,15 @@ def test_plan_follows_options(seqbench):
     assert len(rows) == 2 * 2 * (3 * 2 + 3 * 2 * 2)  # rounds, engines, cells
     assert {row["heads"] for row in rows if row["kernel"] == "transformer/tiled"} == {"2", "4"}
     assert {row["heads"] for row in rows if row["kernel"] == "lstm/fused"} == {"1"}
+    assert {row["input"] for row in rows} == {"0"}
+
+
+def test_only_layers_with_an_input_size_take_one(seqbench):
+    rows = csv.DictReader(seqbench("plan", "-k", "rnn/hoisted,lstm/joined,gru/registers,mingru/scan", "-S", 4,
+                                   "-H", 8, "--input", "1,3", "--rounds", 1).stdout.splitlines())
+    sizes = sorted((row["kernel"].split("/")[0], row["input"]) for row in rows if row["engine"] == "packed")
+    assert sizes == [("gru", "1"), ("gru", "3"), ("lstm", "1"), ("lstm", "3"), ("mingru", "0"),
+                     ("rnn", "1"), ("rnn", "3")]
 
 
 def test_host_is_json_without_names(seqbench):

@@ -36,7 +36,7 @@ def row(kernel, seq_len, hid_size, ns, heads=1, engine="openblas", tokens="all",
     is_step = tokens == "one" or variant in ("literal", "fused")
     return {"products": "step" if is_step else "sequence", "bytes_per_weight": 4.0,
             "packing": PACKING.get(engine, "unknown"), "job": JOBS.get(layer, "none"), "kernel": kernel, "kind": kind, "layer": layer, "variant": variant, "cache": "hot",
-            "seq_len": seq_len, "hid_size": hid_size, "heads": heads, "batch": batch, "engine": engine,
+            "seq_len": seq_len, "hid_size": hid_size, "heads": heads, "batch": batch, "input": 0, "engine": engine,
             "batches": batches,
             "tokens": tokens, "samples": 3, "median_ns": float(ns), **found,
             "gflops": found["flops"] / ns, "gbytes_per_s": found["bytes"] / ns}

@@ -10,7 +10,7 @@ from conftest import BUILD, ROOT, command
 import instructions
 from seqbench.read import runs
 
-CASE = {"S": 2, "H": 8, "heads": 1, "batch": 1, "engine": "packed",
+CASE = {"S": 2, "H": 8, "heads": 1, "batch": 1, "input": 0, "engine": "packed",
         "cost": {"multiply_adds": 256, "elementwise": 3, "exps": 1, "logs": 16, "sigmoids": 2,
                  "tanhs": 4, "rsqrts": 8}}
 

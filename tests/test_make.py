@@ -65,6 +65,12 @@ def test_width_refuses_lists_of_what_it_compares_at_one_of(house, lists):
     assert made.returncode == 2 and "width compares at one of HEADS and of BATCH" in made.stderr
 
 
+def test_streams_of_peers_take_turns(house):
+    dry = make(house, "-n", "stream-peers", "INPUT=1", "CPU=3", "OUT=somewhere", "have-deps=")
+    assert 'scripts/turns --stream "$out" a=' in dry.stdout and '--input "$INPUT"' in dry.stdout
+    assert 'scripts/stream.py "$out/a" "$out/b"' in dry.stdout
+
+
 def test_bench_ends_with_where_its_results_are(house):
     dry = make(house, "-n", "bench", "OUT=somewhere").stdout
     last = [line for line in dry.splitlines() if "echo" in line][-2:]

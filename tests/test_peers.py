@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from conftest import BUILD, ROOT, command
-from seqbench.peers import torch_run
+from seqbench.peers import torch_layers, torch_run
 from seqbench.read import hosts, runs
-from seqbench.tables import peer_ratios
+from seqbench.tables import peer_ratios, streams
 from test_scripts import sample, write_run
 
 HAS_TORCH = subprocess.run([sys.executable, "-c", "import torch"],
@@ -146,7 +146,7 @@ def test_onednn_is_built_only_where_its_header_is(tmp_path):
 
 
 def test_every_round_visits_every_cell_in_its_own_order():
-    cells = [("rnn", S, 64, 1, 1) for S in range(20)]
+    cells = [("rnn", S, 64, 1, 1, 0) for S in range(20)]
     plan = torch_run.make_plan(cells, 3, 1)
     assert [row["order"] for row in plan] == list(range(60))
     assert {row["kernel"] + row["engine"] for row in plan} == {"rnn/torchtorch"}
@@ -165,7 +165,7 @@ def test_facts_of_torch_are_those_of_our_likest_kernel():
                    ("rnn/full", "openblas", "sequence", "yes"), ("rnn/b", "openblas", "sequence", "no"))]
     assert torch_run.likest(kernels, "rnn")["kernel"] == "rnn/b"
     assert torch_run.likest(kernels[:2], "rnn")["kernel"] == "rnn/literal"
-    row, = torch_run.kernel_rows({"rnn": kernels[3]})
+    row, = torch_run.kernel_rows({"rnn": kernels[3]}, {"rnn": "torch.nn.RNN"})
     assert (row["kernel"], row["engine"], row["products"]) == ("rnn/torch", "torch", "sequence")
 
 
@@ -361,7 +361,7 @@ def test_what_is_not_ours_is_not_timed(tmp_path, seqbench, capsys, monkeypatch):
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_decoded_token_leaves_the_cache_as_it_is(seqbench, monkeypatch, batch):
     monkeypatch.setattr(torch_run, "SEQBENCH", str(BUILD / "seqbench"))
-    sizes = {"seq_len": 6, "hid_size": 16, "heads": 2, "batch": batch}
+    sizes = {"seq_len": 6, "hid_size": 16, "heads": 2, "batch": batch, "input": 0}
     _, arrays = torch_run.dump("decode/cached", sizes, 1)
     for name in ("k_cache", "v_cache"):
         arrays[name][..., -1, :] = np.nan  # the new token's place is not read
@@ -373,13 +373,46 @@ def test_a_decoded_token_leaves_the_cache_as_it_is(seqbench, monkeypatch, batch)
 
 @needs_torch
 @pytest.mark.parametrize("layer", ["rnn", "lstm", "gru"])
-@pytest.mark.parametrize("batch", [1, 3])
-def test_torch_begins_with_our_initial_state(seqbench, monkeypatch, layer, batch):
+@pytest.mark.parametrize("batch, input_size", [(1, 0), (3, 0), (1, 5), (3, 1)])
+def test_torch_begins_with_our_initial_state(seqbench, monkeypatch, layer, batch, input_size):
     monkeypatch.setattr(torch_run, "SEQBENCH", str(BUILD / "seqbench"))
-    sizes = {"seq_len": 2, "hid_size": 8, "heads": 1, "batch": batch}
+    sizes = {"seq_len": 2, "hid_size": 8, "heads": 1, "batch": batch, "input": input_size}
     _, arrays = torch_run.dump(f"{layer}/hoisted", sizes, 1)
     assert torch_run.check(layer, sizes, arrays) < torch_run.BOUND
     assert torch_run.check(layer, sizes, arrays | {"h0": -arrays["h0"]}) > torch_run.BOUND
+
+
+@needs_torch
+@pytest.mark.parametrize("layer", ["rnn", "lstm", "gru"])
+def test_cells_of_torch_take_their_state_along(seqbench, monkeypatch, layer):
+    monkeypatch.setattr(torch_run, "SEQBENCH", str(BUILD / "seqbench"))
+    sizes = {"seq_len": 5, "hid_size": 8, "heads": 1, "batch": 1, "input": 3}
+    _, arrays = torch_run.dump(f"{layer}/hoisted", sizes, 1)
+    assert torch_run.check(layer, sizes, arrays, torch_layers.Cell) < torch_run.BOUND
+    torch_layers.use_torch()
+    monkeypatch.setattr(torch_layers.Cell, "step", lambda cell, x: None)  # the state stays
+    assert torch_run.check(layer, sizes, arrays, torch_layers.Cell) > torch_run.BOUND
+
+
+@needs_torch
+def test_calls_of_torch_are_timed_one_by_one(tmp_path, seqbench):
+    def work(*words):
+        done = subprocess.run([ROOT / "scripts" / "peer_torch.py", *words], capture_output=True, text=True,
+                              env={**os.environ, "SEQBENCH": str(BUILD / "seqbench")})
+        return done.returncode, done.stderr
+    out = tmp_path / "run"
+    words = ("-k", "lstm/hoisted,gru/joined,mingru/scan", "-H", "8,16", "--rounds", "2", "--calls", "60",
+             "--input", "1", "--cpu", str(CORE))
+    assert work("stream", *words, "--pause-after", "1", "-o", out)[0] == 0
+    assert work("run", "--resume", out) == (0, "")
+    for name in ("samples.csv", "calls.csv", "checks.csv"):
+        runs.validate(out / name, runs.README)
+    found = streams.streams([out])
+    assert found[["kernel", "hid_size", "input", "calls", "rounds"]].to_numpy().tolist() == [
+        [kernel, hid_size, 1, 60, 2] for kernel in ("gru/torch", "lstm/torch") for hid_size in (8, 16)]
+    assert (found.p50_ns > 100).all()
+    status, said = work("stream", *words, "-S", "2", "-o", tmp_path / "b")
+    assert status == 2 and "one token per call" in said and not (tmp_path / "b").exists()
 
 
 @needs_torch

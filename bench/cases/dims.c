@@ -49,7 +49,7 @@ bool dims_equal(struct dims a, struct dims b)
 bool dims_valid(struct dims d)
 {
     for (int i = 0; i < DIMENSIONS; i++)
-        if (dims_get(d, i) < 1 || dims_get(d, i) > dimensions[i].max)
+        if (dims_get(d, i) < dimensions[i].absent || dims_get(d, i) > dimensions[i].max)
             return false;
     return d.H % d.A == 0;
 }

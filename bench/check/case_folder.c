@@ -35,16 +35,19 @@ static bool join(const char *folder, const char *name, const char *ending, char 
     return err_set(err, "%.60s...: the path is too long", folder);
 }
 
-static bool read_size(const cJSON *json, const char *key, int64_t max, const char *path,
+static bool read_size(const cJSON *json, const struct dimension *dimension, const char *path,
                       int64_t *out, struct err *err)
 {
+    const char *key = dimension->name;
+    const int64_t min = dimension->absent, max = dimension->max;
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
     if (!cJSON_IsNumber(value))
         return err_set(err, "%s: \"%s\" is missing or not a number", path, key);
-    if (!(value->valuedouble >= 1.0 && value->valuedouble <= (double)max) ||
+    if (!(value->valuedouble >= (double)min && value->valuedouble <= (double)max) ||
         value->valuedouble != (double)(int64_t)value->valuedouble)
-        return err_set(err, "%s: \"%s\" is %g, it must be a whole number from 1 to %" PRId64, path,
-                       key, value->valuedouble, max);
+        return err_set(err,
+                       "%s: \"%s\" is %g, it must be a whole number from %" PRId64 " to %" PRId64,
+                       path, key, value->valuedouble, min, max);
     *out = (int64_t)value->valuedouble;
     return true;
 }
@@ -55,9 +58,8 @@ static bool read_dims(const cJSON *json, const struct layer *layer, const char *
     *out = dims_complete((struct dims){0});
     for (int i = 0; i < DIMENSIONS; i++) {
         int64_t size = dimensions[i].absent;
-        const bool may_lack = i == DIM_B && !cJSON_HasObjectItem(json, dimensions[i].name);
-        if (layer_has(layer, i) && !may_lack &&
-            !read_size(json, dimensions[i].name, dimensions[i].max, path, &size, err))
+        const bool may_lack = i >= DIM_B && !cJSON_HasObjectItem(json, dimensions[i].name);
+        if (layer_has(layer, i) && !may_lack && !read_size(json, &dimensions[i], path, &size, err))
             return false;
         dims_set(out, i, size);
     }

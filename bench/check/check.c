@@ -37,6 +37,9 @@ static const struct dims shapes[] = {
     {.S = 33, .H = 40, .A = 5, .B = 5},
     {.S = 100, .H = 64, .B = 3},
     {.S = 5, .H = 130, .A = 2, .B = 100},
+    {.S = 40, .H = 16, .In = 1},
+    {.S = 9, .H = 33, .In = 70},
+    {.S = 7, .H = 24, .B = 3, .In = 5},
 };
 
 bool verdict_passed(const struct verdict *verdict)

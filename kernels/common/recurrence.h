@@ -110,7 +110,7 @@ static inline int recurrence_scratch(struct dims d, const struct map *input_map,
         (struct tensor){.name = "wx", .shape = {rows, map_rows(input_map, gates * d.H)}};
     if (d.B == 1)
         return WX_CHUNK + 1;
-    out[X_CHUNK] = (struct tensor){.name = "xs", .shape = {rows, d.H}};
+    out[X_CHUNK] = (struct tensor){.name = "xs", .shape = {rows, input_size(d)}};
     out[STATES] = (struct tensor){.name = "h", .shape = {d.B, d.H}};
     out[SUMS] = (struct tensor){.name = "sums", .shape = {d.B, map_rows(state_map, gates * d.H)}};
     return RECURRENCE_SCRATCH;
@@ -144,7 +144,7 @@ recurrence_run_batch(const struct instance *in, int input_map, int state_map, in
                      panel_update *update)
 {
     const int64_t B = in->dims.B, S = in->dims.S, H = in->dims.H, chunk = recurrence_steps(B);
-    const int64_t wx_row = in->weights[input_map].rows;
+    const int64_t wx_row = in->weights[input_map].rows, In = in->weights[input_map].in;
     const size_t row_bytes = (size_t)H * sizeof(float);
     float *h = scratch[STATES];
     memcpy(h, h0, (size_t)B * row_bytes);
@@ -152,7 +152,8 @@ recurrence_run_batch(const struct instance *in, int input_map, int state_map, in
         const int64_t steps = at_most(S - first, chunk);
         for (int64_t s = 0; s < steps; s++)
             for (int64_t b = 0; b < B; b++)
-                memcpy(scratch[X_CHUNK] + (s * B + b) * H, x + (b * S + first + s) * H, row_bytes);
+                memcpy(scratch[X_CHUNK] + (s * B + b) * In, x + (b * S + first + s) * In,
+                       (size_t)In * sizeof(float));
         product_rows(in, input_map, steps * B, scratch[X_CHUNK], scratch[WX_CHUNK]);
         for (int64_t s = 0; s < steps; s++) {
             recurrence_step_of_batch(in, state_map, gates, scratch[WX_CHUNK] + s * B * wx_row, h,

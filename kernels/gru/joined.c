@@ -10,20 +10,19 @@ static const struct map maps[] = {[WB] = JOINED_MAP(WB), [UB] = JOINED_MAP(UB)};
 
 static int prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX])
 {
-    out[WB] = (struct tensor){.name = "W b", .shape = {GRU_GATES * d.H, d.H + 1}};
+    out[WB] = (struct tensor){.name = "W b", .shape = {GRU_GATES * d.H, input_size(d) + 1}};
     out[UB] = (struct tensor){.name = "U bn", .shape = {GRU_GATES * d.H, d.H + 1}};
     return UB + 1;
 }
 
 static void prepare(struct instance *in)
 {
-    const int64_t H = in->dims.H;
-    const size_t row_bytes = (size_t)H * sizeof(float);
+    const int64_t H = in->dims.H, In = input_size(in->dims);
     for (int64_t r = 0; r < GRU_GATES * H; r++) {
-        float *wb = in->prepared[WB] + r * (H + 1), *ub = in->prepared[UB] + r * (H + 1);
-        memcpy(wb, in->t[GRU_W] + r * H, row_bytes);
-        memcpy(ub, in->t[GRU_U] + r * H, row_bytes);
-        wb[H] = in->t[GRU_B][r];
+        float *wb = in->prepared[WB] + r * (In + 1), *ub = in->prepared[UB] + r * (H + 1);
+        memcpy(wb, in->t[GRU_W] + r * In, (size_t)In * sizeof(float));
+        memcpy(ub, in->t[GRU_U] + r * H, (size_t)H * sizeof(float));
+        wb[In] = in->t[GRU_B][r];
         ub[H] = r < 2 * H ? 0.0f : in->t[GRU_BN][r - 2 * H];
     }
 }
@@ -33,7 +32,7 @@ enum { X1, H1, OF_X, OF_H };
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
     const int64_t room = joined_room(&maps[WB], GRU_GATES * d.H);
-    out[X1] = (struct tensor){.name = "x1", .shape = {d.H + 1}};
+    out[X1] = (struct tensor){.name = "x1", .shape = {input_size(d) + 1}};
     out[H1] = (struct tensor){.name = "h1", .shape = {d.H + 1}};
     out[OF_X] = (struct tensor){.name = "of x", .shape = {room}};
     out[OF_H] = (struct tensor){.name = "of h", .shape = {room}};
@@ -53,15 +52,15 @@ static void update(int64_t H, const float *of_x, const float *of_h, const float 
 
 static void run(const struct instance *in)
 {
-    const int64_t H = in->dims.H;
+    const int64_t H = in->dims.H, In = input_size(in->dims);
     float *x1 = in->scratch[X1], *h1 = in->scratch[H1];
     float *of_x = in->scratch[OF_X], *of_h = in->scratch[OF_H];
     const float *h = in->t[GRU_H0];
-    x1[H] = h1[H] = 1.0f;
+    x1[In] = h1[H] = 1.0f;
     for (int64_t s = 0; s < in->dims.S; s++) {
-        const bool backward = joined_backward(in, s, 2 * GRU_GATES * H * (H + 1));
+        const bool backward = joined_backward(in, s, GRU_GATES * H * (In + H + 2));
         float *y = in->t[GRU_Y] + s * H;
-        vmath_copy(H, in->t[GRU_X] + s * H, x1);
+        vmath_copy(In, in->t[GRU_X] + s * In, x1);
         vmath_copy(H, h, h1);
         joined_product(in, backward ? UB : WB, backward, backward ? h1 : x1,
                        backward ? of_h : of_x);
@@ -70,7 +69,7 @@ static void run(const struct instance *in)
         update(H, of_x, of_h, h, y);
         h = y;
     }
-    multiply_adds_done += 2 * in->dims.S * GRU_GATES * H * H;
+    multiply_adds_done += in->dims.S * GRU_GATES * H * (In + H);
 }
 
 const struct algorithm gru_joined = {

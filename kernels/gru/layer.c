@@ -2,11 +2,11 @@
  * GRU, reset after the product.
  * Equation    r, z = sigmoid(W_. x_t + U_. h + b_.), n = tanh(W_n x_t + b_n + r (U_n h + bn)),
  *             h = (1 - z) n + z h
- * Shapes      x[S,H] h0[H] W[3H,H] U[3H,H] b[3H] bn[H] -> y[S,H], y_t = h;
- *             gate order r, z, n
- * Parameters  6 H^2 + 4 H
+ * Shapes      x[S,In] h0[H] W[3H,In] U[3H,H] b[3H] bn[H] -> y[S,H], y_t = h;
+ *             gate order r, z, n; In = H unless it is given
+ * Parameters  3 H (In + H) + 4 H
  * Job         recurrent layer
- * Flops       12 S H^2 in matrix products, half of them sequential; 5 S H elementwise;
+ * Flops       6 S H (In + H) in matrix products, those with U sequential; 5 S H elementwise;
  *             2 S H sigmoid, S H tanh
  * Bytes       weights, input and output once; U (12 H^2 bytes) is walked through at each step
  * State       h[H]
@@ -25,9 +25,9 @@
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
     const float w = 1.0f / sqrtf((float)d.H);
-    out[GRU_X] = (struct tensor){"x", INPUT, {d.S, d.H}, 0.0f, 1.0f};
+    out[GRU_X] = (struct tensor){"x", INPUT, {d.S, input_size(d)}, 0.0f, 1.0f};
     out[GRU_H0] = (struct tensor){"h0", INITIAL, {d.H}, 0.0f, 0.5f};
-    out[GRU_W] = (struct tensor){"W", PARAMETER, {3 * d.H, d.H}, 0.0f, w};
+    out[GRU_W] = (struct tensor){"W", PARAMETER, {3 * d.H, input_size(d)}, 0.0f, w};
     out[GRU_U] = (struct tensor){"U", PARAMETER, {3 * d.H, d.H}, 0.0f, w};
     out[GRU_B] = (struct tensor){"b", PARAMETER, {3 * d.H}, 0.0f, w};
     out[GRU_BN] = (struct tensor){"bn", PARAMETER, {d.H}, 0.0f, w};
@@ -39,7 +39,7 @@ static struct cost cost(struct dims d)
 {
     const int64_t SH = d.S * d.H;
     return (struct cost){
-        .multiply_adds = 6 * SH * d.H,
+        .multiply_adds = 3 * SH * (input_size(d) + d.H),
         .elementwise = 5 * SH,
         .sigmoids = 2 * SH,
         .tanhs = SH,
@@ -55,16 +55,16 @@ static int64_t state(struct dims d)
 
 static void reference(struct dims d, double *const t[])
 {
-    const int64_t H = d.H;
+    const int64_t H = d.H, In = input_size(d);
     const double *h = t[GRU_H0];
     for (int64_t s = 0; s < d.S; s++) {
-        const double *x = t[GRU_X] + s * H;
+        const double *x = t[GRU_X] + s * In;
         double *y = t[GRU_Y] + s * H;
         for (int64_t k = 0; k < H; k++) {
             double wx[GRU_GATES], uh[GRU_GATES]; /* r, z, n of channel k */
             for (int64_t gate = 0; gate < GRU_GATES; gate++) {
                 const int64_t row = gate * H + k;
-                wx[gate] = t[GRU_B][row] + reference_dot(H, t[GRU_W] + row * H, x);
+                wx[gate] = t[GRU_B][row] + reference_dot(In, t[GRU_W] + row * In, x);
                 uh[gate] = reference_dot(H, t[GRU_U] + row * H, h);
             }
             const double r = reference_sigmoid(wx[0] + uh[0]);
@@ -89,6 +89,7 @@ const struct layer gru_layer = {
     .equation = "r,z = sigmoid(W x + U h + b); n = tanh(W x + b + r (U h + bn)); "
                 "h = (1 - z) n + z h",
     .cells = CELLS_GRID,
+    .uses = USES(In),
     .tensors = tensors,
     .cost = cost,
     .state = state,

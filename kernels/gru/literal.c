@@ -48,7 +48,7 @@ static void run(const struct instance *in)
     const float *h = in->t[GRU_H0];
     for (int64_t s = 0; s < S; s++) {
         float *y = in->t[GRU_Y] + s * H;
-        step(in, in->t[GRU_X] + s * H, h, y);
+        step(in, in->t[GRU_X] + s * input_size(in->dims), h, y);
         h = y;
     }
 }

@@ -20,7 +20,7 @@ static void run(const struct instance *in)
     float *gates = in->scratch[0];
     for (int64_t s = 0; s < S; s++) {
         float *y = in->t[LSTM_Y] + s * H;
-        product_row(in, OF_INPUT, in->t[LSTM_X] + s * H, NULL, gates);
+        product_row(in, OF_INPUT, in->t[LSTM_X] + s * input_size(in->dims), NULL, gates);
         product_row(in, OF_STATE, h, gates, gates);
         lstm_activate(H, gates);
         lstm_cell_update(H, gates, c, in->t[LSTM_C_LAST], y);

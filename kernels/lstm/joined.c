@@ -9,26 +9,25 @@ enum { WUB };
 static const struct map maps[] = {[WUB] = JOINED_MAP(WUB)};
 
 /* x, h and the 1 that b is multiplied by. */
-static int64_t inputs(int64_t H)
+static int64_t inputs(struct dims d)
 {
-    return 2 * H + 1;
+    return input_size(d) + d.H + 1;
 }
 
 static int prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX])
 {
-    out[WUB] = (struct tensor){.name = "W U b", .shape = {LSTM_GATES * d.H, inputs(d.H)}};
+    out[WUB] = (struct tensor){.name = "W U b", .shape = {LSTM_GATES * d.H, inputs(d)}};
     return WUB + 1;
 }
 
 static void prepare(struct instance *in)
 {
-    const int64_t H = in->dims.H;
-    const size_t row_bytes = (size_t)H * sizeof(float);
+    const int64_t H = in->dims.H, In = input_size(in->dims);
     float *row = in->prepared[WUB];
-    for (int64_t r = 0; r < LSTM_GATES * H; r++, row += inputs(H)) {
-        memcpy(row, in->t[LSTM_W] + r * H, row_bytes);
-        memcpy(row + H, in->t[LSTM_U] + r * H, row_bytes);
-        row[2 * H] = in->t[LSTM_B][r];
+    for (int64_t r = 0; r < LSTM_GATES * H; r++, row += inputs(in->dims)) {
+        memcpy(row, in->t[LSTM_W] + r * In, (size_t)In * sizeof(float));
+        memcpy(row + In, in->t[LSTM_U] + r * H, (size_t)H * sizeof(float));
+        row[In + H] = in->t[LSTM_B][r];
     }
 }
 
@@ -36,7 +35,7 @@ enum { XH1, GATES };
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[XH1] = (struct tensor){.name = "xh1", .shape = {inputs(d.H)}};
+    out[XH1] = (struct tensor){.name = "xh1", .shape = {inputs(d)}};
     out[GATES] =
         (struct tensor){.name = "gates", .shape = {joined_room(&maps[WUB], LSTM_GATES * d.H)}};
     return GATES + 1;
@@ -56,20 +55,21 @@ static void update(int64_t H, const float *gates, const float *c, float *c_next,
 
 static void run(const struct instance *in)
 {
-    const int64_t H = in->dims.H;
+    const int64_t H = in->dims.H, In = input_size(in->dims);
     float *xh1 = in->scratch[XH1], *gates = in->scratch[GATES];
     const float *h = in->t[LSTM_H0], *c = in->t[LSTM_C0];
-    xh1[2 * H] = 1.0f;
+    xh1[In + H] = 1.0f;
     for (int64_t s = 0; s < in->dims.S; s++) {
         float *y = in->t[LSTM_Y] + s * H;
-        vmath_copy(H, in->t[LSTM_X] + s * H, xh1);
-        vmath_copy(H, h, xh1 + H);
-        joined_product(in, WUB, joined_backward(in, s, LSTM_GATES * H * inputs(H)), xh1, gates);
+        vmath_copy(In, in->t[LSTM_X] + s * In, xh1);
+        vmath_copy(H, h, xh1 + In);
+        joined_product(in, WUB, joined_backward(in, s, LSTM_GATES * H * inputs(in->dims)), xh1,
+                       gates);
         update(H, gates, c, in->t[LSTM_C_LAST], y);
         c = in->t[LSTM_C_LAST];
         h = y;
     }
-    multiply_adds_done += 2 * in->dims.S * LSTM_GATES * H * H;
+    multiply_adds_done += in->dims.S * LSTM_GATES * H * (In + H);
 }
 
 const struct algorithm lstm_joined = {

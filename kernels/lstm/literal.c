@@ -19,8 +19,8 @@ static void run(const struct instance *in)
     const float *h = in->t[LSTM_H0], *c = in->t[LSTM_C0];
     for (int64_t s = 0; s < S; s++) {
         float *y = in->t[LSTM_Y] + s * H;
-        lstm_literal_gates(in, in->t[LSTM_X] + s * H, h, in->t[LSTM_B], in->scratch[WX],
-                           in->scratch[UH], in->scratch[GATES]);
+        lstm_literal_gates(in, in->t[LSTM_X] + s * input_size(in->dims), h, in->t[LSTM_B],
+                           in->scratch[WX], in->scratch[UH], in->scratch[GATES]);
         lstm_cell_update(H, in->scratch[GATES], c, in->t[LSTM_C_LAST], y);
         c = in->t[LSTM_C_LAST];
         h = y;

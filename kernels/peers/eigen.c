@@ -9,12 +9,13 @@ enum { W_BY_COLUMN, U_BY_COLUMN };
 
 static const char *refuses(struct dims d)
 {
-    return eigen_has(d.H) ? NULL : "Eigen's sizes are fixed when it is compiled";
+    return eigen_has(d.H, input_size(d)) ? NULL : "Eigen's sizes are fixed when it is compiled";
 }
 
 static int prepared(struct dims d, int64_t gates, struct tensor out[OWN_PREPARED_MAX])
 {
-    out[W_BY_COLUMN] = (struct tensor){.name = "W_by_column", .shape = {d.H, gates * d.H}};
+    out[W_BY_COLUMN] =
+        (struct tensor){.name = "W_by_column", .shape = {input_size(d), gates * d.H}};
     out[U_BY_COLUMN] = (struct tensor){.name = "U_by_column", .shape = {d.H, gates * d.H}};
     return U_BY_COLUMN + 1;
 }
@@ -40,42 +41,42 @@ static void transpose(int64_t rows, int64_t columns, const float *from, float *t
 static void lstm_prepare(struct instance *in)
 {
     const int64_t H = in->dims.H;
-    transpose(LSTM_GATES * H, H, in->t[LSTM_W], in->prepared[W_BY_COLUMN]);
+    transpose(LSTM_GATES * H, input_size(in->dims), in->t[LSTM_W], in->prepared[W_BY_COLUMN]);
     transpose(LSTM_GATES * H, H, in->t[LSTM_U], in->prepared[U_BY_COLUMN]);
 }
 
 static void gru_prepare(struct instance *in)
 {
     const int64_t H = in->dims.H;
-    transpose(GRU_GATES * H, H, in->t[GRU_W], in->prepared[W_BY_COLUMN]);
+    transpose(GRU_GATES * H, input_size(in->dims), in->t[GRU_W], in->prepared[W_BY_COLUMN]);
     transpose(GRU_GATES * H, H, in->t[GRU_U], in->prepared[U_BY_COLUMN]);
 }
 
 static void lstm_run(const struct instance *in)
 {
-    const int64_t H = in->dims.H;
+    const int64_t H = in->dims.H, In = input_size(in->dims);
     const float *h = in->t[LSTM_H0], *c = in->t[LSTM_C0];
     for (int64_t s = 0; s < in->dims.S; s++) {
         float *y = in->t[LSTM_Y] + s * H;
-        eigen_lstm_step(H, in->prepared[W_BY_COLUMN], in->prepared[U_BY_COLUMN], in->t[LSTM_B],
-                        in->t[LSTM_X] + s * H, h, c, in->t[LSTM_C_LAST], y);
+        eigen_lstm_step(H, In, in->prepared[W_BY_COLUMN], in->prepared[U_BY_COLUMN], in->t[LSTM_B],
+                        in->t[LSTM_X] + s * In, h, c, in->t[LSTM_C_LAST], y);
         c = in->t[LSTM_C_LAST];
         h = y;
     }
-    multiply_adds_done += 2 * in->dims.S * LSTM_GATES * H * H;
+    multiply_adds_done += in->dims.S * LSTM_GATES * H * (In + H);
 }
 
 static void gru_run(const struct instance *in)
 {
-    const int64_t H = in->dims.H;
+    const int64_t H = in->dims.H, In = input_size(in->dims);
     const float *h = in->t[GRU_H0];
     for (int64_t s = 0; s < in->dims.S; s++) {
         float *y = in->t[GRU_Y] + s * H;
-        eigen_gru_step(H, in->prepared[W_BY_COLUMN], in->prepared[U_BY_COLUMN], in->t[GRU_B],
-                       in->t[GRU_BN], in->t[GRU_X] + s * H, h, y);
+        eigen_gru_step(H, In, in->prepared[W_BY_COLUMN], in->prepared[U_BY_COLUMN], in->t[GRU_B],
+                       in->t[GRU_BN], in->t[GRU_X] + s * In, h, y);
         h = y;
     }
-    multiply_adds_done += 2 * in->dims.S * GRU_GATES * H * H;
+    multiply_adds_done += in->dims.S * GRU_GATES * H * (In + H);
 }
 
 const struct algorithm lstm_eigen = {

@@ -22,18 +22,18 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
     if (d.B == 1)
         return 0;
-    out[X_BY_STEP] = (struct tensor){.name = "x_by_step", .shape = {d.S, d.B, d.H}};
+    out[X_BY_STEP] = (struct tensor){.name = "x_by_step", .shape = {d.S, d.B, input_size(d)}};
     out[Y_BY_STEP] = (struct tensor){.name = "y_by_step", .shape = {d.S, d.B, d.H}};
     return Y_BY_STEP + 1;
 }
 
-/* to[columns,rows,H] = from[rows,columns,H], rows and columns exchanged. */
-static void exchange(int64_t rows, int64_t columns, int64_t H, const float *from, float *to)
+/* to[columns,rows,n] = from[rows,columns,n], rows and columns exchanged. */
+static void exchange(int64_t rows, int64_t columns, int64_t n, const float *from, float *to)
 {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < columns; c++)
-            memcpy(to + (c * rows + r) * H, from + (r * columns + c) * H,
-                   (size_t)H * sizeof(float));
+            memcpy(to + (c * rows + r) * n, from + (r * columns + c) * n,
+                   (size_t)n * sizeof(float));
 }
 
 /* Rows r, z, n of so many columns as z, r, n. */
@@ -47,34 +47,34 @@ static void reorder_gates(int64_t H, int64_t columns, const float *from, float *
 
 static void prepare(struct instance *in)
 {
-    const int64_t H = in->dims.H;
+    const int64_t H = in->dims.H, In = input_size(in->dims);
     const struct onednn_recurrent r = onednn_recurrent(in->dims, 3, 4, dnnl_tnc);
     const bool one = in->dims.B == 1;
     const float *x = one ? in->t[GRU_X] : in->scratch[X_BY_STEP];
     float *y = one ? in->t[GRU_Y] : in->scratch[Y_BY_STEP];
-    float *W = malloc((size_t)(6 * H * H) * sizeof(float)), *bias = in->prepared[0];
+    float *W = malloc((size_t)(3 * H * (In + H)) * sizeof(float)), *bias = in->prepared[0];
     dnnl_rnn_desc_t op;
     if (!W)
         abort();
-    reorder_gates(H, H, in->t[GRU_W], W);
-    reorder_gates(H, H, in->t[GRU_U], W + 3 * H * H);
+    reorder_gates(H, In, in->t[GRU_W], W);
+    reorder_gates(H, H, in->t[GRU_U], W + 3 * H * In);
     reorder_gates(H, 1, in->t[GRU_B], bias);
     memcpy(bias + 3 * H, in->t[GRU_BN], (size_t)H * sizeof(float));
     onednn_check(dnnl_lbr_gru_forward_desc_init(&op, dnnl_forward_inference,
-                                                dnnl_unidirectional_left2right, &r.sequence,
-                                                &r.state, &r.weights, &r.weights, &r.bias,
-                                                &r.sequence, NULL, dnnl_rnn_flags_undef),
+                                                dnnl_unidirectional_left2right, &r.input, &r.state,
+                                                &r.weights_of_input, &r.weights_of_state, &r.bias,
+                                                &r.output, NULL, dnnl_rnn_flags_undef),
                  "dnnl_lbr_gru_forward_desc_init");
-    in->handle = onednn_open_recurrent(&op, &r, x, in->t[GRU_H0], W, W + 3 * H * H, bias, y);
+    in->handle = onednn_open_recurrent(&op, &r, x, in->t[GRU_H0], W, W + 3 * H * In, bias, y);
     free(W);
 }
 
 static void run(const struct instance *in)
 {
-    multiply_adds_done += 6 * token_rows(in->dims) * in->dims.H * in->dims.H;
     const struct dims d = in->dims;
+    multiply_adds_done += 3 * token_rows(d) * d.H * (input_size(d) + d.H);
     if (d.B > 1)
-        exchange(d.B, d.S, d.H, in->t[GRU_X], in->scratch[X_BY_STEP]);
+        exchange(d.B, d.S, input_size(d), in->t[GRU_X], in->scratch[X_BY_STEP]);
     onednn_execute(in->handle);
     if (d.B > 1)
         exchange(d.S, d.B, d.H, in->scratch[Y_BY_STEP], in->t[GRU_Y]);

@@ -14,10 +14,10 @@ static void prepare(struct instance *in)
     const struct onednn_recurrent r =
         onednn_recurrent(in->dims, 4, 4, onednn_sequence_layout(in->dims));
     dnnl_rnn_desc_t op;
-    onednn_check(dnnl_lstm_forward_desc_init(&op, dnnl_forward_inference,
-                                             dnnl_unidirectional_left2right, &r.sequence, &r.state,
-                                             &r.state, &r.weights, &r.weights, &r.bias, &r.sequence,
-                                             &r.state, &r.state, dnnl_rnn_flags_undef),
+    onednn_check(dnnl_lstm_forward_desc_init(
+                     &op, dnnl_forward_inference, dnnl_unidirectional_left2right, &r.input,
+                     &r.state, &r.state, &r.weights_of_input, &r.weights_of_state, &r.bias,
+                     &r.output, &r.state, &r.state, dnnl_rnn_flags_undef),
                  "dnnl_lstm_forward_desc_init");
     struct onednn *p = onednn_open_recurrent(&op, &r, in->t[LSTM_X], in->t[LSTM_H0], in->t[LSTM_W],
                                              in->t[LSTM_U], in->t[LSTM_B], in->t[LSTM_Y]);
@@ -29,7 +29,8 @@ static void prepare(struct instance *in)
 
 static void run(const struct instance *in)
 {
-    multiply_adds_done += 8 * token_rows(in->dims) * in->dims.H * in->dims.H;
+    const struct dims d = in->dims;
+    multiply_adds_done += 4 * token_rows(d) * d.H * (input_size(d) + d.H);
     onednn_execute(in->handle);
 }
 

@@ -236,18 +236,27 @@ dnnl_format_tag_t onednn_sequence_layout(struct dims d)
     return d.B == 1 ? dnnl_tnc : dnnl_ntc;
 }
 
+static dnnl_memory_desc_t five(const dnnl_dims_t dims, dnnl_format_tag_t tag)
+{
+    dnnl_memory_desc_t desc;
+    onednn_check(dnnl_memory_desc_init_by_tag(&desc, 5, dims, dnnl_f32, tag),
+                 "dnnl_memory_desc_init_by_tag");
+    return desc;
+}
+
 struct onednn_recurrent onednn_recurrent(struct dims d, int64_t gates, int64_t biases,
                                          dnnl_format_tag_t layout)
 {
-    const int64_t H = d.H;
-    const dnnl_dims_t weights = {1, 1, H, gates, H}, bias = {1, 1, biases, H};
-    struct onednn_recurrent r = {.sequence = onednn_desc(d.S, d.B, H, 0, layout),
+    const int64_t H = d.H, In = input_size(d);
+    const dnnl_dims_t of_input = {1, 1, In, gates, H}, of_state = {1, 1, H, gates, H};
+    const dnnl_dims_t bias = {1, 1, biases, H};
+    struct onednn_recurrent r = {.input = onednn_desc(d.S, d.B, In, 0, layout),
+                                 .output = onednn_desc(d.S, d.B, H, 0, layout),
                                  .state = onednn_desc(1, 1, d.B, H, dnnl_ldnc)};
-    onednn_check(
-        dnnl_memory_desc_init_by_tag(&r.weights, 5, weights, dnnl_f32, dnnl_format_tag_any),
-        "dnnl_memory_desc_init_by_tag");
-    onednn_check(dnnl_memory_desc_init_by_tag(&r.given_weights, 5, weights, dnnl_f32, dnnl_ldgoi),
-                 "dnnl_memory_desc_init_by_tag");
+    r.weights_of_input = five(of_input, dnnl_format_tag_any);
+    r.weights_of_state = five(of_state, dnnl_format_tag_any);
+    r.given_of_input = five(of_input, dnnl_ldgoi);
+    r.given_of_state = five(of_state, dnnl_ldgoi);
     onednn_check(dnnl_memory_desc_init_by_tag(&r.bias, 4, bias, dnnl_f32, dnnl_ldgo),
                  "dnnl_memory_desc_init_by_tag");
     return r;
@@ -260,8 +269,8 @@ struct onednn *onednn_open_recurrent(const dnnl_rnn_desc_t *op, const struct one
     struct onednn *p = onednn_open(op, NULL);
     onednn_bind(p, DNNL_ARG_SRC_LAYER, x);
     onednn_bind(p, DNNL_ARG_SRC_ITER, h0);
-    onednn_pack(p, DNNL_ARG_WEIGHTS_LAYER, r->given_weights, W);
-    onednn_pack(p, DNNL_ARG_WEIGHTS_ITER, r->given_weights, U);
+    onednn_pack(p, DNNL_ARG_WEIGHTS_LAYER, r->given_of_input, W);
+    onednn_pack(p, DNNL_ARG_WEIGHTS_ITER, r->given_of_state, U);
     onednn_bind(p, DNNL_ARG_BIAS, b);
     onednn_bind(p, DNNL_ARG_DST_LAYER, y);
     return p;

@@ -46,11 +46,11 @@ struct onednn *onednn_linear(int64_t rows, int64_t in, int64_t out, const float 
 
 /* Arrays of a recurrent layer with so many gates and biases, as oneDNN sees them. */
 struct onednn_recurrent {
-    dnnl_memory_desc_t sequence;      /* x and y, [B,S,H] or [S,B,H] */
+    dnnl_memory_desc_t input, output; /* x and y, [B,S,In] and [B,S,H], or [S,B,In] and [S,B,H] */
     dnnl_memory_desc_t state;         /* [B,H] */
-    dnnl_memory_desc_t weights;       /* of W and U, layout left to oneDNN */
-    dnnl_memory_desc_t given_weights; /* [gates H,H] */
-    dnnl_memory_desc_t bias;          /* [biases H] */
+    dnnl_memory_desc_t weights_of_input, weights_of_state; /* layouts left to oneDNN */
+    dnnl_memory_desc_t given_of_input, given_of_state;     /* [gates H,In] and [gates H,H] */
+    dnnl_memory_desc_t bias;                               /* [biases H] */
 };
 
 /* layout: of x and y. */

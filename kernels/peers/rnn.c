@@ -9,8 +9,8 @@ static void prepare(struct instance *in)
     dnnl_rnn_desc_t op;
     onednn_check(dnnl_vanilla_rnn_forward_desc_init(
                      &op, dnnl_forward_inference, dnnl_eltwise_tanh, dnnl_unidirectional_left2right,
-                     &r.sequence, &r.state, &r.weights, &r.weights, &r.bias, &r.sequence, NULL,
-                     dnnl_rnn_flags_undef, 0.0f, 0.0f),
+                     &r.input, &r.state, &r.weights_of_input, &r.weights_of_state, &r.bias,
+                     &r.output, NULL, dnnl_rnn_flags_undef, 0.0f, 0.0f),
                  "dnnl_vanilla_rnn_forward_desc_init");
     in->handle = onednn_open_recurrent(&op, &r, in->t[RNN_X], in->t[RNN_H0], in->t[RNN_W],
                                        in->t[RNN_U], in->t[RNN_B], in->t[RNN_Y]);
@@ -18,7 +18,8 @@ static void prepare(struct instance *in)
 
 static void run(const struct instance *in)
 {
-    multiply_adds_done += 2 * token_rows(in->dims) * in->dims.H * in->dims.H;
+    const struct dims d = in->dims;
+    multiply_adds_done += token_rows(d) * d.H * (input_size(d) + d.H);
     onednn_execute(in->handle);
 }
 

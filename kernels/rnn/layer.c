@@ -1,10 +1,10 @@
 /*
  * Elman RNN.
  * Equation    h_t = tanh(W x_t + U h_(t-1) + b)
- * Shapes      x[S,H] h0[H] W[H,H] U[H,H] b[H] -> y[S,H], y_t = h_t
- * Parameters  2 H^2 + H
+ * Shapes      x[S,In] h0[H] W[H,In] U[H,H] b[H] -> y[S,H], y_t = h_t; In = H unless it is given
+ * Parameters  In H + H^2 + H
  * Job         recurrent layer
- * Flops       4 S H^2 in matrix products, half of them sequential; S H tanh
+ * Flops       2 S H (In + H) in matrix products, those with U sequential; S H tanh
  * Bytes       weights, input and output once; U (4 H^2 bytes) is walked through at each step
  * State       h[H]
  * Inputs      x in [-1,1]; h0 in [-0.5,0.5]; W, U, b in [-1/sqrt H, 1/sqrt H] as torch.nn.RNN
@@ -22,9 +22,9 @@
 static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
     const float w = 1.0f / sqrtf((float)d.H);
-    out[RNN_X] = (struct tensor){"x", INPUT, {d.S, d.H}, 0.0f, 1.0f};
+    out[RNN_X] = (struct tensor){"x", INPUT, {d.S, input_size(d)}, 0.0f, 1.0f};
     out[RNN_H0] = (struct tensor){"h0", INITIAL, {d.H}, 0.0f, 0.5f};
-    out[RNN_W] = (struct tensor){"W", PARAMETER, {d.H, d.H}, 0.0f, w};
+    out[RNN_W] = (struct tensor){"W", PARAMETER, {d.H, input_size(d)}, 0.0f, w};
     out[RNN_U] = (struct tensor){"U", PARAMETER, {d.H, d.H}, 0.0f, w};
     out[RNN_B] = (struct tensor){"b", PARAMETER, {d.H}, 0.0f, w};
     out[RNN_Y] = (struct tensor){"y", OUTPUT, {d.S, d.H}, 0.0f, 0.0f};
@@ -34,7 +34,7 @@ static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 static struct cost cost(struct dims d)
 {
     return (struct cost){
-        .multiply_adds = 2 * d.S * d.H * d.H,
+        .multiply_adds = d.S * d.H * (input_size(d) + d.H),
         .tanhs = d.S * d.H,
         .sequential = 2 * d.S * d.H * d.H,
         .streamed_weights = d.S * d.H * d.H,
@@ -48,13 +48,16 @@ static int64_t state(struct dims d)
 
 static void reference(struct dims d, double *const t[])
 {
+    const int64_t In = input_size(d);
     const double *x = t[RNN_X], *W = t[RNN_W], *U = t[RNN_U], *b = t[RNN_B], *h = t[RNN_H0];
     for (int64_t s = 0; s < d.S; s++) {
         double *y = t[RNN_Y] + s * d.H;
         for (int64_t i = 0; i < d.H; i++) {
             double sum = b[i];
+            for (int64_t j = 0; j < In; j++)
+                sum += W[i * In + j] * x[s * In + j];
             for (int64_t j = 0; j < d.H; j++)
-                sum += W[i * d.H + j] * x[s * d.H + j] + U[i * d.H + j] * h[j];
+                sum += U[i * d.H + j] * h[j];
             y[i] = tanh(sum);
         }
         h = y;
@@ -73,6 +76,7 @@ const struct layer rnn_layer = {
     .job_source = "Elman 1990",
     .equation = "h = tanh(W x + U h + b)",
     .cells = CELLS_GRID,
+    .uses = USES(In),
     .tensors = tensors,
     .cost = cost,
     .state = state,

@@ -23,7 +23,7 @@ static void run(const struct instance *in)
     float *wx = in->scratch[WX], *uh = in->scratch[UH];
     for (int64_t s = 0; s < S; s++) {
         float *y = in->t[RNN_Y] + s * H;
-        product_row(in, OF_INPUT, in->t[RNN_X] + s * H, NULL, wx);
+        product_row(in, OF_INPUT, in->t[RNN_X] + s * input_size(in->dims), NULL, wx);
         product_row(in, OF_STATE, h, NULL, uh);
         for (int64_t i = 0; i < H; i++)
             wx[i] += uh[i] + b[i];

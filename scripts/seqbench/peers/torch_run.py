@@ -1,6 +1,7 @@
 """Time torch.nn's layers in one thread on one core, as seqbench times its kernels.
 
   peer_torch.py run [options of seqbench run] -o DIR
+  peer_torch.py stream [options of seqbench run] [--calls n] [--seconds n] -o DIR
   peer_torch.py run --resume DIR [--pause-after n]
 
 Cells, rounds and core are those that `seqbench plan` and `seqbench host` give for the same options;
@@ -13,7 +14,6 @@ import contextlib
 import csv
 import ctypes
 import fcntl
-import functools
 import hashlib
 import io
 import json
@@ -30,7 +30,9 @@ from pathlib import Path
 
 import numpy as np
 
+from seqbench.peers import torch_layers
 from seqbench.read import hosts, runs
+from seqbench.tables import streams
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMAND = ROOT / "scripts" / "peer_torch.py"  # starts each round again
@@ -46,122 +48,24 @@ RETRIES = 2
 
 BOUND = 1e-5  # largest difference from seqbench's outputs, over max(1, largest value)
 CHECKED_SEQ_LEN = 128  # longer cells are checked at this SeqLen
+CHECKED_STEPS = 8  # of a stream
+WARM_UP_CALLS = 8  # of a stream; as in bench/run/stream.c
+INPUTS = 64
 
-METHODS = {
-    "rnn": "torch.nn.RNN", "lstm": "torch.nn.LSTM", "gru": "torch.nn.GRU",
-    "transformer": "torch.nn.TransformerEncoderLayer, eval mode",
-    "decode": "torch: layer_norm, linear, matmul, softmax and gelu; the cache is read, not written",
-}
 SIZES = {"seq_len": "-S", "hid_size": "-H", "heads": "--heads",
-         "batch": "--batch"}  # of a layer of torch
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMEXPR_NUM_THREADS": "1", "NUMEXPR_MAX_THREADS": "1"}
+         "batch": "--batch", "input": "--input"}  # of a layer of torch
 # Options of `seqbench plan` that host.json tells; others are passed on as they are.
 OPTIONS = {"kernels": "-k", "grid": "-g", "heads": "--heads", "batch": "--batch",
-           "engines": "--engine", "cpu": "--cpu"}
-TORCH = None  # imported by use_torch
+           "input": "--input", "engines": "--engine", "cpu": "--cpu"}
 
 
-def use_torch():
-    """Import torch, in one thread and without subnormal numbers."""
-    global TORCH  # it takes seconds to import: only what needs it does
-    if TORCH is None:
-        os.environ.update(ONE_THREAD)
-        try:
-            import torch
-        except ImportError as error:
-            raise runs.RunError(f"torch: {error}: `make deps-peers` installs it") from error
-        torch.set_num_threads(1)
-        TORCH = torch
-    return TORCH
-
-
-# ---- layers ------------------------------------------------------------------------------------
-
-
-def parameters_of(layer: str, t: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """torch's names for the parameters of a layer; of two biases the second is 0."""
-    if layer == "transformer":
-        names = {"self_attn.in_proj_weight": "Wqkv", "self_attn.in_proj_bias": "bqkv",
-                 "self_attn.out_proj.weight": "Wo", "self_attn.out_proj.bias": "bo",
-                 "linear1.weight": "W1", "linear1.bias": "b1", "linear2.weight": "W2",
-                 "linear2.bias": "b2", "norm1.weight": "ln1_g", "norm1.bias": "ln1_b",
-                 "norm2.weight": "ln2_g", "norm2.bias": "ln2_b"}
-        return {ours: t[name] for ours, name in names.items()}
-    second = np.zeros_like(t["b"])
-    if layer == "gru":
-        second[-len(t["bn"]):] = t["bn"]
-    return {"weight_ih_l0": t["W"], "weight_hh_l0": t["U"], "bias_ih_l0": t["b"],
-            "bias_hh_l0": second}
-
-
-def decode_step(hid_size: int, heads: int, arrays: dict[str, np.ndarray]) -> Callable:
-    """One token of a pre-norm block: attends to the cache and to its own key and value, then FFN.
-
-    As in ours, the last place of the cache is the new token's: neither read nor written.
-    """
-    torch = use_torch()
-    functional = torch.nn.functional
-    t = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    size = hid_size // heads
-    keys, values = t["k_cache"][..., :-1, :].transpose(-2, -1), t["v_cache"][..., :-1, :]
-
-    def step(x):
-        normed = functional.layer_norm(x, (hid_size,), t["ln1_g"], t["ln1_b"])
-        projected = functional.linear(normed, t["Wqkv"], t["bqkv"])
-        q, k, v = projected.view(len(x), 3, heads, 1, size).unbind(1)
-        q = q * size ** -0.5
-        scores = torch.cat([torch.matmul(q, keys), torch.matmul(q, k.transpose(-2, -1))], -1)
-        weights = torch.softmax(scores, -1)
-        context = torch.matmul(weights[..., :-1], values) + weights[..., -1:] * v
-        x = x + functional.linear(context.view(len(x), hid_size), t["Wo"], t["bo"])
-        normed = functional.layer_norm(x, (hid_size,), t["ln2_g"], t["ln2_b"])
-        hidden = functional.gelu(functional.linear(normed, t["W1"], t["b1"]), approximate="tanh")
-        return x + functional.linear(hidden, t["W2"], t["b2"]), k, v
-
-    return step
-
-
-def make_module(layer: str, hid_size: int, heads: int, t: dict[str, np.ndarray]) -> Callable:
-    """torch's module with these parameters and, if there is one, this state before token 0."""
-    torch = use_torch()
-    if layer == "decode":
-        return decode_step(hid_size, heads, t)
-    if layer == "transformer":
-        module = torch.nn.TransformerEncoderLayer(hid_size, heads, 4 * hid_size, dropout=0.0,
-                                                  batch_first=True)
-    else:
-        kind = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[layer]
-        module = kind(hid_size, hid_size, batch_first=True)
-    state = {name: torch.from_numpy(value) for name, value in parameters_of(layer, t).items()}
-    module.load_state_dict(state, strict=True)
-    module.eval().requires_grad_(False)
-    initial = [torch.from_numpy(t[name]).view(1, -1, hid_size) for name in ("h0", "c0")
-               if name in t]
-    if not initial:
-        return module
-    return functools.partial(module, hx=tuple(initial) if layer == "lstm" else initial[0])
-
-
-def input_of(layer: str, sizes: dict[str, int], x: np.ndarray):
-    """Our input as torch takes it: [BatchSize, SeqLen, HidSize], of decode [BatchSize, HidSize]."""
-    tokens = [] if layer == "decode" else [sizes["seq_len"]]
-    return use_torch().from_numpy(x).view(sizes["batch"], *tokens, sizes["hid_size"])
-
-
-def outputs_of(layer: str, result) -> dict:
-    """A module's result by our names of the outputs."""
-    if layer == "transformer":
-        return {"y": result}
-    if layer == "decode":
-        return dict(zip(("y", "k_new", "v_new"), result))
-    if layer == "lstm":
-        return {"y": result[0], "c_last": result[1][1]}
-    return {"y": result[0]}
+# ---- cases of seqbench --------------------------------------------------------------------------
 
 
 def dump(kernel: str, sizes: dict[str, int], seed: int) -> tuple[dict, dict[str, np.ndarray]]:
     """case.json and the tensors of one case of seqbench: inputs, parameters and outputs."""
-    chosen = [word for name, option in SIZES.items() for word in (option, sizes[name])]
+    chosen = [word for name, option in SIZES.items() if sizes[name]
+              for word in (option, sizes[name])]
     with tempfile.TemporaryDirectory() as folder:
         case = Path(folder) / "case"
         ask_seqbench(["dump", "-k", kernel, *chosen, "--seed", seed, "-o", case])
@@ -179,12 +83,13 @@ def costs_of(case: dict, arrays: dict[str, np.ndarray]) -> dict[str, int]:
             "bytes": sum(array.nbytes for array in arrays.values())}
 
 
-def check(layer: str, sizes: dict[str, int], arrays: dict[str, np.ndarray]) -> float:
+def check(layer: str, sizes: dict[str, int], arrays: dict[str, np.ndarray],
+          make: Callable = torch_layers.make_module) -> float:
     """Largest difference between torch's outputs and ours, as bench/check/check.c measures it."""
-    torch = use_torch()
-    module = make_module(layer, sizes["hid_size"], sizes["heads"], arrays)
+    torch = torch_layers.use_torch()
+    module = make(layer, sizes["hid_size"], sizes["heads"], arrays)
     with torch.inference_mode():
-        outputs = outputs_of(layer, module(input_of(layer, sizes, arrays["x"])))
+        outputs = torch_layers.outputs_of(layer, module(torch_layers.input_of(layer, sizes, arrays["x"])))
     return max(float(np.abs(output.numpy().reshape(arrays[name].shape) - arrays[name]).max()
                      / max(1.0, np.abs(arrays[name]).max()))
                for name, output in outputs.items())
@@ -209,14 +114,15 @@ def table(text: str) -> list[dict]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def planned_cells(plan: list[dict], kernels: list[dict]) -> tuple[list[tuple], int]:
+def planned_cells(plan: list[dict], kernels: list[dict],
+                  methods: dict[str, str]) -> tuple[list[tuple], int]:
     """Layer and sizes of every case that torch has too, and the number of rounds."""
     layers = {row["kernel"]: row["layer"] for row in kernels if row["kind"] == "layer"}
     cells = {(layers[row["kernel"]], *(int(row[name]) for name in runs.DIMENSIONS))
              for row in plan if row["kernel"] in layers}
-    known = sorted(cell for cell in cells if cell[0] in METHODS)
+    known = sorted(cell for cell in cells if cell[0] in methods)
     if not known:
-        raise runs.RunError(f"torch has none of these layers; it has {', '.join(METHODS)}")
+        raise runs.RunError(f"torch has none of these layers; it has {', '.join(methods)}")
     return known, 1 + max(int(row["round"]) for row in plan)
 
 
@@ -252,21 +158,28 @@ def csv_rows(name: str, rows: list[dict], is_new: bool) -> str:
     return text.getvalue()
 
 
+def add_rows(folder: Path, name: str, rows: list[dict]) -> None:
+    """Rows behind those of a file."""
+    with open(folder / name, "a", encoding="utf-8") as file:
+        file.write(csv_rows(name, rows, is_new=False))
+
+
 def write_csv(folder: Path, name: str, rows: list[dict]) -> None:
     """A whole file."""
     runs.write_text(folder / name, csv_rows(name, rows, is_new=True))
 
 
-def check_rows(cells: list[tuple], like: dict[str, str], seed: int) -> list[dict]:
-    """Rows of checks.csv: every cell, those of a long SeqLen at a shorter one."""
+def check_rows(cells: list[tuple], like: dict[str, str], seed: int, steps: bool) -> list[dict]:
+    """Rows of checks.csv: every cell, those of a long SeqLen at a shorter one; or its steps."""
     shapes = {}
     for layer, *values in cells:
         sizes = dict(zip(runs.DIMENSIONS, values))
-        sizes["seq_len"] = min(sizes["seq_len"], CHECKED_SEQ_LEN)
+        sizes["seq_len"] = CHECKED_STEPS if steps else min(sizes["seq_len"], CHECKED_SEQ_LEN)
         shapes[(layer, *sizes.values())] = sizes
     rows = []
     for (layer, *_), sizes in sorted(shapes.items(), key=lambda item: item[0]):
-        error = check(layer, sizes, dump(like[layer], sizes, seed)[1])
+        error = check(layer, sizes, dump(like[layer], sizes, seed)[1],
+                      torch_layers.Cell if steps else torch_layers.make_module)
         rows.append({"kernel": f"{layer}/{ENGINE}", "engine": ENGINE, **sizes,
                      "error": f"{error:.3g}" if np.isfinite(error) else "", "bound": f"{BOUND:g}",
                      "verdict": "PASS" if error <= BOUND else "FAIL"})
@@ -275,7 +188,7 @@ def check_rows(cells: list[tuple], like: dict[str, str], seed: int) -> list[dict
 
 def describe(options: argparse.Namespace, plan: list[dict], like: dict[str, str]) -> dict:
     """host.json: the machine as seqbench sees it, and torch."""
-    torch = use_torch()
+    torch = torch_layers.use_torch()
     host = json.loads(ask_seqbench(["host"]))
     if options.cpu is not None:
         host["cpu"]["measured_core"] = options.cpu
@@ -290,33 +203,40 @@ def describe(options: argparse.Namespace, plan: list[dict], like: dict[str, str]
         "heads": [int(text) for text in options.heads.split(",")] if options.heads
                  else "by HidSize",
         "batch": sorted({row["batch"] for row in plan}),
+        "input": sorted({row["input"] for row in plan}),
         "rounds": 1 + plan[-1]["round"], "samples": options.samples, "until": runs.UNTIL,
         "budget_s": 0, "cache": "hot", "seed": str(options.seed),
         "flush_to_zero": "--no-ftz" not in options.others, "parameters_of": like,
     }
+    if options.command == "stream":
+        host["run"] |= {"conditions": "hot", "calls": options.calls, "seconds": options.seconds}
     return host
 
 
-def kernel_rows(like: dict[str, dict]) -> list[dict]:
+def kernel_rows(like: dict[str, dict], methods: dict[str, str]) -> list[dict]:
     """Rows of kernels.csv: those of our kernels, with torch's names."""
     return [row | {"kernel": f"{layer}/{ENGINE}", "variant": ENGINE, "engine": ENGINE,
-                   "parts": "no", "method": METHODS[layer]} for layer, row in like.items()]
+                   "parts": "no", "method": methods[layer]} for layer, row in like.items()]
 
 
 def create(options: argparse.Namespace) -> Path:
     """Make the folder of a new run; nothing stays when a check fails."""
     chosen = [text for name, option in OPTIONS.items()
               if (value := getattr(options, name)) is not None for text in (option, value)]
+    is_stream = options.command == "stream"
+    methods = torch_layers.CELLS if is_stream else torch_layers.METHODS
     kernels = table(ask_seqbench(["list", "--csv"]))
     ours = table(ask_seqbench(["plan", *chosen, *options.others]))
-    cells, rounds = planned_cells(ours, kernels)
-    rows = {layer: likest(kernels, layer) for layer in METHODS
+    cells, rounds = planned_cells(ours, kernels, methods)
+    rows = {layer: likest(kernels, layer) for layer in methods
             if layer in {cell[0] for cell in cells}}
     like = {layer: row["kernel"] for layer, row in rows.items()}
+    if is_stream and any(cell[1] != 1 for cell in cells):
+        raise runs.RunError("torch's cells take one token per call: -S 1 or a grid of it")
     plan = make_plan(cells, rounds, options.seed)
     host = describe(options, plan, like)
     pin(host["cpu"]["measured_core"])
-    checks = check_rows(cells, like, options.seed)
+    checks = check_rows(cells, like, options.seed, is_stream)
     failed = [row for row in checks if row["verdict"] == "FAIL"]
     if failed:
         raise runs.RunError("{kernel} S={seq_len} H={hid_size}: its output is not ours (error "
@@ -326,10 +246,12 @@ def create(options: argparse.Namespace) -> Path:
     except OSError as error:
         raise runs.RunError(f"{options.folder}: {error.strerror}") from error
     write_csv(options.folder, "plan.csv", plan)
-    write_csv(options.folder, "kernels.csv", kernel_rows(rows))
+    write_csv(options.folder, "kernels.csv", kernel_rows(rows, methods))
     write_csv(options.folder, "checks.csv", checks)
     runs.write_text(options.folder / "host.json", json.dumps(host, indent="\t") + "\n")
     write_csv(options.folder, "samples.csv", [])
+    if is_stream:
+        write_csv(options.folder, "calls.csv", [])
     return options.folder
 
 
@@ -422,7 +344,7 @@ class Visit:
         for _ in range(iterations):
             result = module(x)
         row = between(before, mark(self.core))
-        row |= examine(outputs_of(self.layer, result))
+        row |= examine(torch_layers.outputs_of(self.layer, result))
         self.checksum = self.checksum or row["checksum"]
         return row | {"iterations": iterations, "started_utc": started,
                       "flags": flags_of(row, self.core, self.checksum)}
@@ -461,6 +383,36 @@ class Visit:
         return rows
 
 
+def stream(cell: torch_layers.Cell, x, core: int, calls: int, seconds: float) -> tuple[dict, str]:
+    """Time so many calls one by one, no longer than so many seconds; a sample and a histogram."""
+    inputs = torch_layers.use_torch().rand(INPUTS, *x.shape[::2]) * 2 - 1
+    for number in range(WARM_UP_CALLS):
+        cell.step(inputs[number])
+    clock, durations = time.perf_counter_ns, []
+    started, before = utc_now(), mark(core)
+    until = clock() + 1e9 * seconds
+    for number in range(calls):
+        token = inputs[number % INPUTS]
+        start = clock()
+        cell.step(token)
+        end = clock()
+        durations.append(end - start)
+        if end > until:
+            break
+    row = between(before, mark(core))
+    state = cell.state if isinstance(cell.state, tuple) else (cell.state,)
+    row |= examine(dict(enumerate(state)))
+    row |= {"iterations": len(durations), "started_utc": started,
+            "flags": flags_of(row, core, row["checksum"])}
+    return row, streams.Histogram.of(np.array(durations)).text()
+
+
+def clock_ns() -> float:
+    """Median time measured around nothing."""
+    clock = time.perf_counter_ns
+    return float(np.median([-(clock() - clock()) for _ in range(1001)]))
+
+
 def sample_rows(visit: dict, samples: list[dict], costs: dict[str, int]) -> list[dict]:
     """Rows of samples.csv; what torch's side cannot tell is empty or unavailable."""
     unknown = {name: "unavailable" if kind.startswith("count") else ""
@@ -486,7 +438,7 @@ def unfinished(folder: Path) -> list[dict]:
 
 def run_round(folder: Path, number: int) -> None:
     """Visit what is left of a round; this is a process of its own."""
-    torch = use_torch()
+    torch = torch_layers.use_torch()
     host = hosts.load(folder)
     core, options = host["cpu"]["measured_core"], host["run"]
     pin(core)
@@ -498,16 +450,22 @@ def run_round(folder: Path, number: int) -> None:
         layer = visit["kernel"].split("/")[0]
         sizes = {name: int(visit[name]) for name in SIZES}
         case, arrays = dump(options["parameters_of"][layer], sizes, seed)
-        module = make_module(layer, sizes["hid_size"], sizes["heads"], arrays)
-        x = input_of(layer, sizes, arrays["x"])
+        make = torch_layers.Cell if "conditions" in options else torch_layers.make_module
+        module = make(layer, sizes["hid_size"], sizes["heads"], arrays)
+        x = torch_layers.input_of(layer, sizes, arrays["x"])
         with torch.inference_mode():
-            samples = Visit(module, layer, x, core).samples(options["samples"])
+            if "conditions" in options:
+                row, histogram = stream(module, x, core, -(-options["calls"] // options["rounds"]),
+                                        options["seconds"] / options["rounds"])
+                samples = [row]
+                add_rows(folder, "calls.csv", [{"order": visit["order"], "sample": 0, "block": 0,
+                                                "clock_ns": clock_ns(), "histogram": histogram}])
+            else:
+                samples = Visit(module, layer, x, core).samples(options["samples"])
         if len(os.listdir("/proc/self/task")) > 1:
             raise runs.RunError(f"{visit['kernel']} S={sizes['seq_len']} H={sizes['hid_size']}: "
                                 "torch has started a thread")
-        rows = sample_rows(visit, samples, costs_of(case, arrays))
-        with open(folder / "samples.csv", "a", encoding="utf-8") as file:
-            file.write(csv_rows("samples.csv", rows, is_new=False))
+        add_rows(folder, "samples.csv", sample_rows(visit, samples, costs_of(case, arrays)))
 
 
 def open_lock(path: str) -> int:
@@ -557,7 +515,7 @@ def conduct(folder: Path, pause_after: int | None, wait_s: int) -> None:
     rounds = sorted({int(visit["round"]) for visit in unfinished(folder)})
     for number in rounds[:pause_after]:
         done = subprocess.run([sys.executable, "-B", COMMAND, "round", str(folder), str(number)],
-                              env=os.environ | ONE_THREAD)
+                              env=os.environ | torch_layers.ONE_THREAD)
         if done.returncode != 0:
             raise runs.RunError(f"{folder}: round {number} ended with status {done.returncode}")
     os.close(held)

@@ -44,6 +44,7 @@ FILL: dict[str, Callable[[pd.DataFrame], object]] = {
     "products": products,
     "batches": lambda table: UNKNOWN,
     "lanes": lambda table: np.nan,
+    "input": lambda table: 0,
     "parts": lambda table: np.where(table.variant.isin(CUT_INTO_PARTS), "yes", "no"),
     "packing": lambda table: table.engine.map(PACKING).fillna(UNKNOWN),
     "bytes_per_weight": lambda table: 4.0,

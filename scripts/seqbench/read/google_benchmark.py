@@ -24,7 +24,7 @@ from seqbench.read import earlier, hosts, objects, runs
 
 MOST = 1e18  # a count of more digits is none
 PATTERN = (r"(?P<layer>[^/:]+)/(?P<variant>[^/:]+)/S:(?P<S>\d+)/H:(?P<H>\d+)"
-           r"(/A:(?P<A>\d+))?(/B:(?P<B>\d+))?")
+           r"(/A:(?P<A>\d+))?(/B:(?P<B>\d+))?(/I:(?P<I>\d+))?")
 # What Google Benchmark itself adds to a name.
 SUFFIXES = re.compile(r"(/(min_time|min_warmup_time|iterations|repeats|threads):[^/]*"
                       r"|/(real_time|process_time|manual_time))*$")
@@ -32,8 +32,9 @@ UNITS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
 COSTS = [*runs.COSTS, "resident_bytes"]
 PACKING = earlier.PACKING  # by engine; of others it is not known
 UNKNOWN = earlier.UNKNOWN
-# Of the pattern; other sizes are 1.
-GROUPS = {"seq_len": "S", "hid_size": "H", "heads": "A", "batch": "B"}
+# Of the pattern, and what a size is that a name does not have.
+GROUPS = {"seq_len": "S", "hid_size": "H", "heads": "A", "batch": "B", "input": "I"}
+ABSENT = {"input": "0"}
 COUNTS = ["steal_ticks", "cycles", "instructions", "l2_misses", "last_level_misses"]
 
 
@@ -60,9 +61,10 @@ def case_of(path: Path, name: str, pattern: re.Pattern) -> dict:
     found = match.groupdict()
     if not found["layer"] or not found["variant"]:
         raise runs.RunError(f"{path}: {name!r}: no layer or no variant by {pattern.pattern}")
-    sizes = {column: found.get(GROUPS.get(column)) or "1" for column in runs.DIMENSIONS}
+    sizes = {column: found.get(GROUPS.get(column)) or ABSENT.get(column, "1")
+             for column in runs.DIMENSIONS}
     for column, size in sizes.items():
-        if not runs.PATTERNS["dimension"].fullmatch(size):
+        if not runs.PATTERNS[runs.schema(runs.README, "samples.csv")[column]].fullmatch(size):
             raise runs.RunError(f"{path}: {name!r}: {column} {size} is not a number from 1 on")
     return {"kernel": f"{found['layer']}/{found['variant']}", "kind": "layer",
             "layer": found["layer"], "variant": found["variant"],

@@ -16,6 +16,7 @@ WITH_INTERVAL = ["p50", "p99"]
 COMPARED = ["p50", "p99"]
 LEAST_CALLS = {"p999": 1000, "p99": 100}  # of fewer a quantile says nothing of its own
 DRAWS = 500
+FINE_BITS = 10  # bins are 1024 for each doubling, and no finer than 1 ns
 LONGEST_FIELD = 1 << 20  # characters: a histogram in which every bin holds something
 PACED = "paced"
 CASE = [name for name in runs.CASE if name != "cache"]
@@ -42,6 +43,16 @@ class Histogram:
         if (np.diff(low) <= 0).any():
             raise ValueError(text)
         return cls(low, count)
+
+    @classmethod
+    def of(cls, durations: np.ndarray) -> Histogram:
+        """Of whole ns from 1 on, in the bins of bench/measure/histogram.c."""
+        shift = (np.floor(np.log2(durations)).astype(int) - FINE_BITS).clip(min=0)
+        return cls(*np.unique(durations >> shift << shift, return_counts=True))
+
+    def text(self) -> str:
+        """As in calls.csv."""
+        return " ".join(f"{low}:{count}" for low, count in zip(self.low, self.count))
 
     @classmethod
     def merged(cls, several: list[Histogram]) -> Histogram:

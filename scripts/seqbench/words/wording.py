@@ -13,7 +13,7 @@ tabulate.PRESERVE_WHITESPACE = True  # a blank may stand where another line has 
 tabulate.MIN_PADDING = 0  # a column is as wide as its widest cell, header or not
 WIDTH = 112  # of a terminal
 LETTERS = {"seq_len": "S", "hid_size": "H", "heads": "A",
-           "batch": "B"}  # others go by the name of their column
+           "batch": "B", "input": "I"}  # others go by the name of their column
 ROW = tabulate.DataRow("|", "|", "|")
 # Cells are not padded: a cell that changes is a line that changes.
 MARKDOWN = tabulate.TableFormat(

@@ -1,0 +1,144 @@
+"""Layers of torch.nn with the parameters of ours, and its cells, which keep their state."""
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from seqbench.read import runs
+
+METHODS = {
+    "rnn": "torch.nn.RNN", "lstm": "torch.nn.LSTM", "gru": "torch.nn.GRU",
+    "transformer": "torch.nn.TransformerEncoderLayer, eval mode",
+    "decode": "torch: layer_norm, linear, matmul, softmax and gelu; the cache is read, not written",
+}
+CELLS = {"rnn": "torch.nn.RNNCell", "lstm": "torch.nn.LSTMCell", "gru": "torch.nn.GRUCell"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMEXPR_NUM_THREADS": "1", "NUMEXPR_MAX_THREADS": "1"}
+TORCH = None  # imported by use_torch
+
+
+def use_torch():
+    """Import torch, in one thread and without subnormal numbers."""
+    global TORCH  # it takes seconds to import: only what needs it does
+    if TORCH is None:
+        os.environ.update(ONE_THREAD)
+        try:
+            import torch
+        except ImportError as error:
+            raise runs.RunError(f"torch: {error}: `make deps-peers` installs it") from error
+        torch.set_num_threads(1)
+        TORCH = torch
+    return TORCH
+
+
+# ---- layers ------------------------------------------------------------------------------------
+
+
+def parameters_of(layer: str, t: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """torch's names for the parameters of a layer; of two biases the second is 0."""
+    if layer == "transformer":
+        names = {"self_attn.in_proj_weight": "Wqkv", "self_attn.in_proj_bias": "bqkv",
+                 "self_attn.out_proj.weight": "Wo", "self_attn.out_proj.bias": "bo",
+                 "linear1.weight": "W1", "linear1.bias": "b1", "linear2.weight": "W2",
+                 "linear2.bias": "b2", "norm1.weight": "ln1_g", "norm1.bias": "ln1_b",
+                 "norm2.weight": "ln2_g", "norm2.bias": "ln2_b"}
+        return {ours: t[name] for ours, name in names.items()}
+    second = np.zeros_like(t["b"])
+    if layer == "gru":
+        second[-len(t["bn"]):] = t["bn"]
+    return {"weight_ih_l0": t["W"], "weight_hh_l0": t["U"], "bias_ih_l0": t["b"],
+            "bias_hh_l0": second}
+
+
+def decode_step(hid_size: int, heads: int, arrays: dict[str, np.ndarray]) -> Callable:
+    """One token of a pre-norm block: attends to the cache and to its own key and value, then FFN.
+
+    As in ours, the last place of the cache is the new token's: neither read nor written.
+    """
+    torch = use_torch()
+    functional = torch.nn.functional
+    t = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    size = hid_size // heads
+    keys, values = t["k_cache"][..., :-1, :].transpose(-2, -1), t["v_cache"][..., :-1, :]
+
+    def step(x):
+        normed = functional.layer_norm(x, (hid_size,), t["ln1_g"], t["ln1_b"])
+        projected = functional.linear(normed, t["Wqkv"], t["bqkv"])
+        q, k, v = projected.view(len(x), 3, heads, 1, size).unbind(1)
+        q = q * size ** -0.5
+        scores = torch.cat([torch.matmul(q, keys), torch.matmul(q, k.transpose(-2, -1))], -1)
+        weights = torch.softmax(scores, -1)
+        context = torch.matmul(weights[..., :-1], values) + weights[..., -1:] * v
+        x = x + functional.linear(context.view(len(x), hid_size), t["Wo"], t["bo"])
+        normed = functional.layer_norm(x, (hid_size,), t["ln2_g"], t["ln2_b"])
+        hidden = functional.gelu(functional.linear(normed, t["W1"], t["b1"]), approximate="tanh")
+        return x + functional.linear(hidden, t["W2"], t["b2"]), k, v
+
+    return step
+
+
+def make_module(layer: str, hid_size: int, heads: int, t: dict[str, np.ndarray]) -> Callable:
+    """torch's module with these parameters and, if there is one, this state before token 0."""
+    torch = use_torch()
+    if layer == "decode":
+        return decode_step(hid_size, heads, t)
+    if layer == "transformer":
+        module = torch.nn.TransformerEncoderLayer(hid_size, heads, 4 * hid_size, dropout=0.0,
+                                                  batch_first=True)
+    else:
+        kind = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[layer]
+        module = kind(t["W"].shape[1], hid_size, batch_first=True)
+    state = {name: torch.from_numpy(value) for name, value in parameters_of(layer, t).items()}
+    module.load_state_dict(state, strict=True)
+    module.eval().requires_grad_(False)
+    initial = [torch.from_numpy(t[name]).view(1, -1, hid_size) for name in ("h0", "c0")
+               if name in t]
+    if not initial:
+        return module
+    return functools.partial(module, hx=tuple(initial) if layer == "lstm" else initial[0])
+
+
+def input_of(layer: str, sizes: dict[str, int], x: np.ndarray):
+    """Our input as torch takes it: [BatchSize, SeqLen, HidSize], of decode [BatchSize, HidSize]."""
+    tokens = [] if layer == "decode" else [sizes["seq_len"]]
+    return use_torch().from_numpy(x).view(sizes["batch"], *tokens, sizes["input"] or sizes["hid_size"])
+
+
+def outputs_of(layer: str, result) -> dict:
+    """A module's result by our names of the outputs."""
+    if layer == "transformer":
+        return {"y": result}
+    if layer == "decode":
+        return dict(zip(("y", "k_new", "v_new"), result))
+    if layer == "lstm":
+        return {"y": result[0], "c_last": result[1][1]}
+    return {"y": result[0]}
+
+
+class Cell:
+    """A cell of torch that takes one token at a time and keeps its state."""
+
+    def __init__(self, layer: str, hid_size: int, _heads: int, t: dict[str, np.ndarray]):
+        torch = use_torch()
+        kind = {"rnn": torch.nn.RNNCell, "lstm": torch.nn.LSTMCell, "gru": torch.nn.GRUCell}[layer]
+        self.cell = kind(t["W"].shape[1], hid_size)
+        self.cell.load_state_dict({name.removesuffix("_l0"): torch.from_numpy(value)
+                                   for name, value in parameters_of(layer, t).items()}, strict=True)
+        self.cell.eval().requires_grad_(False)
+        first = tuple(torch.from_numpy(t[name]).view(1, hid_size) for name in ("h0", "c0")
+                      if name in t)
+        self.state = first if layer == "lstm" else first[0]
+
+    def step(self, x) -> None:
+        """One token, x[1, InputSize]."""
+        self.state = self.cell(x, self.state)
+
+    def __call__(self, x):
+        """All tokens of x[1, SeqLen, InputSize], as a module of the layer gives them."""
+        seen = []
+        for token in x.unbind(1):
+            self.step(token)
+            seen.append(self.state[0] if isinstance(self.state, tuple) else self.state)
+        return use_torch().stack(seen, 1), self.state
