@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cases/kernel.h"
+#include "check/accuracy.h"
 #include "check/case_folder.h"
 #include "check/check.h"
 #include "command_line.h"
@@ -45,6 +46,12 @@ static bool command_check(const struct call *call, struct err *err)
     if (failed > 0)
         err_passed_on(err, EXIT_CHECK_FAILED); /* each has its FAIL line */
     return failed == 0;
+}
+
+static bool command_accuracy(const struct call *call, struct err *err)
+{
+    const struct settings *s = &call->options.settings;
+    return accuracy_write(&s->grid, settings_selection(s), (uint64_t)s->seed, stdout, err);
 }
 
 static bool command_verify(const struct call *call, struct err *err)
@@ -136,6 +143,8 @@ static const struct verb {
     {"check", "", "every kernel against its reference", CHECK, command_check},
     {"verify", " DIR...", "every variant against the tensors of case folders", VERIFY,
      command_verify},
+    {"accuracy", "", "how far results are from those of float32 weights in double, as CSV",
+     ACCURACY, command_accuracy},
     {"dump", "", "write a case folder from a kernel's own tensors", DUMP, command_dump},
     {"host", "", "host.json on stdout", HOST, command_host},
     {"doctor", "", "what disturbs timings here, and what to do about it", DOCTOR, command_doctor},

@@ -15,12 +15,20 @@
 /* Accumulators of a walk through a panel, in vectors. */
 enum { WALK_VECTORS = 8 };
 
+enum rounding { ROUNDS_NOTHING, ROUNDS_BF16, ROUNDS_INT8 };
+
 /* Who makes the products with weights. One file in kernels/engines and one line in engines.def. */
 struct engine {
     const char *name;
     const char *method;      /* how it stores weights and multiplies, one line */
-    double bytes_per_weight; /* that a product reads */
+    const char *layers;      /* the only ones that take it, with commas between; NULL: all */
+    double bytes_per_weight; /* that a product reads, of those that it keeps */
+    double kept;             /* the share of the weights that it multiplies by; 0: all */
     bool packs_before;       /* before the clock starts; else at every product of several rows */
+    enum rounding rounds;    /* what it makes of weights */
+    bool rounds_inputs;      /* and of what they multiply, token by token */
+    const char *roof;        /* that gives the peak rate of its products */
+    const char *(*refuses)(struct dims d); /* as of algorithms; NULL: it supports every shape */
     /* Lists the arrays that prepare fills of a map whose sizes are known; returns how many. */
     int (*arrays)(const struct weights *w, struct tensor out[ENGINE_ARRAYS]);
     void (*prepare)(const struct weights *w);
@@ -28,6 +36,8 @@ struct engine {
      * NULL or Y. */
     void (*product)(const struct weights *w, int64_t rows, const float *X, int64_t ldx,
                     const float *addend, float *Y, int64_t ldy);
+    /* Before walks of a map with x[in]: makes x what they read. NULL: they read x itself. */
+    void (*take)(const struct weights *w, const float *x);
     /*
      * acc[vectors] += rows first .. of W times x: one panel of a map with gates, walked from the
      * first input to the last or back, so that what was read last is read first then. NULL: this
@@ -35,7 +45,22 @@ struct engine {
      */
     void (*walk)(const struct weights *w, int64_t first, int64_t vectors, bool backward,
                  const float *x, vfloat acc[WALK_VECTORS]);
+    /* How many weights of a row of so many it multiplies by; and zeros for the others of W[row,in].
+     * NULL: all. */
+    int64_t (*inputs)(double kept, int64_t in);
+    void (*leave_out)(const struct weights *w, int64_t row, double *weights);
 };
+
+static inline int64_t engine_inputs(const struct engine *engine, int64_t in)
+{
+    return engine->inputs ? engine->inputs(engine->kept, in) : in;
+}
+
+/* Multiply-adds of one row of a product. */
+static inline int64_t weights_multiply_adds(const struct engine *engine, const struct weights *w)
+{
+    return w->out * engine_inputs(engine, w->in);
+}
 
 static inline int64_t map_padded_channels(const struct map *map, int64_t out, int64_t vectors)
 {
@@ -65,7 +90,7 @@ static inline void product(const struct instance *in, int map, int64_t rows, con
                            int64_t ldx, const float *addend, float *Y, int64_t ldy)
 {
     const struct weights *w = &in->weights[map];
-    multiply_adds_done += rows * w->out * w->in;
+    multiply_adds_done += rows * weights_multiply_adds(in->engine, w);
     in->engine->product(w, rows, X, ldx, addend, Y, ldy);
 }
 

@@ -45,7 +45,7 @@ enum {
     RANK_MAX = 4,
     TENSOR_MAX = 20,
     MAPS_MAX = 8,
-    ENGINE_ARRAYS = 2, /* that an engine prepares of one map, at most */
+    ENGINE_ARRAYS = 6, /* that an engine prepares of one map, at most */
     OWN_PREPARED_MAX = 4,
     PREPARED_MAX = OWN_PREPARED_MAX + MAPS_MAX * ENGINE_ARRAYS,
     SCRATCH_MAX = 12,
@@ -163,6 +163,8 @@ struct weights {
     int64_t out, in;
     int64_t rows;               /* that products write: out, or more where panels are filled up */
     bool one_row;               /* as the map says or SeqLen is 1, of one sequence */
+    double kept;                /* as the engine says */
+    uint64_t seed;              /* of what the engine draws */
     const float *matrix, *bias; /* as the layer lists them; bias may be NULL */
     float *made[ENGINE_ARRAYS]; /* what the engine's arrays() listed */
 };

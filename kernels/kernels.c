@@ -1,5 +1,7 @@
 #include "kernels.h"
 
+#include "common/dot.h"
+
 int64_t multiply_adds_done;
 
 /* Algorithms of libraries that need not be there. */
@@ -12,6 +14,23 @@ int64_t multiply_adds_done;
 #define OF_EIGEN(symbol) ALGORITHM(symbol)
 #else
 #define OF_EIGEN(symbol)
+#endif
+
+/* Of instructions and vectors that a CPU need not have. */
+#if DOTS_BF16
+#define OF_DOTS_BF16(symbol) ALGORITHM(symbol)
+#else
+#define OF_DOTS_BF16(symbol)
+#endif
+#if DOTS_INT8
+#define OF_DOTS_INT8(symbol) ALGORITHM(symbol)
+#else
+#define OF_DOTS_INT8(symbol)
+#endif
+#if VMATH_LANES >= 8
+#define OF_WIDE_VECTORS(symbol) ENGINE(symbol)
+#else
+#define OF_WIDE_VECTORS(symbol)
 #endif
 
 #define ALGORITHM(symbol) extern const struct algorithm symbol;

@@ -34,7 +34,7 @@ def row(kernel, seq_len, hid_size, ns, heads=1, engine="openblas", tokens="all",
     kind = "roof" if layer == "roof" else "part" if "." in kernel else "layer"
     found = COSTS | costs
     is_step = tokens == "one" or variant in ("literal", "fused")
-    return {"products": "step" if is_step else "sequence", "bytes_per_weight": 4.0,
+    return {"products": "step" if is_step else "sequence", "bytes_per_weight": 4.0, "roof": "fma",
             "packing": PACKING.get(engine, "unknown"), "job": JOBS.get(layer, "none"), "kernel": kernel, "kind": kind, "layer": layer, "variant": variant, "cache": "hot",
             "seq_len": seq_len, "hid_size": hid_size, "heads": heads, "batch": batch, "input": 0, "engine": engine,
             "batches": batches,

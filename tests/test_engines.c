@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "cases/kernel.h"
+#include "check/rounding.h"
 #include "kernels.h"
 
 enum { IN_MAX = 130, OUT_MAX = 3 * 37, ROWS_MAX = 7, PAD = 5 };
@@ -25,12 +27,13 @@ struct shape {
     bool bias, addend, in_place, relu, one_row;
 };
 
-static double expected(const struct shape *s, const float *X, const float *W, const float *b,
+/* W and X as the engine takes them. */
+static double expected(const struct shape *s, const double *X, const double *W, const float *b,
                        const float *addend, int64_t r, int64_t o)
 {
     double sum = (s->bias ? (double)b[o] : 0.0) + (s->addend ? (double)addend[o] : 0.0);
     for (int64_t i = 0; i < s->in; i++)
-        sum += (double)W[o * s->in + i] * (double)X[r * (s->in + PAD) + i];
+        sum += W[o * s->in + i] * X[r * s->in + i];
     return s->relu && sum < 0.0 ? 0.0 : sum;
 }
 
@@ -39,6 +42,7 @@ static void compare(const struct engine *engine, const struct shape *s)
     static float W[OUT_MAX * IN_MAX], b[OUT_MAX], X[ROWS_MAX * (IN_MAX + PAD)];
     static float Y[ROWS_MAX * (OUT_MAX + PAD)], addend[ROWS_MAX * (OUT_MAX + PAD)];
     static float made[ENGINE_ARRAYS][256 * IN_MAX] __attribute__((aligned(64)));
+    static double rounded_W[OUT_MAX * IN_MAX], rounded_X[ROWS_MAX * IN_MAX];
     const struct map map = {
         .matrix = 1, .bias = s->bias ? 2 : 0, .one_row = s->one_row, .relu = s->relu};
     struct weights w = {.map = &map,
@@ -46,11 +50,15 @@ static void compare(const struct engine *engine, const struct shape *s)
                         .in = s->in,
                         .rows = s->out,
                         .one_row = s->one_row,
+                        .kept = engine->kept,
+                        .seed = 7,
                         .matrix = W,
                         .bias = s->bias ? b : NULL};
     struct tensor arrays[ENGINE_ARRAYS];
     const int64_t ldy = s->out + PAD;
     fill(W, s->out * s->in, 1);
+    for (int64_t i = 0; i < s->out * s->in; i++)
+        W[i] *= (float)(1 + i / s->in % 7); /* rows of several sizes */
     fill(b, s->out, 2);
     fill(X, s->rows * (s->in + PAD), 3);
     fill(addend, s->rows * ldy, 4);
@@ -59,11 +67,18 @@ static void compare(const struct engine *engine, const struct shape *s)
     const int count = engine->arrays(&w, arrays);
     assert_true(count <= ENGINE_ARRAYS);
     for (int i = 0; i < count; i++) {
-        assert_true(arrays[i].shape[0] * (arrays[i].shape[1] ? arrays[i].shape[1] : 1) <=
-                    256 * IN_MAX);
+        assert_true(tensor_elements(&arrays[i]) <= 256 * IN_MAX);
         w.made[i] = made[i];
     }
     engine->prepare(&w);
+    for (int64_t i = 0; i < s->out * s->in; i++)
+        rounded_W[i] = (double)W[i];
+    round_matrix(engine, &w, rounded_W);
+    for (int64_t r = 0; r < s->rows; r++) {
+        for (int64_t i = 0; i < s->in; i++)
+            rounded_X[r * s->in + i] = (double)X[r * (s->in + PAD) + i];
+        round_inputs(engine, s->in, rounded_X + r * s->in);
+    }
     engine->product(&w, s->rows, X, s->in + PAD,
                     s->in_place ? Y
                     : s->addend ? addend
@@ -71,8 +86,8 @@ static void compare(const struct engine *engine, const struct shape *s)
                     Y, ldy);
     for (int64_t r = 0; r < s->rows; r++)
         for (int64_t o = 0; o < s->out; o++) {
-            const double want = expected(s, X, W, b, addend + r * ldy, r, o);
-            if (!(fabs((double)Y[r * ldy + o] - want) < 2e-5))
+            const double want = expected(s, rounded_X, rounded_W, b, addend + r * ldy, r, o);
+            if (!(fabs((double)Y[r * ldy + o] - want) < 1e-4))
                 fail_msg("%s rows=%d out=%d in=%d: [%d,%d] is %g, not %g", engine->name,
                          (int)s->rows, (int)s->out, (int)s->in, (int)r, (int)o,
                          (double)Y[r * ldy + o], want);
@@ -82,7 +97,7 @@ static void compare(const struct engine *engine, const struct shape *s)
 static void products_are_right(void **state)
 {
     (void)state;
-    const int64_t sizes[] = {1, 15, 16, 33, 37 * 3};
+    const int64_t sizes[] = {1, 15, 16, 33, 40, 37 * 3};
     int shape = 0;
     for (int e = 0; engines[e]; e++)
         for (int64_t rows = 1; rows <= ROWS_MAX; rows += 3)
@@ -97,7 +112,8 @@ static void products_are_right(void **state)
                                                 .in_place = (way & 2) && (way & 8),
                                                 .relu = way & 4,
                                                 .one_row = shape++ % 3 == 0};
-                        compare(engines[e], &s);
+                        if (!(engines[e]->leave_out && (s.out % 8 || s.in % 4)))
+                            compare(engines[e], &s);
                     }
 }
 

@@ -105,7 +105,8 @@ static void kernels_of_a_layer_agree(void **state)
             make_case(kernel_at(i)->name, kernel_at(i)->engine_name, dims, &one);
         case_run(&first);
         for (int k = i + 1; kernel_at(k); k++) {
-            if (kernel_at(k)->layer != layer || kernel_refuses(kernel_at(k), dims))
+            if (kernel_at(k)->layer != layer || kernel_refuses(kernel_at(k), dims) ||
+                kernel_approximates(kernel_at(k)))
                 continue;
             struct bench_case other =
                 make_case(kernel_at(k)->name, kernel_at(k)->engine_name, dims, &two);

@@ -41,7 +41,7 @@ def test_crossovers_of_each_machine():
                       ("lstm", 128, "slower everywhere", "", None, None, 16, 256),
                       ("gru", 64, "faster everywhere", "", None, None, 16, 256)], columns=columns)
     b = pd.DataFrame([("lstm", 64, "crosses", "70", 60, float("nan"), 16, 256)], columns=columns)
-    text = machines.crossovers({"A": a.assign(heads=1, batch=1), "B": b.assign(heads=1, batch=1)})
+    text = machines.crossovers({"A": a.assign(heads=1, batch=1, input=0), "B": b.assign(heads=1, batch=1, input=0)})
     assert text.splitlines() == [
         "| layer | machine | H 64 | H 128 |", "| --- | --- | --- | --- |",
         "| lstm | A | S > 50 (40 to 60) | never |", "| lstm | B | S > 70 (60 to > 256) | - |"]

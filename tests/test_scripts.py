@@ -73,7 +73,7 @@ def facts(kernel, kind, layer, variant, engine, tokens="all"):
               "job": "none", "per_block": 1,
               "products": "step" if stepwise else "sequence", "batches": "together",
               "parts": "yes" if variant in ("literal", "full") else "no",
-              "packing": PACKING.get(engine, "unknown"), "bytes_per_weight": 4,
+              "packing": PACKING.get(engine, "unknown"), "bytes_per_weight": 4, "roof": "fma",
               "operations_per_token": 1000, "sequential_share": 0.5, "equation": "y",
               "method": "m"}
     return list(values.values())
@@ -495,7 +495,7 @@ GOOD_FILES = {
 
 def test_data_dictionary_describes_every_file(grid, tmp_path):
     assert list(runs.schemas(README)) == [
-        "samples.csv", "plan.csv", "kernels.csv", "checks.csv", "instructions.csv",
+        "samples.csv", "plan.csv", "kernels.csv", "checks.csv", "instructions.csv", "accuracy.csv",
         *[name for name in runs.schemas(README) if name in derived.TABLES or name in ("trust.csv", "width.csv", "calls.csv", "stream.csv")],
         "compare.csv", "compare_groups.csv", "peers.csv"]
     for name in ("samples.csv", "kernels.csv", *derived.TABLES):
@@ -736,7 +736,7 @@ def test_plot_draws_all_figures_the_same_every_time(grid, capsys):
     assert command("plot", [str(grid)]) == 0
     assert [line.split(": ")[2] for line in capsys.readouterr().err.splitlines()] == [
         "figure mixers skipped"]
-    drawn = [name for name in FIGURES if name not in ("mixers", "batch")]
+    drawn = [name for name in FIGURES if name not in ("mixers", "batch", "precision", "precision_crossings")]
     files = sorted((grid / "figures").iterdir())
     assert [file.name for file in files] == sorted(
         f"{name}.{kind}" for name in drawn for kind in ("svg", "png"))
@@ -750,7 +750,7 @@ def test_plot_draws_all_figures_the_same_every_time(grid, capsys):
 def test_figures_show_machine_run_kernels_and_values(grid):
     command("plot", [str(grid)])
     texts = {name: (grid / "figures" / f"{name}.svg").read_text(encoding="utf-8")
-             for name in FIGURES if name not in ("mixers", "batch")}
+             for name in FIGURES if name not in ("mixers", "batch", "precision", "precision_crossings")}
     for text in texts.values():
         assert "Planted CPU 3000 (virtual machine)  ·  run 2024-05-06T070809Z  ·  2 rounds" in text
     for word in (">lstm<", ">transformer<", "HidSize 256", "µs per token", "SeqLen (steps)"):

@@ -57,10 +57,10 @@ def test_sections_have_no_tags_of_files(tmp_path, capsys, section):
 
 
 def test_sizes_are_named_where_they_tell_cells_apart():
-    cells = pd.DataFrame([(64, 1, 1), (128, 2, 1), (128, 4, 1)],
-                         columns=["hid_size", "heads", "batch"])
-    assert wording.size_labels(cells) == {(64, 1, 1): "H 64 A 1", (128, 2, 1): "H 128 A 2",
-                                          (128, 4, 1): "H 128 A 4"}
-    assert wording.size_labels(cells[:2]) == {(64, 1, 1): "H 64", (128, 2, 1): "H 128"}
+    cells = pd.DataFrame([(64, 1, 1, 0), (128, 2, 1, 0), (128, 4, 1, 0)],
+                         columns=["hid_size", "heads", "batch", "input"])
+    assert wording.size_labels(cells) == {(64, 1, 1, 0): "H 64 A 1", (128, 2, 1, 0): "H 128 A 2",
+                                          (128, 4, 1, 0): "H 128 A 4"}
+    assert wording.size_labels(cells[:2]) == {(64, 1, 1, 0): "H 64", (128, 2, 1, 0): "H 128"}
     assert wording.sizes_text({"seq_len": 1, "hid_size": 64, "heads": 1, "batch": 1}) == "S=1 H=64"
     assert wording.sizes_text({"heads": 4, "batch": 2}) == "A=4 B=2"

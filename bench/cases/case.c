@@ -24,7 +24,8 @@ struct arrays {
 };
 
 /* The sizes of a map: its matrix's last size is in, the others together are out. */
-static struct weights size_map(const struct map *map, const struct arrays *a, struct dims d)
+static struct weights size_map(const struct kernel *kernel, const struct map *map,
+                               const struct arrays *a, struct dims d)
 {
     const struct tensor *matrix = map->is_made ? &a->made[map->matrix] : &a->tensor[map->matrix];
     const int64_t parts = map->parts > 0 ? map->parts : 1;
@@ -36,7 +37,8 @@ static struct weights size_map(const struct map *map, const struct arrays *a, st
                             .out = out,
                             .in = in,
                             .rows = map_rows(map, out),
-                            .one_row = d.B == 1 && (map->one_row || d.S == 1)};
+                            .one_row = d.B == 1 && (map->one_row || d.S == 1),
+                            .kept = kernel->engine->kept};
 }
 
 /* What each sequence has for itself. */
@@ -72,7 +74,7 @@ static void list_arrays(const struct kernel *kernel, struct dims dims, struct ar
     assert(a->tensors <= TENSOR_MAX && a->own <= OWN_PREPARED_MAX && a->scratch <= SCRATCH_MAX);
     assert(algorithm->map_count <= MAPS_MAX);
     for (int m = 0; m < algorithm->map_count; m++) {
-        a->weights[m] = size_map(&algorithm->maps[m], a, d);
+        a->weights[m] = size_map(kernel, &algorithm->maps[m], a, d);
         a->first_made[m] = a->prepared;
         a->prepared += kernel->engine->arrays(&a->weights[m], a->made + a->prepared);
     }
@@ -102,8 +104,9 @@ int64_t case_compulsory_bytes(const struct kernel *kernel, struct dims dims)
     for (int i = 0; i < a.tensors; i++)
         bytes += sizeof(float) * (double)tensor_elements(&a.tensor[i]);
     for (int m = 0; m < kernel->algorithm->map_count; m++)
-        bytes -= (sizeof(float) - kernel->engine->bytes_per_weight) *
-                 (double)(a.weights[m].out * a.weights[m].in);
+        bytes -= sizeof(float) * (double)(a.weights[m].out * a.weights[m].in) -
+                 kernel->engine->bytes_per_weight *
+                     (double)weights_multiply_adds(kernel->engine, &a.weights[m]);
     return (int64_t)bytes;
 }
 
@@ -206,6 +209,8 @@ void case_draw(struct bench_case *bench_case, uint64_t seed)
     for (int i = 0; i < bench_case->tensor_count; i++)
         if (!case_is_result(&bench_case->tensor[i]))
             draw(&bench_case->tensor[i], seed * 64 + (uint64_t)i);
+    for (int m = 0; m < bench_case->kernel->algorithm->map_count; m++)
+        bench_case->instance.weights[m].seed = seed * MAPS_MAX + (uint64_t)m;
 }
 
 static void fill_nan(const struct placed *placed)

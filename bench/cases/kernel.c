@@ -10,11 +10,29 @@
 
 /* ---- the table ---- */
 
-static bool takes_engine(const struct algorithm *algorithm, const struct engine *engine)
+static bool lists_word(const char *list, const char *wanted);
+
+/* Puts parameters together into a matrix of its own, which has other rows than they. */
+static bool makes_a_matrix(const struct algorithm *algorithm)
+{
+    for (int m = 0; m < algorithm->map_count; m++)
+        if (algorithm->maps[m].is_made)
+            return true;
+    return false;
+}
+
+/* Why an algorithm does not take an engine; NULL: it does. */
+static const char *engine_refused(const struct algorithm *algorithm, const struct engine *engine)
 {
     if (algorithm->engine)
-        return strcmp(algorithm->engine, engine->name) == 0;
-    return !algorithm->needs_panels || engine->walk;
+        return strcmp(algorithm->engine, engine->name) == 0 ? NULL : algorithm->because;
+    if (algorithm->needs_panels && !engine->walk)
+        return algorithm->because;
+    if ((engine->rounds || engine->leave_out) && makes_a_matrix(algorithm))
+        return "its matrix is made of several parameters, some of which stay float32";
+    if (engine->layers && !lists_word(engine->layers, algorithm->layer->name))
+        return "the engine is for layers that are shipped so";
+    return NULL;
 }
 
 struct table {
@@ -41,7 +59,7 @@ static struct table make_table(void)
         if (algorithm->map_count == 0)
             append(&table, algorithm, NULL, algorithm->engine ? algorithm->engine : "none");
         for (int e = 0; algorithm->map_count > 0 && engines[e]; e++)
-            if (takes_engine(algorithm, engines[e]))
+            if (!engine_refused(algorithm, engines[e]))
                 append(&table, algorithm, engines[e], engines[e]->name);
     }
     return table;
@@ -163,6 +181,9 @@ const char *algorithm_left_out(const struct algorithm *algorithm, struct selecti
     for (int i = 0; kernel_at(i); i++)
         if (kernel_at(i)->algorithm == algorithm && kernel_is_in(kernel_at(i), selection))
             return NULL;
+    for (int e = 0; algorithm->map_count > 0 && engines[e]; e++)
+        if (lists_word(selection.engines, engines[e]->name))
+            return engine_refused(algorithm, engines[e]);
     return algorithm->because ? algorithm->because : "it multiplies by no weights";
 }
 
@@ -208,13 +229,29 @@ int64_t kernel_sequences_at_once(const struct kernel *kernel, struct dims d)
     return rows == BATCH_TOGETHER ? d.B : at_most(d.B, fit > 1 ? fit : 1);
 }
 
+/* Without the weights that the engine leaves out; those that are not walked through at each step
+ * are of the input. */
+static struct cost of_kept_weights(const struct kernel *kernel, struct dims d, struct cost c)
+{
+    if (!kernel->engine || !kernel->engine->inputs)
+        return c;
+    const int64_t In = input_size(d), of_input = c.multiply_adds - c.streamed_weights;
+    const int64_t streamed = c.streamed_weights / d.H * engine_inputs(kernel->engine, d.H);
+    c.sequential -= 2 * (c.streamed_weights - streamed);
+    c.streamed_weights = streamed;
+    c.multiply_adds = streamed + of_input / In * engine_inputs(kernel->engine, In);
+    return c;
+}
+
+enum { ROUNDINGS = 8 }; /* that outputs may be off by, where inputs of products are rounded */
+
 /* Every sequence costs as much, but weights are walked through once for those taken together. */
 struct cost kernel_cost(const struct kernel *kernel, struct dims d)
 {
     const int64_t at_once = kernel_sequences_at_once(kernel, d);
     const int64_t groups = (d.B + at_once - 1) / at_once;
-    const struct cost one =
-        kernel->algorithm->cost ? kernel->algorithm->cost(d) : kernel->layer->cost(d);
+    const struct cost one = of_kept_weights(
+        kernel, d, kernel->algorithm->cost ? kernel->algorithm->cost(d) : kernel->layer->cost(d));
     return (struct cost){
         .multiply_adds = d.B * one.multiply_adds,
         .elementwise = d.B * one.elementwise,
@@ -229,10 +266,25 @@ struct cost kernel_cost(const struct kernel *kernel, struct dims d)
     };
 }
 
+bool kernel_approximates(const struct kernel *kernel)
+{
+    return kernel->engine && (kernel->engine->rounds || kernel->engine->leave_out);
+}
+
+/* Half a unit of what products read, which no reference can follow: a state that is off by the
+ * rounding of float32 may be rounded to the next unit. */
+static double input_rounding(const struct kernel *kernel)
+{
+    if (!kernel->engine || !kernel->engine->rounds_inputs)
+        return 0.0;
+    return kernel->engine->rounds == ROUNDS_BF16 ? 1.0 / 512 : 1.0 / 254;
+}
+
 double kernel_tolerance(const struct kernel *kernel)
 {
-    return kernel->algorithm->tolerance > 0.0 ? kernel->algorithm->tolerance
-                                              : kernel->layer->tolerance;
+    const double exact = kernel->algorithm->tolerance > 0.0 ? kernel->algorithm->tolerance
+                                                            : kernel->layer->tolerance;
+    return exact + ROUNDINGS * input_rounding(kernel);
 }
 
 static double bytes_per_weight(const struct kernel *kernel)
@@ -280,6 +332,8 @@ const char *kernel_refuses(const struct kernel *kernel, struct dims d)
         return "a step is of one token";
     if (d.B > 1 && !kernel_batches(kernel))
         return "it takes one sequence only";
+    if (kernel->engine && kernel->engine->refuses && kernel->engine->refuses(d))
+        return kernel->engine->refuses(d);
     if (kernel->algorithm->refuses && kernel->algorithm->refuses(d))
         return kernel->algorithm->refuses(d);
     return kernel->layer->refuses ? kernel->layer->refuses(d) : NULL;
@@ -342,9 +396,10 @@ static void write_row(const struct kernel *kernel, FILE *csv)
             kernel_layer_length(kernel), kernel->name, kernel_variant(kernel), kernel->engine_name,
             job_word(layer), layer->per_block > 1 ? layer->per_block : 1,
             layer->one_token ? "one" : "all");
-    fprintf(csv, "%s,%s,%s,%s,%g,%" PRId64 ",%" PRId64 ",%.4f", products_word(kernel),
+    fprintf(csv, "%s,%s,%s,%s,%g,%s,%" PRId64 ",%" PRId64 ",%.4f", products_word(kernel),
             batches_word(kernel), kernel->algorithm->is_whole ? "yes" : "no", packing_word(kernel),
-            bytes_per_weight(kernel), kernel_parameters(kernel, d), operations / tokens,
+            bytes_per_weight(kernel), kernel->engine ? kernel->engine->roof : "fma",
+            kernel_parameters(kernel, d), operations / tokens,
             operations ? (double)cost.sequential / (double)operations : 0.0);
     for (size_t i = 0; i < sizeof(per_token) / sizeof(per_token[0]); i++)
         fprintf(csv, ",%" PRId64, per_token[i] / tokens);
@@ -358,9 +413,8 @@ static void write_row(const struct kernel *kernel, FILE *csv)
 void kernels_write_csv(struct selection selection, FILE *csv)
 {
     fputs("kernel,kind,layer,variant,engine,job,per_block,tokens,products,batches,parts,packing,"
-          "bytes_per_"
-          "weight,"
-          "parameters,operations_per_token,sequential_share,exps_per_token,logs_per_token,"
+          "bytes_per_weight,roof,parameters,operations_per_token,sequential_share,exps_per_token,"
+          "logs_per_token,"
           "sigmoids_per_token,tanhs_per_token,rsqrts_per_token,streamed_bytes_per_token,"
           "state_floats,equation,method,source\n",
           csv);

@@ -63,6 +63,9 @@ int64_t kernel_sequences_at_once(const struct kernel *kernel, struct dims d);
 struct cost kernel_cost(const struct kernel *kernel, struct dims d);
 double kernel_tolerance(const struct kernel *kernel);
 
+/* Whether it rounds weights or leaves some out: what it makes is not what the layer says. */
+bool kernel_approximates(const struct kernel *kernel);
+
 /* Bytes that the sequential part walks through again, as the engine stores weights. */
 int64_t kernel_streamed_bytes(const struct kernel *kernel, struct dims d);
 

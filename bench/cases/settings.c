@@ -169,11 +169,11 @@ enum { SAMPLES_MAX = 1000, CPU_MAX = 65535, SECONDS_MAX = 10000000, CALLS_MAX = 
 const struct setting settings_table[] = {
     {"-k", "GLOB", "*",
      "kernels, several with commas: 'lstm/*,rnn.step,!*/full'; ! takes out",
-     LIST | CHECK | DUMP | PLAN | RUN | STREAM, DUMP, "run", "kernels", &TEXT, AT(settings.kernels), 0, 0},
+     LIST | CHECK | DUMP | PLAN | RUN | STREAM | ACCURACY, DUMP, "run", "kernels", &TEXT, AT(settings.kernels), 0, 0},
     {"--engine", "LIST", ENGINES_OF_THE_SUITE, "engines, several with commas, or all",
      PLAN | RUN | STREAM, 0, "run", "engines", &TEXT, AT(settings.engines), 0, 0},
     {"--engine", "LIST", "all", "engines, several with commas",
-     LIST | CHECK, 0, NULL, NULL, &TEXT, AT(settings.engines), 0, 0},
+     LIST | CHECK | ACCURACY, 0, NULL, NULL, &TEXT, AT(settings.engines), 0, 0},
     {"--engine", "NAME", "", "engine (the first that the kernel takes)",
      DUMP, 0, NULL, NULL, &TEXT, AT(settings.engines), 0, 0},
     {"-g", "NAME|FILE", "default", "grid: quick, default, peers, width, batch, full or a file",
@@ -182,10 +182,12 @@ const struct setting settings_table[] = {
      "grid: stream, stream-slow, stream-chunks or a file;\n"
      "its SeqLens are tokens per call",
      STREAM, 0, NULL, NULL, &GRID, AT(settings.grid), 0, 0},
+    {"-g", "NAME|FILE", "accuracy", "grid: accuracy, accuracy-long or a file",
+     ACCURACY, 0, NULL, NULL, &GRID, AT(settings.grid), 0, 0},
     /* Lists of sizes; host.json has them under their columns. A dump needs one S and one H. */
 #define DIMENSION(field, column, name, absent, max, help)                                          \
     {sizeof(name) == 2 ? "-" name : "--" name, "LIST", NULL, help,                                           \
-     DUMP | PLAN | RUN | (DIM_##field == DIM_B ? 0 : STREAM),                                      \
+     DUMP | PLAN | RUN | (DIM_##field == DIM_B ? 0 : STREAM | ACCURACY),                           \
      DIM_##field <= DIM_H ? DUMP : 0, "run", #column, &LIST_OF_SIZES,                              \
      AT(settings.grid.sizes[DIM_##field]), 1, max},
 #include "dims.def"
@@ -208,7 +210,7 @@ const struct setting settings_table[] = {
     {"--cpu", "N", NULL, "core to measure on (chosen)",
      PLAN | RUN | STREAM | DOCTOR, 0, "cpu", "measured_core", &NUMBER, AT(settings.cpu), 0, CPU_MAX},
     {"--seed", "N", "1", "of inputs and order",
-     DUMP | PLAN | RUN | STREAM, 0, "run", "seed", &DIGITS, AT(settings.seed), 0, SEED_MAX},
+     DUMP | PLAN | RUN | STREAM | ACCURACY, 0, "run", "seed", &DIGITS, AT(settings.seed), 0, SEED_MAX},
     {"--no-ftz", NULL, "true", "keep subnormal numbers",
      PLAN | RUN | STREAM, 0, "run", "flush_to_zero", &SWITCH, AT(settings.flush_to_zero), 0, 0},
     {"--samples", "N", "1", "of a case in a round, when its runs are short",

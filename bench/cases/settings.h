@@ -61,7 +61,8 @@ enum command {
     HOST = 64,
     ROUND = 128,
     DOCTOR = 256,
-    STREAM = 512
+    STREAM = 512,
+    ACCURACY = 1024
 };
 
 struct setting_type;

@@ -17,6 +17,11 @@ bool verdict_passed(const struct verdict *verdict);
 /* Largest |got - want| / max(1, max|want|) of two arrays; infinite if anything is not finite. */
 double relative_error(const float *got, const double *want, int64_t n);
 
+/* The tensors of a case as doubles; the reference fills the outputs, sequence by sequence. */
+void check_widen(const struct bench_case *c, double *wide[]);
+void check_reference(const struct bench_case *c, double *const wide[]);
+void check_free(const struct bench_case *c, double *wide[]);
+
 /*
  * Draws inputs, poisons outputs and scratch with NaN, runs, compares with the reference, looks at
  * guard zones and inputs, poisons and runs again: the outputs must be the same bits.

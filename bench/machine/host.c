@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "kernels.h"
 #include "machine/turbo.h"
 #include "measure/memory.h"
 #include "measure/pin.h"
@@ -233,6 +234,14 @@ static void add_libraries(cJSON *host, hwloc_topology_t topology)
     cJSON_AddStringToObject(group, "hwloc", version ? version : unknown);
 }
 
+/* How each engine of the suite stores weights and multiplies, in this build. */
+static void add_engines(cJSON *host)
+{
+    cJSON *group = cJSON_AddObjectToObject(host, "engines");
+    for (int i = 0; engines[i]; i++)
+        cJSON_AddStringToObject(group, engines[i]->name, engines[i]->method);
+}
+
 void host_print_version(FILE *out)
 {
     fprintf(out, "seqbench, commit %s%s\n", SEQBENCH_COMMIT, SEQBENCH_DIRTY ? " with changes" : "");
@@ -249,6 +258,7 @@ cJSON *host_describe(hwloc_topology_t topology, int cpu)
     add_os(host);
     add_build(host);
     add_libraries(host, topology);
+    add_engines(host);
     return host;
 }
 

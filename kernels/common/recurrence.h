@@ -81,6 +81,8 @@ recurrence_step(const struct instance *in, const struct weights *U, int64_t gate
                 panel_update *update)
 {
     const int64_t width = recurrence_width(U, gates), panels = (U->rows + width - 1) / width;
+    if (in->engine->take)
+        in->engine->take(U, h);
     for (int64_t i = 0; i < panels; i++) {
         const int64_t first = (backward ? panels - 1 - i : i) * width;
         const struct panel p = recurrence_panel(U, gates, first, wx, h, h_next);
@@ -190,7 +192,7 @@ recurrence_run(const struct instance *in, int input_map, int state_map, int64_t 
             h = next;
         }
     }
-    multiply_adds_done += S * U->out * U->in;
+    multiply_adds_done += S * weights_multiply_adds(in->engine, U);
 }
 
 #endif

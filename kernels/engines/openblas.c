@@ -57,6 +57,7 @@ const struct engine openblas = {
     .name = "openblas",
     .method = "float32; sgemm packs the weights at every call, sgemv reads them where they lie",
     .bytes_per_weight = 4.0,
+    .roof = "fma",
     .arrays = arrays,
     .prepare = prepare,
     .product = product_with,

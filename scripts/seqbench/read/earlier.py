@@ -48,6 +48,7 @@ FILL: dict[str, Callable[[pd.DataFrame], object]] = {
     "parts": lambda table: np.where(table.variant.isin(CUT_INTO_PARTS), "yes", "no"),
     "packing": lambda table: table.engine.map(PACKING).fillna(UNKNOWN),
     "bytes_per_weight": lambda table: 4.0,
+    "roof": lambda table: "fma",
     **{f"{name}_per_token": lambda table: np.nan for name in (*EVALUATIONS, "streamed_bytes")},
     "job": lambda table: UNKNOWN,
     "per_block": lambda table: 1,

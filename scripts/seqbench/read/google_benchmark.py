@@ -161,7 +161,7 @@ def kernel_rows(samples: list[dict], tokens: str) -> list[dict]:
             "tokens": tokens, "job": UNKNOWN, "per_block": 1,
             "products": "step" if tokens == "one" else "sequence", "batches": UNKNOWN,
             "parts": "no",
-            "packing": PACKING.get(engine, UNKNOWN), "bytes_per_weight": 4,
+            "packing": PACKING.get(engine, UNKNOWN), "bytes_per_weight": 4, "roof": "fma",
             "operations_per_token": work, "sequential_share": 0, "equation": "unknown",
             "method": "imported"})
     return list(rows.values())

@@ -19,12 +19,13 @@ README = Path(__file__).resolve().parents[3] / "results" / "README.md"
 REFERENCE = "transformer"  # the layer that every other layer is compared with
 HEADLINE = "openblas"  # the engine of the comparison; others are further curves
 PEERS = ["onednn", "torch", "eigen"]  # engines that are whole libraries of layers, not ours
+NARROW = "packed-"  # so begin the names of engines whose weights are not all kept as float32
 EVALUATIONS = earlier.EVALUATIONS
 COSTS = ["flops", "elementwise_flops", *EVALUATIONS, "parameters", "bytes", "streamed_bytes"]
 KNOWN_COSTS = ["flops", "bytes"]  # of every case; the others may be unknown of foreign kernels
 KERNEL = ["kernel", "engine"]  # what a row of kernels.csv is of
 # Of kernels.csv, beside summary.csv.
-FACTS = ["job", "products", "batches", "parts", "packing", "bytes_per_weight"]
+FACTS = ["job", "products", "batches", "parts", "packing", "bytes_per_weight", "roof"]
 LONGEST_NS = 1e16  # a third of a year: no sample takes so long
 UNTIL = 0.02  # wanted half width of an interval over its median, where host.json does not say
 SEED = 20240229
@@ -328,6 +329,11 @@ def kernel_names(table: pd.DataFrame) -> pd.Series:
     """The kernel of each row, with its engine where the table has several of that kernel."""
     several = table.groupby("kernel").engine.transform("nunique") > 1
     return table.kernel + (" " + table.engine).where(several, "")
+
+
+def is_narrow(engines: pd.Series) -> pd.Series:
+    """Whether engines round weights or leave some out."""
+    return engines.str.startswith(NARROW)
 
 
 def bytes_text(count: float) -> str:

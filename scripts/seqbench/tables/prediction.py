@@ -71,9 +71,10 @@ def predicted_parts(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame
                         + np.nan_to_num(machine.packing.at(per_step)) * walked,
                         walked * machine.sgemv.at(per_step))
     parts = pd.DataFrame({
-        "gemm_ns": gemm_flops / machine.sgemm + packing,
+        "gemm_ns": roofline.products_ns(rows, walked_flops, machine, machine.sgemm) + packing,
         "gemv_ns": np.where(packs, stepping,
-                            steps * machine.walking_ns(per_step, walked_flops / steps)),
+                            steps * machine.walking_ns(per_step, walked_flops / steps,
+                                                        machine.speed(rows.roof))),
         "transcendental_ns": machine.evaluating_ns(rows),
         "elementwise_ns": rows.elementwise_flops / (machine.fma / 2)}, index=rows.index)
     return parts[is_known(rows)].reindex(rows.index)

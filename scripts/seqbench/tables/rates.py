@@ -10,6 +10,7 @@ from seqbench.read import hosts, runs
 
 # The roof at whose rate each kind of evaluation is done at best.
 ROOF_OF = {"exps": "exp", "logs": "exp", "sigmoids": "sigmoid", "tanhs": "tanh", "rsqrts": "exp"}
+DOTS = ["fma_bf16", "dot_int8"]  # roofs of products of narrow numbers
 RESULT_BYTES = 4  # of `bytes` of roof/read, what it writes: one number
 
 
@@ -37,6 +38,11 @@ class Roofs:
     packing: Curve  # what a product of few rows takes longer, by the bytes of its matrix
     read: Curve
     evaluations: dict[str, float] = field(default_factory=dict)
+    dots: dict[str, float] = field(default_factory=dict)  # flops of products of narrow numbers
+
+    def speed(self, roofs: pd.Series):
+        """Peak rate of the products that each row's engine makes, over that of float32."""
+        return roofs.map({"fma": 1.0, **{name: rate / self.fma for name, rate in self.dots.items()}})
 
     def level_rates(self) -> list[float]:
         """Best bandwidth of each cache level and of memory: of sizes beyond the level before."""
@@ -54,12 +60,13 @@ class Roofs:
             total = total + np.where(part > 0, part / rate, 0)
         return total
 
-    def walking_ns(self, matrix, operations):
+    def walking_ns(self, matrix, operations, speed=1.0):
         """Least time of a step that reads a matrix of so many bytes again.
 
-        Reading it, or its operations where these take longer.
+        Reading it, or its operations where these take longer, at so many times the peak of float32.
         """
-        reading, computing = self.reading_ns(matrix), np.asarray(operations, float) / self.fma
+        reading = self.reading_ns(matrix)
+        computing = np.asarray(operations, float) / (self.fma * speed)
         return np.where(computing > reading, computing, reading)
 
     def evaluating_ns(self, counts: pd.DataFrame) -> pd.Series:
@@ -117,7 +124,7 @@ def roofs_of(summary: pd.DataFrame, host: dict) -> Roofs:
     """The roofs of one run."""
     timed = summary[(summary.kind == "roof") & (summary.samples > 0)]
     by_name = {name: timed[timed.variant == name] for name in
-               ("fma", "sgemm", "sgemv", "read", *ROOF_OF.values())}
+               ("fma", "sgemm", "sgemv", "read", *DOTS, *ROOF_OF.values())}
     sgemm, sgemv, read = by_name["sgemm"], by_name["sgemv"], by_name["read"]
     square = sgemm[sgemm.seq_len == sgemm.hid_size]
     rate = square.gflops.median()
@@ -128,7 +135,7 @@ def roofs_of(summary: pd.DataFrame, host: dict) -> Roofs:
     return Roofs(caches=cache_sizes(host), fma=by_name["fma"].gflops.max(), sgemm=rate,
                  sgemv=curve(matrix, sgemv.median_ns / matrix),
                  packing=packing_curve(sgemm, rate), read=curve(walked, read.median_ns / walked),
-                 evaluations=counts)
+                 evaluations=counts, dots={name: by_name[name].gflops.max() for name in DOTS})
 
 
 # ---- what-if -----------------------------------------------------------------------------------
@@ -159,7 +166,8 @@ def faster_level(found: Curve, caches: tuple[float, ...], level: int, factor: fl
 def changed(roofs: Roofs, change: str, factor: float) -> Roofs:
     """The roofs after one change: `L2 size`, `L2 bandwidth`, `L3 bandwidth`, `FMA rate`."""
     if change == "FMA rate":
-        return replace(roofs, fma=roofs.fma * factor, sgemm=roofs.sgemm * factor)
+        dots = {name: rate * factor for name, rate in roofs.dots.items()}
+        return replace(roofs, fma=roofs.fma * factor, sgemm=roofs.sgemm * factor, dots=dots)
     level = int(change[1]) - 1
     move = resized if change.endswith("size") else faster_level
     return replace(roofs, **{name: move(getattr(roofs, name), roofs.caches, level, factor)

@@ -43,15 +43,15 @@ def whole_sequences(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_engine(rows: pd.DataFrame, engine: str) -> pd.DataFrame:
-    """The rows of one engine; of all with ANY."""
-    return rows if engine == ANY else rows[rows.engine == engine]
+    """The rows of one engine; with ANY of all whose weights are float32, every one of them."""
+    return rows[~runs.is_narrow(rows.engine)] if engine == ANY else rows[rows.engine == engine]
 
 
 def engine_classes(summary: pd.DataFrame) -> list[str]:
     """The headline's engine, ours that the reference was timed with, ANY if there are several."""
     timed = whole_sequences(summary)
     ours = set(timed.engine[timed.layer == runs.REFERENCE]) - {*runs.PEERS, runs.HEADLINE}
-    some = [ANY] if set(timed.engine) - {runs.HEADLINE} else []
+    some = [ANY] if set(of_engine(timed, ANY).engine) - {runs.HEADLINE} else []
     return [runs.HEADLINE, *sorted(ours), *some]
 
 

@@ -33,6 +33,21 @@ def streamed_operations(summary: pd.DataFrame) -> pd.Series:
     return np.minimum(per_sequence * at_once(summary), summary.flops.astype(float))
 
 
+def weight_operations(summary: pd.DataFrame) -> pd.Series:
+    """Operations of the products with weights: each weight meets every token once."""
+    tokens = summary.batch * summary.seq_len.where(summary.tokens == "all", 1)
+    kept = summary.flops.where(summary.parameters.isna(), 2.0 * summary.parameters * tokens)
+    return np.minimum(kept, summary.flops)
+
+
+def products_ns(summary: pd.DataFrame, walked: pd.Series, machine: rates.Roofs,
+                rate: float) -> pd.Series:
+    """Time of the products beside those of `walked` operations, if those of float32 had a rate."""
+    left = (summary.flops - walked).clip(lower=0)
+    of_weights = np.minimum((weight_operations(summary) - walked).clip(lower=0), left)
+    return of_weights / (rate * machine.speed(summary.roof)) + (left - of_weights) / rate
+
+
 def streamed_per_step(summary: pd.DataFrame) -> pd.Series:
     """Working set of the sequential part: what is read again at each step."""
     return summary.streamed_bytes.astype(float) / steps(summary)
@@ -71,9 +86,10 @@ def bounds(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
     numbers = summary.astype(dict.fromkeys(runs.COSTS, float))
     streamed_flops = streamed_operations(numbers)
     return pd.DataFrame({
-        "gemm_ns": (numbers.flops - streamed_flops) / machine.fma,
-        "stream_ns": steps(summary) * machine.walking_ns(streamed_per_step(summary),
-                                                          streamed_flops / steps(summary)),
+        "gemm_ns": products_ns(numbers, streamed_flops, machine, machine.fma),
+        "stream_ns": steps(summary) * machine.walking_ns(
+            streamed_per_step(summary), streamed_flops / steps(summary),
+            machine.speed(summary.roof)),
         "transcendental_ns": machine.evaluating_ns(numbers),
         "elementwise_ns": numbers.elementwise_flops / (machine.fma / 2)})
 

@@ -11,7 +11,7 @@ from seqbench.figures import FIGURES, streaming as stream_drawing, width
 from seqbench.read import hosts, runs
 from seqbench.tables import ratios
 from seqbench.words import (answer, comparison, layers, machines, noise_floor, parallel,
-                            peer_tables, streaming, trust, wording)
+                            peer_tables, precision, streaming, trust, wording)
 from seqbench.words.phrases import LANGUAGES
 
 SECTION = re.compile(r"<!-- (?P<what>\w+) of (?P<folder>\S+), written by `make docs` -->\n.*?"
@@ -157,10 +157,18 @@ SECTIONS: dict[str, Callable[[Source], str]] = {
     "cores_figure": lambda source: source.figure("cores"),
     "cores": lambda source: parallel.cores_section(source.first),
     "expected": lambda source: parallel.expected_section(*source.every),
+    "precision": lambda source: precision.gain_section(source.first),
+    "precision_shares": lambda source: precision.share_section(source.first),
+    "precision_crossings": lambda source: precision.crossing_section(source.first),
+    "precision_figures": lambda source: "\n".join(
+        map(source.figure, ("precision", "precision_crossings"))),
+    "accuracy": lambda source: precision.accuracy_section(source.first),
+    "accuracy_growth": lambda source: precision.growth_section(source.first),
     "streaming": lambda source: streaming.section(source.first),
     "stream_figure": stream_figure,
     "stream_times": lambda source: streaming.times_section(source.first),
     "stream_peers": lambda source: streaming.peers_section(source.first),
+    "stream_peers_audio": lambda source: streaming.peers_section(source.first),
     "stream_chunks": lambda source: streaming.chunks_section(source.first),
     "compare": lambda source: comparison.section(source.first, source.link(source.first)),
 }

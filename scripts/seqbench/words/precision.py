@@ -1,0 +1,109 @@
+"""What fewer bytes per weight give and cost, in tables: from a run of several engines."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from seqbench.read import runs
+from seqbench.tables import precision, ratios
+from seqbench.words import answer, wording
+
+LENGTH = 1024  # SeqLen of the tables, or the nearest that was timed
+CROSSING = ["lstm", "gru"]
+NAMES = {"packed": "float32", "packed-bf16": "bfloat16", "packed-int8": "int8",
+         "packed-sparse20": "20 % kept", "packed-sparse30": "30 % kept",
+         "packed-sparse50": "50 % kept"}
+
+
+def at_length(table: pd.DataFrame) -> pd.DataFrame:
+    """One SeqLen: the tables' length, or the nearest; steps have their own."""
+    is_step = table.kind == "step"
+    lengths = table.seq_len[~is_step]
+    return table[is_step | (table.seq_len == wording.nearest(lengths, LENGTH))]
+
+
+def pivot(table: pd.DataFrame, values: list[str], text) -> str:
+    """A line for each layer and engine, a column for each HidSize."""
+    sizes = sorted(table.hid_size.unique())
+    lines = []
+    for (layer, engine), rows in table.groupby(["layer", "engine"], sort=False):
+        by_size = rows.set_index("hid_size")[values]
+        lines.append([layer, NAMES.get(engine, engine), *(
+            text(*by_size.loc[size]) if size in by_size.index else "-" for size in sizes)])
+    return wording.markdown_table(["layer", "weights", *(f"H={size}" for size in sizes)], lines)
+
+
+def gains_of(run_dir: Path) -> pd.DataFrame:
+    """Layers at one SeqLen; decode against its shortest and its longest context."""
+    table = precision.gains(runs.load_derived(run_dir, "roofline.csv"))
+    if table.empty:
+        raise runs.RunError(f"{run_dir}: no layer was timed with {precision.FLOAT32} and with an "
+                            "engine of fewer bytes per weight")
+    whole = at_length(table[table.tokens == "all"])
+    one = table[(table.tokens == "one") & (table.kind == "layer")]
+    ends = one[one.seq_len.isin([one.seq_len.min(), one.seq_len.max()])]
+    ends = ends.assign(layer=ends.layer + ", " + ends.seq_len.astype(str) + " keys")
+    return pd.concat([whole[whole.kind == "layer"], ends], ignore_index=True)
+
+
+def gain_section(run_dir: Path) -> str:
+    """Time of float32 over that of the engine; behind it what the roofs say."""
+    def text(gain: float, expected: float) -> str:
+        return wording.times(gain) + (f" ({wording.two(expected)})" if np.isfinite(expected) else "")
+    table = gains_of(run_dir)
+    near = (table.gain / table.expected - 1).abs() <= 0.2
+    known = table.expected.notna()
+    words = (f"SeqLen {table.seq_len[table.tokens == 'all'].iloc[0]}. In parentheses what the "
+             f"roofs say; measured is within 20 % of that in {(near & known).sum()} of "
+             f"{known.sum()} cells.")
+    return f"{words}\n\n{pivot(table, ['gain', 'expected'], text)}"
+
+
+def share_section(run_dir: Path) -> str:
+    """Share of the roof of that precision."""
+    table = gains_of(run_dir)
+    return pivot(table[table.tokens == "all"], ["share"], lambda share: f"{share:.0%}")
+
+
+def crossing_section(run_dir: Path) -> str:
+    """From which SeqLen a layer takes less time than a block of equal size, for each precision."""
+    table = runs.load_derived(run_dir, "crossover.csv")
+    table = table[(table.lens == ratios.PARAMETER) & table.layer.isin(CROSSING)
+                  & table.engines.isin(["packed", "packed-bf16", "packed-int8"])]
+    sizes = sorted(table.hid_size.unique())
+    lines = [[layer, NAMES[engines], *(wording.faster_where(row) for size in sizes
+              for row in rows[rows.hid_size == size].head(1).itertuples())]
+             for (layer, engines), rows in table.groupby(["layer", "engines"])]
+    return wording.markdown_table(["layer", "weights", *(f"H={size}" for size in sizes)], lines)
+
+
+def accuracy_of(run_dir: Path, name: str = "accuracy.csv") -> pd.DataFrame:
+    """accuracy.csv beside a run, with the layer of each kernel."""
+    table = runs.read_columns(run_dir / name, runs.schema(runs.README, "accuracy.csv"))
+    return table.assign(kind="layer", layer=table.kernel.str.extract(r"^([^/.]+)")[0])
+
+
+def accuracy_section(run_dir: Path) -> str:
+    """Relative error of each engine, over HidSize."""
+    table = accuracy_of(run_dir)
+    table = table[table.engine != "openblas"].groupby(
+        ["layer", "engine", "hid_size"], sort=False, as_index=False)[["rms", "largest"]].max()
+    return pivot(table, ["rms"], lambda rms: f"{100 * rms:.2g} %")
+
+
+def growth_section(run_dir: Path) -> str:
+    """Relative error over the windows of a long sequence."""
+    table = accuracy_of(run_dir, "accuracy_long.csv")
+    table = table[table.engine.isin(precision.narrow_engines(table.engine))]
+    table = table[table.hid_size == table.hid_size.max()]
+    lines = []
+    ends = sorted(table.last_token.unique())
+    for (layer, engine), rows in table.groupby(["layer", "engine"], sort=False):
+        by_end = rows.groupby("last_token").rms.max()
+        lines.append([layer, NAMES.get(engine, engine), *(f"{100 * by_end[end]:.2g} %" for end in ends)])
+    starts = [1, *(end + 1 for end in ends)]
+    header = [f"layer (H={table.hid_size.iloc[0]})", "weights",
+              *(f"{start} to {end}" for start, end in zip(starts, ends))]
+    return wording.markdown_table(header, lines)
