@@ -102,7 +102,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(CXX
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 DEPS_GROUPS := deps-dev deps-arm deps-peers deps-slurm deps-browser
-.PHONY: all check width batch stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
+.PHONY: all check width batch precision stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -113,7 +113,7 @@ help: ## this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
 	@echo
-	@echo 'GRID=quick|default|peers|width|batch|full|FILE  KERNELS=seed|all|GLOB,...  ENGINE=all|NAME,...   what to time'
+	@echo 'GRID=quick|default|peers|width|batch|precision|full|FILE  KERNELS=seed|all|GLOB,...  ENGINE=all|NAME,...   what to time'
 	@echo 'S=LIST H=LIST HEADS=LIST BATCH=LIST  ... at these SeqLens and HidSizes, with so many heads and'
 	@echo 'INPUT=LIST                           so many sequences at once; inputs of so many channels'
 	@echo 'CPU=n  OUT=dir                       ... on which core, into which folder'
@@ -244,6 +244,18 @@ batch: ENGINE = packed
 batch: bench ## 14 minutes: bench for 1 to 64 sequences at once
 
 # Steps of every layer at all sizes; slow conditions at two sizes; calls of several tokens.
+precision: GRID = precision
+precision: KERNELS = rnn/registers,lstm/registers,gru/registers,minlstm/hoisted,transformer/online,decode/cached,roof/fma*,roof/dot*,roof/read,roof/sigmoid,roof/tanh,roof/exp
+precision: ENGINE = packed,packed-bf16,packed-int8,packed-sparse20,packed-sparse30,packed-sparse50
+precision: all ## 12 minutes: bench for engines of fewer bytes per weight, and how accurate they are
+	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)
+	$(Q)dir=$$($(BUILD)/seqbench run $(what) $(budget) $(if $(OUT),-o "$$OUT")) && \
+	    accuracy() { $(BUILD)/seqbench accuracy --engine "$$ENGINE" "$$@"; } && \
+	    accuracy -k "$$GLOBS" > "$$dir/accuracy.csv" && \
+	    accuracy -k '*/registers,minlstm/hoisted' -g accuracy-long > "$$dir/accuracy_long.csv" && \
+	    RUN="$$dir" $(then_make) csv plots answer && \
+	    echo && echo "Every sample, table and figure is in $$dir."
+
 stream-peers: KERNELS = lstm/joined,gru/joined,rnn/registers,lstm/hoisted,gru/hoisted,rnn/hoisted,*/eigen,lstm/onednn,gru/onednn,rnn/onednn
 stream-peers: GRID = stream
 stream-peers: ENGINE = openblas,packed,onednn,eigen

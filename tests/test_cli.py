@@ -354,7 +354,7 @@ def test_plan_of_the_grid_for_peers(seqbench):
     (["plan", "-k", "absent/*"], ["'absent/*' matches no kernel"]),
     (["plan", "-k", "lstm/*,none"], ["'none' matches no kernel"]),
     (["plan", "-k", ""], ["kernels: the list is empty"]),
-    (["plan", "-g", "huge"], ["accuracy, accuracy-long, full nor a file"]),
+    (["plan", "-g", "huge"], ["precision, accuracy, accuracy-long, full nor a file"]),
     (["plan", "--cpu", "x"], ["--cpu: 'x' is not a whole number"]),
     (["plan", "--cpu", "9999"], ["cannot pin to core 9999", "no such core", "allowed: "]),
     (["check", "-k", "nothing"], ["'nothing' matches no kernel"]),
@@ -442,7 +442,7 @@ def test_help_of_a_command_names_its_options(seqbench, command):
 def test_help_has_the_defaults(seqbench):
     text = said(seqbench("run", "--help"))
     for line in ("--seed N           of inputs and order (1)", "--until REL", "(0.02)", "(600)",
-                 "-g NAME|FILE       grid: quick, default, peers, width, batch, full or a file (default)"):
+                 "-g NAME|FILE       grid: quick, default, peers, width, batch, precision, full or a file (default)"):
         assert line in text
 
 

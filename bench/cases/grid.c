@@ -20,6 +20,7 @@ static const struct {
     {"stream", "S 1\nH 8,16,24,32,40,64,128,256,384,512,1024\nrounds 5\nbudget 120\n"},
     {"stream-slow", "S 1\nH 128,512\nrounds 5\nbudget 150\n"},
     {"stream-chunks", "S 4,16,64\nH 64,128,256,512\nrounds 5\nbudget 80\n"},
+    {"precision", "S 16:4096:x2\nH 64,128,256,512,768,1024\nrounds 5\nbudget 600\n"},
     {"accuracy", "S 128\nH 64,128,256,512,1024\n"},
     {"accuracy-long", "S 4096\nH 64,256\n"},
     {"full", "S 8:8192:x2\nH 64:512:+64,640,768,896,1024,1536,2048\nrounds 5\nbudget 7200\n"},
