@@ -15,8 +15,6 @@
 /* Accumulators of a walk through a panel, in vectors. */
 enum { WALK_VECTORS = 8 };
 
-enum rounding { ROUNDS_NOTHING, ROUNDS_BF16, ROUNDS_INT8 };
-
 /* Who makes the products with weights. One file in kernels/engines and one line in engines.def. */
 struct engine {
     const char *name;

@@ -182,6 +182,9 @@ struct instance {
     void *handle;   /* what prepare made with a library, or NULL */
 };
 
+/* What is made of weights before they are multiplied by. */
+enum rounding { ROUNDS_NOTHING, ROUNDS_BF16, ROUNDS_INT8 };
+
 /* What an algorithm multiplies by weights. */
 enum products {
     PRODUCTS_SEQUENCE, /* all tokens at once, where no earlier step is needed */
@@ -202,6 +205,7 @@ struct algorithm {
     int batch_rows;
     /* The only engine it takes, and why; NULL: any. Without maps: whose code it calls. */
     const char *engine, *because;
+    enum rounding rounds; /* of a library that it calls */
     /* Why it does not support a shape that its layer does, or NULL. NULL: it supports them all. */
     const char *(*refuses)(struct dims d);
     const struct map *maps;

@@ -21,7 +21,7 @@ def compare(folders: list[Path], output: Path) -> None:
     if len(cores) > 1:
         raise runs.RunError(f"{folders[0]}: not the same core as {folders[-1]}")
     samples = pd.concat([peer_ratios.load(folder) for folder in folders], ignore_index=True)
-    frame, groups = peer_ratios.peers(samples)
+    frame, groups = peer_ratios.peers(peer_ratios.of_one_precision(samples))
     runs.make_folder(output)
     runs.write_text(output / "peers.csv", runs.csv_text(frame))
     print(f"{peer_tables.cell_table(frame)}\n\nGeometric means over cells, with 95 % intervals; "

@@ -268,7 +268,8 @@ struct cost kernel_cost(const struct kernel *kernel, struct dims d)
 
 bool kernel_approximates(const struct kernel *kernel)
 {
-    return kernel->engine && (kernel->engine->rounds || kernel->engine->leave_out);
+    return kernel->algorithm->rounds ||
+           (kernel->engine && (kernel->engine->rounds || kernel->engine->leave_out));
 }
 
 /* Half a unit of what products read, which no reference can follow: a state that is off by the
@@ -287,9 +288,18 @@ double kernel_tolerance(const struct kernel *kernel)
     return exact + ROUNDINGS * input_rounding(kernel);
 }
 
+/* Of a library's kernel: the engine of ours that rounds weights as it does, or packs floats. */
+static const struct engine *engine_like(const struct kernel *kernel)
+{
+    for (int e = 0; engines[e] && !kernel->engine; e++)
+        if (engines[e]->packs_before && engines[e]->rounds == kernel->algorithm->rounds)
+            return engines[e];
+    return kernel->engine;
+}
+
 static double bytes_per_weight(const struct kernel *kernel)
 {
-    return kernel->engine ? kernel->engine->bytes_per_weight : sizeof(float);
+    return engine_like(kernel)->bytes_per_weight;
 }
 
 int64_t kernel_streamed_bytes(const struct kernel *kernel, struct dims d)
@@ -398,9 +408,8 @@ static void write_row(const struct kernel *kernel, FILE *csv)
             layer->one_token ? "one" : "all");
     fprintf(csv, "%s,%s,%s,%s,%g,%s,%" PRId64 ",%" PRId64 ",%.4f", products_word(kernel),
             batches_word(kernel), kernel->algorithm->is_whole ? "yes" : "no", packing_word(kernel),
-            bytes_per_weight(kernel), kernel->engine ? kernel->engine->roof : "fma",
-            kernel_parameters(kernel, d), operations / tokens,
-            operations ? (double)cost.sequential / (double)operations : 0.0);
+            bytes_per_weight(kernel), engine_like(kernel)->roof, kernel_parameters(kernel, d),
+            operations / tokens, operations ? (double)cost.sequential / (double)operations : 0.0);
     for (size_t i = 0; i < sizeof(per_token) / sizeof(per_token[0]); i++)
         fprintf(csv, ",%" PRId64, per_token[i] / tokens);
     fputc(',', csv);

@@ -1,5 +1,6 @@
 /*
- * gru/onednn: oneDNN's GRU primitive with the reset after the product.
+ * gru/onednn, gru/onednn_bf16: oneDNN's GRU primitive with the reset after the product; it has none
+ * of int8. bfloat16: input and output are converted within the time.
  * Its gate order is z, r, n, and its fourth bias is bn. Several sequences are copied step by step
  * into [S,B,H] and back, within the time that counts: at H=1024 oneDNN's GRU takes 2.4 times as long
  * when it reads 4 sequences as [B,S,H]; its RNN and LSTM lose as often as they gain.
@@ -16,7 +17,7 @@ static int prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX])
     return 1;
 }
 
-enum { X_BY_STEP, Y_BY_STEP };
+enum { X_BY_STEP, Y_BY_STEP, H0_TAKEN };
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
@@ -25,6 +26,15 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
     out[X_BY_STEP] = (struct tensor){.name = "x_by_step", .shape = {d.S, d.B, input_size(d)}};
     out[Y_BY_STEP] = (struct tensor){.name = "y_by_step", .shape = {d.S, d.B, d.H}};
     return Y_BY_STEP + 1;
+}
+
+/* The same places: of one sequence no step is exchanged. */
+static int narrow_scratch(struct dims d, struct tensor out[SCRATCH_MAX])
+{
+    out[X_BY_STEP] = (struct tensor){.name = "x as taken", .shape = {d.S, input_size(d)}};
+    out[Y_BY_STEP] = (struct tensor){.name = "y as made", .shape = {d.S, d.H}};
+    out[H0_TAKEN] = (struct tensor){.name = "h0 as taken", .shape = {d.H}};
+    return H0_TAKEN + 1;
 }
 
 /* to[columns,rows,n] = from[rows,columns,n], rows and columns exchanged. */
@@ -45,13 +55,17 @@ static void reorder_gates(int64_t H, int64_t columns, const float *from, float *
     memcpy(to + 2 * gate, from + 2 * gate, gate * sizeof(float));
 }
 
-static void prepare(struct instance *in)
+static void open(struct instance *in, struct onednn_types types)
 {
     const int64_t H = in->dims.H, In = input_size(in->dims);
-    const struct onednn_recurrent r = onednn_recurrent(in->dims, 3, 4, dnnl_tnc);
+    const struct onednn_recurrent r = onednn_recurrent(types, in->dims, GRU_GATES, 4, dnnl_tnc);
+    struct onednn_chain *chain = onednn_chain(in);
+    float *const *room = in->scratch;
     const bool one = in->dims.B == 1;
-    const float *x = one ? in->t[GRU_X] : in->scratch[X_BY_STEP];
-    float *y = one ? in->t[GRU_Y] : in->scratch[Y_BY_STEP];
+    const void *x =
+        one ? onednn_taken(chain, r.input, in->t[GRU_X], room[X_BY_STEP]) : room[X_BY_STEP];
+    const void *h0 = onednn_taken(chain, r.state, in->t[GRU_H0], room[H0_TAKEN]);
+    void *y = one ? onednn_made(r.output, in->t[GRU_Y], room[Y_BY_STEP]) : room[Y_BY_STEP];
     float *W = malloc((size_t)(3 * H * (In + H)) * sizeof(float)), *bias = in->prepared[0];
     dnnl_rnn_desc_t op;
     if (!W)
@@ -65,8 +79,20 @@ static void prepare(struct instance *in)
                                                 &r.weights_of_input, &r.weights_of_state, &r.bias,
                                                 &r.output, NULL, dnnl_rnn_flags_undef),
                  "dnnl_lbr_gru_forward_desc_init");
-    in->handle = onednn_open_recurrent(&op, &r, x, in->t[GRU_H0], W, W + 3 * H * In, bias, y);
+    onednn_chain_add(chain,
+                     onednn_open_recurrent(&op, &r, NULL, x, h0, W, W + 3 * H * In, bias, y));
+    onednn_give_back(chain, r.output, y, in->t[GRU_Y]);
     free(W);
+}
+
+static void prepare(struct instance *in)
+{
+    open(in, ONEDNN_FLOAT32);
+}
+
+static void prepare_bf16(struct instance *in)
+{
+    open(in, ONEDNN_BF16);
 }
 
 static void run(const struct instance *in)
@@ -75,7 +101,7 @@ static void run(const struct instance *in)
     multiply_adds_done += 3 * token_rows(d) * d.H * (input_size(d) + d.H);
     if (d.B > 1)
         exchange(d.B, d.S, input_size(d), in->t[GRU_X], in->scratch[X_BY_STEP]);
-    onednn_execute(in->handle);
+    onednn_chain_run(in->handle);
     if (d.B > 1)
         exchange(d.S, d.B, d.H, in->scratch[Y_BY_STEP], in->t[GRU_Y]);
 }
@@ -89,6 +115,19 @@ const struct algorithm gru_onednn = {
     .scratch = scratch,
     .prepared = prepared,
     .prepare = prepare,
+    .release = onednn_release,
+    .run = run,
+};
+
+const struct algorithm gru_onednn_bf16 = {
+    .name = "gru/onednn_bf16",
+    .method = "oneDNN's GRU primitive (linear before reset) in bfloat16",
+    .layer = &gru_layer,
+    BY_ONEDNN_BF16,
+    .tolerance = ONEDNN_BF16_TOLERANCE,
+    .scratch = narrow_scratch,
+    .prepared = prepared,
+    .prepare = prepare_bf16,
     .release = onednn_release,
     .run = run,
 };

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* madvise */
 #include "peers/onednn.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -53,6 +54,15 @@ bool onednn_is_serial(void)
     return (runtime == DNNL_RUNTIME_OMP || runtime == DNNL_RUNTIME_SEQ) && onednn_threads() == 1;
 }
 
+const char *onednn_refuses_narrow(struct dims d)
+{
+    const unsigned needed = dnnl_cpu_isa_avx512_core;
+    (void)d;
+    return ((unsigned)dnnl_get_effective_cpu_isa() & needed) == needed
+               ? NULL
+               : "oneDNN has bfloat16 and int8 from AVX-512 on";
+}
+
 static dnnl_engine_t engine(void)
 {
     static dnnl_engine_t made;
@@ -75,14 +85,15 @@ static dnnl_stream_t stream(void)
 
 /* ---- one primitive ---- */
 
-dnnl_memory_desc_t onednn_desc(int64_t a, int64_t b, int64_t c, int64_t d, dnnl_format_tag_t tag)
+dnnl_memory_desc_t onednn_desc(dnnl_data_type_t type, int64_t a, int64_t b, int64_t c, int64_t d,
+                               dnnl_format_tag_t tag)
 {
     const dnnl_dims_t sizes = {a, b, c, d};
     int rank = 1;
     while (rank < 4 && sizes[rank] > 0)
         rank++;
     dnnl_memory_desc_t desc;
-    onednn_check(dnnl_memory_desc_init_by_tag(&desc, rank, sizes, dnnl_f32, tag),
+    onednn_check(dnnl_memory_desc_init_by_tag(&desc, rank, sizes, type, tag),
                  "dnnl_memory_desc_init_by_tag");
     return desc;
 }
@@ -109,9 +120,43 @@ void onednn_close(struct onednn *p)
     free(p);
 }
 
+/* ---- several ---- */
+
+enum { STEPS_MAX = 8 };
+
+struct onednn_chain {
+    struct onednn *steps[STEPS_MAX];
+    int count;
+};
+
+struct onednn_chain *onednn_chain(struct instance *in)
+{
+    struct onednn_chain *chain = calloc(1, sizeof(*chain));
+    if (!chain)
+        abort();
+    in->handle = chain;
+    return chain;
+}
+
+void onednn_chain_add(struct onednn_chain *chain, struct onednn *p)
+{
+    if (chain->count == STEPS_MAX)
+        abort();
+    chain->steps[chain->count++] = p;
+}
+
+void onednn_chain_run(const struct onednn_chain *chain)
+{
+    for (int i = 0; i < chain->count; i++)
+        onednn_execute(chain->steps[i]);
+}
+
 void onednn_release(struct instance *in)
 {
-    onednn_close(in->handle);
+    struct onednn_chain *chain = in->handle;
+    for (int i = 0; i < chain->count; i++)
+        onednn_close(chain->steps[i]);
+    free(chain);
 }
 
 static dnnl_memory_t make_memory(const dnnl_memory_desc_t *desc, void *data)
@@ -139,16 +184,16 @@ static dnnl_memory_t add_argument(struct onednn *p, int arg, void *data)
 }
 
 /* oneDNN takes inputs as pointers to non-const. */
-static void *without_const(const float *data)
+static void *without_const(const void *data)
 {
     union {
-        const float *in;
+        const void *in;
         void *out;
     } pointer = {data};
     return pointer.out;
 }
 
-void onednn_bind(struct onednn *p, int arg, const float *data)
+void onednn_bind(struct onednn *p, int arg, const void *data)
 {
     add_argument(p, arg, without_const(data));
 }
@@ -167,28 +212,85 @@ static void *allocate_weights(struct onednn *p, size_t bytes)
     return data;
 }
 
-void onednn_pack(struct onednn *p, int arg, dnnl_memory_desc_t given, const float *data)
+struct onednn *onednn_reorder(dnnl_memory_desc_t from, const void *data, dnnl_memory_desc_t to,
+                              void *copy, const_dnnl_primitive_attr_t attributes)
+{
+    struct onednn *p = calloc(1, sizeof(*p));
+    if (!p)
+        abort();
+    onednn_check(
+        dnnl_reorder_primitive_desc_create(&p->desc, &from, engine(), &to, engine(), attributes),
+        "dnnl_reorder_primitive_desc_create");
+    onednn_check(dnnl_primitive_create(&p->primitive, p->desc), "dnnl_primitive_create");
+    p->arguments[p->count++] =
+        (dnnl_exec_arg_t){DNNL_ARG_FROM, make_memory(&from, without_const(data))};
+    p->arguments[p->count++] = (dnnl_exec_arg_t){DNNL_ARG_TO, make_memory(&to, copy)};
+    return p;
+}
+
+void onednn_pack(struct onednn *p, int arg, dnnl_memory_desc_t given, const float *data,
+                 const_dnnl_primitive_attr_t attributes)
 {
     const dnnl_memory_desc_t *packed = wanted(p, arg);
-    dnnl_memory_t from = make_memory(&given, without_const(data));
-    dnnl_memory_t to = add_argument(p, arg, allocate_weights(p, dnnl_memory_desc_get_size(packed)));
-    dnnl_primitive_desc_t desc;
-    dnnl_primitive_t reorder;
-    onednn_check(
-        dnnl_reorder_primitive_desc_create(&desc, &given, engine(), packed, engine(), NULL),
-        "dnnl_reorder_primitive_desc_create");
-    onednn_check(dnnl_primitive_create(&reorder, desc), "dnnl_primitive_create");
-    const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
-    onednn_check(dnnl_primitive_execute(reorder, stream(), 2, arguments), "dnnl_primitive_execute");
-    dnnl_primitive_destroy(reorder);
-    dnnl_primitive_desc_destroy(desc);
-    dnnl_memory_destroy(from);
+    void *copy = allocate_weights(p, dnnl_memory_desc_get_size(packed));
+    struct onednn *reorder = onednn_reorder(given, data, *packed, copy, attributes);
+    onednn_execute(reorder);
+    onednn_close(reorder);
+    add_argument(p, arg, copy);
 }
 
 void onednn_execute(const struct onednn *p)
 {
     onednn_check(dnnl_primitive_execute(p->primitive, stream(), p->count, p->arguments),
                  "dnnl_primitive_execute");
+}
+
+/* ---- other types than float32 ---- */
+
+static dnnl_memory_desc_t as_float32(dnnl_memory_desc_t desc)
+{
+    desc.data_type = dnnl_f32;
+    return desc;
+}
+
+/* Bytes are 128 + 127 times a number in [-1,1]. */
+enum { BYTE_UNITS = 127, BYTE_OFFSET = 128 };
+
+static dnnl_primitive_attr_t to_bytes(void)
+{
+    const float units = BYTE_UNITS;
+    const int32_t offset = BYTE_OFFSET;
+    dnnl_primitive_attr_t attributes;
+    onednn_check(dnnl_primitive_attr_create(&attributes), "dnnl_primitive_attr_create");
+    onednn_check(dnnl_primitive_attr_set_output_scales(attributes, 1, 0, &units),
+                 "dnnl_primitive_attr_set_output_scales");
+    onednn_check(dnnl_primitive_attr_set_zero_points(attributes, DNNL_ARG_DST, 1, 0, &offset),
+                 "dnnl_primitive_attr_set_zero_points");
+    return attributes;
+}
+
+const void *onednn_taken(struct onednn_chain *chain, dnnl_memory_desc_t as, const float *data,
+                         float *room)
+{
+    if (as.data_type == dnnl_f32)
+        return data;
+    dnnl_primitive_attr_t attributes = as.data_type == dnnl_u8 ? to_bytes() : NULL;
+    onednn_chain_add(chain, onednn_reorder(as_float32(as), data, as, room, attributes));
+    if (attributes)
+        dnnl_primitive_attr_destroy(attributes);
+    return room;
+}
+
+void *onednn_made(dnnl_memory_desc_t as, float *data, float *room)
+{
+    return as.data_type == dnnl_f32 ? data : room;
+}
+
+void onednn_give_back(struct onednn_chain *chain, dnnl_memory_desc_t as, const float *room,
+                      float *data)
+{
+    if (as.data_type != dnnl_f32)
+        onednn_chain_add(chain, onednn_reorder(as, room, as_float32(as), data, NULL));
 }
 
 /* ---- linear maps ---- */
@@ -207,13 +309,13 @@ static dnnl_primitive_attr_t with_relu(void)
     return attributes;
 }
 
-struct onednn *onednn_linear(int64_t rows, int64_t in, int64_t out, const float *X, const float *W,
-                             const float *b, bool relu, float *Y)
+struct onednn *onednn_linear(dnnl_data_type_t type, int64_t rows, int64_t in, int64_t out,
+                             const void *X, const float *W, const float *b, bool relu, float *Y)
 {
-    const dnnl_memory_desc_t from = onednn_desc(rows, in, 0, 0, dnnl_ab);
-    const dnnl_memory_desc_t to = onednn_desc(rows, out, 0, 0, dnnl_ab);
-    const dnnl_memory_desc_t weights = onednn_desc(out, in, 0, 0, dnnl_format_tag_any);
-    const dnnl_memory_desc_t bias = onednn_desc(out, 0, 0, 0, dnnl_a);
+    const dnnl_memory_desc_t from = onednn_desc(type, rows, in, 0, 0, dnnl_ab);
+    const dnnl_memory_desc_t to = onednn_desc(dnnl_f32, rows, out, 0, 0, dnnl_ab);
+    const dnnl_memory_desc_t weights = onednn_desc(type, out, in, 0, 0, dnnl_format_tag_any);
+    const dnnl_memory_desc_t bias = onednn_desc(dnnl_f32, out, 0, 0, 0, dnnl_a);
     dnnl_inner_product_desc_t op;
     onednn_check(dnnl_inner_product_forward_desc_init(&op, dnnl_forward_inference, &from, &weights,
                                                       &bias, &to),
@@ -223,7 +325,7 @@ struct onednn *onednn_linear(int64_t rows, int64_t in, int64_t out, const float 
     if (relu)
         dnnl_primitive_attr_destroy(attributes);
     onednn_bind(p, DNNL_ARG_SRC, X);
-    onednn_pack(p, DNNL_ARG_WEIGHTS, onednn_desc(out, in, 0, 0, dnnl_ab), W);
+    onednn_pack(p, DNNL_ARG_WEIGHTS, onednn_desc(dnnl_f32, out, in, 0, 0, dnnl_ab), W, NULL);
     onednn_bind(p, DNNL_ARG_BIAS, b);
     onednn_bind(p, DNNL_ARG_DST, Y);
     return p;
@@ -236,41 +338,88 @@ dnnl_format_tag_t onednn_sequence_layout(struct dims d)
     return d.B == 1 ? dnnl_tnc : dnnl_ntc;
 }
 
-static dnnl_memory_desc_t five(const dnnl_dims_t dims, dnnl_format_tag_t tag)
+static dnnl_memory_desc_t five(const dnnl_dims_t dims, dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
     dnnl_memory_desc_t desc;
-    onednn_check(dnnl_memory_desc_init_by_tag(&desc, 5, dims, dnnl_f32, tag),
+    onednn_check(dnnl_memory_desc_init_by_tag(&desc, 5, dims, type, tag),
                  "dnnl_memory_desc_init_by_tag");
     return desc;
 }
 
-struct onednn_recurrent onednn_recurrent(struct dims d, int64_t gates, int64_t biases,
-                                         dnnl_format_tag_t layout)
+struct onednn_recurrent onednn_recurrent(struct onednn_types types, struct dims d, int64_t gates,
+                                         int64_t biases, dnnl_format_tag_t layout)
 {
     const int64_t H = d.H, In = input_size(d);
     const dnnl_dims_t of_input = {1, 1, In, gates, H}, of_state = {1, 1, H, gates, H};
     const dnnl_dims_t bias = {1, 1, biases, H};
-    struct onednn_recurrent r = {.input = onednn_desc(d.S, d.B, In, 0, layout),
-                                 .output = onednn_desc(d.S, d.B, H, 0, layout),
-                                 .state = onednn_desc(1, 1, d.B, H, dnnl_ldnc)};
-    r.weights_of_input = five(of_input, dnnl_format_tag_any);
-    r.weights_of_state = five(of_state, dnnl_format_tag_any);
-    r.given_of_input = five(of_input, dnnl_ldgoi);
-    r.given_of_state = five(of_state, dnnl_ldgoi);
+    struct onednn_recurrent r = {.input = onednn_desc(types.input, d.S, d.B, In, 0, layout),
+                                 .output = onednn_desc(types.output, d.S, d.B, H, 0, layout),
+                                 .state = onednn_desc(types.input, 1, 1, d.B, H, dnnl_ldnc),
+                                 .cell = onednn_desc(dnnl_f32, 1, 1, d.B, H, dnnl_ldnc)};
+    r.weights_of_input = five(of_input, types.weights, dnnl_format_tag_any);
+    r.weights_of_state = five(of_state, types.weights, dnnl_format_tag_any);
+    r.given_of_input = five(of_input, dnnl_f32, dnnl_ldgoi);
+    r.given_of_state = five(of_state, dnnl_f32, dnnl_ldgoi);
     onednn_check(dnnl_memory_desc_init_by_tag(&r.bias, 4, bias, dnnl_f32, dnnl_ldgo),
                  "dnnl_memory_desc_init_by_tag");
     return r;
 }
 
-struct onednn *onednn_open_recurrent(const dnnl_rnn_desc_t *op, const struct onednn_recurrent *r,
-                                     const float *x, const float *h0, const float *W,
-                                     const float *U, const float *b, float *y)
+static float largest(int64_t n, const float *x, float most)
 {
-    struct onednn *p = onednn_open(op, NULL);
+    for (int64_t i = 0; i < n; i++)
+        most = fmaxf(most, fabsf(x[i]));
+    return most;
+}
+
+dnnl_primitive_attr_t onednn_recurrent_scales(struct onednn_types types, struct dims d,
+                                              int64_t gates, const float *W, const float *U)
+{
+    enum { OF_GATE_AND_CHANNEL = 1 << 3 | 1 << 4 };
+    const int64_t In = input_size(d), rows = gates * d.H;
+    dnnl_primitive_attr_t attributes;
+    if (types.weights != dnnl_s8)
+        return NULL;
+    float *scales = malloc((size_t)rows * sizeof(float));
+    if (!scales)
+        abort();
+    for (int64_t r = 0; r < rows; r++)
+        scales[r] = 127.0f / largest(d.H, U + r * d.H, largest(In, W + r * In, 1e-30f));
+    onednn_check(dnnl_primitive_attr_create(&attributes), "dnnl_primitive_attr_create");
+    onednn_check(dnnl_primitive_attr_set_rnn_data_qparams(attributes, BYTE_UNITS, BYTE_OFFSET),
+                 "dnnl_primitive_attr_set_rnn_data_qparams");
+    onednn_check(
+        dnnl_primitive_attr_set_rnn_weights_qparams(attributes, rows, OF_GATE_AND_CHANNEL, scales),
+        "dnnl_primitive_attr_set_rnn_weights_qparams");
+    free(scales);
+    return attributes;
+}
+
+/* By way of the order that every reorder of a recurrent primitive's weights takes. */
+static void pack_recurrent(struct onednn *p, int arg, dnnl_memory_desc_t given, const float *data,
+                           const_dnnl_primitive_attr_t attributes)
+{
+    const dnnl_memory_desc_t plain = five(given.dims, dnnl_f32, dnnl_ldigo);
+    float *copy = malloc(dnnl_memory_desc_get_size(&plain));
+    if (!copy)
+        abort();
+    struct onednn *reorder = onednn_reorder(given, data, plain, copy, NULL);
+    onednn_execute(reorder);
+    onednn_close(reorder);
+    onednn_pack(p, arg, plain, copy, attributes);
+    free(copy);
+}
+
+struct onednn *onednn_open_recurrent(const dnnl_rnn_desc_t *op, const struct onednn_recurrent *r,
+                                     const_dnnl_primitive_attr_t attributes, const void *x,
+                                     const void *h0, const float *W, const float *U, const float *b,
+                                     void *y)
+{
+    struct onednn *p = onednn_open(op, attributes);
     onednn_bind(p, DNNL_ARG_SRC_LAYER, x);
     onednn_bind(p, DNNL_ARG_SRC_ITER, h0);
-    onednn_pack(p, DNNL_ARG_WEIGHTS_LAYER, r->given_of_input, W);
-    onednn_pack(p, DNNL_ARG_WEIGHTS_ITER, r->given_of_state, U);
+    pack_recurrent(p, DNNL_ARG_WEIGHTS_LAYER, r->given_of_input, W, attributes);
+    pack_recurrent(p, DNNL_ARG_WEIGHTS_ITER, r->given_of_state, U, attributes);
     onednn_bind(p, DNNL_ARG_BIAS, b);
     onednn_bind(p, DNNL_ARG_DST_LAYER, y);
     return p;

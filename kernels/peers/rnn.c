@@ -1,26 +1,55 @@
-/* rnn/onednn: oneDNN's vanilla RNN primitive. */
+/*
+ * rnn/onednn, rnn/onednn_bf16: oneDNN's vanilla RNN primitive. It has none of int8. bfloat16: input
+ * and output are converted within the time.
+ */
 #include "rnn/rnn.h"
 #include "peers/onednn.h"
 
-static void prepare(struct instance *in)
+enum { X_TAKEN, H0_TAKEN, Y_MADE };
+
+static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
+{
+    out[X_TAKEN] = (struct tensor){.name = "x as taken", .shape = {d.S, input_size(d)}};
+    out[H0_TAKEN] = (struct tensor){.name = "h0 as taken", .shape = {d.H}};
+    out[Y_MADE] = (struct tensor){.name = "y as made", .shape = {d.S, d.H}};
+    return Y_MADE + 1;
+}
+
+static void open(struct instance *in, struct onednn_types types)
 {
     const struct onednn_recurrent r =
-        onednn_recurrent(in->dims, 1, 1, onednn_sequence_layout(in->dims));
+        onednn_recurrent(types, in->dims, 1, 1, onednn_sequence_layout(in->dims));
+    float *const *t = in->t, *const *room = in->scratch;
+    struct onednn_chain *chain = onednn_chain(in);
     dnnl_rnn_desc_t op;
     onednn_check(dnnl_vanilla_rnn_forward_desc_init(
                      &op, dnnl_forward_inference, dnnl_eltwise_tanh, dnnl_unidirectional_left2right,
                      &r.input, &r.state, &r.weights_of_input, &r.weights_of_state, &r.bias,
                      &r.output, NULL, dnnl_rnn_flags_undef, 0.0f, 0.0f),
                  "dnnl_vanilla_rnn_forward_desc_init");
-    in->handle = onednn_open_recurrent(&op, &r, in->t[RNN_X], in->t[RNN_H0], in->t[RNN_W],
-                                       in->t[RNN_U], in->t[RNN_B], in->t[RNN_Y]);
+    const void *x = onednn_taken(chain, r.input, t[RNN_X], room[X_TAKEN]);
+    const void *h0 = onednn_taken(chain, r.state, t[RNN_H0], room[H0_TAKEN]);
+    onednn_chain_add(chain,
+                     onednn_open_recurrent(&op, &r, NULL, x, h0, t[RNN_W], t[RNN_U], t[RNN_B],
+                                           onednn_made(r.output, t[RNN_Y], room[Y_MADE])));
+    onednn_give_back(chain, r.output, room[Y_MADE], t[RNN_Y]);
+}
+
+static void prepare(struct instance *in)
+{
+    open(in, ONEDNN_FLOAT32);
+}
+
+static void prepare_bf16(struct instance *in)
+{
+    open(in, ONEDNN_BF16);
 }
 
 static void run(const struct instance *in)
 {
     const struct dims d = in->dims;
     multiply_adds_done += token_rows(d) * d.H * (input_size(d) + d.H);
-    onednn_execute(in->handle);
+    onednn_chain_run(in->handle);
 }
 
 const struct algorithm rnn_onednn = {
@@ -30,6 +59,18 @@ const struct algorithm rnn_onednn = {
     BY_ONEDNN,
     .batch_rows = BATCH_TOGETHER,
     .prepare = prepare,
+    .release = onednn_release,
+    .run = run,
+};
+
+const struct algorithm rnn_onednn_bf16 = {
+    .name = "rnn/onednn_bf16",
+    .method = "oneDNN's vanilla RNN primitive in bfloat16",
+    .layer = &rnn_layer,
+    BY_ONEDNN_BF16,
+    .tolerance = ONEDNN_BF16_TOLERANCE,
+    .scratch = scratch,
+    .prepare = prepare_bf16,
     .release = onednn_release,
     .run = run,
 };

@@ -14,6 +14,12 @@ METHODS = {
     "transformer": "torch.nn.TransformerEncoderLayer, eval mode",
     "decode": "torch: layer_norm, linear, matmul, softmax and gelu; the cache is read, not written",
 }
+NARROW_METHODS = {
+    "bf16": {layer: f"{METHODS[layer]}, in bfloat16" for layer in ("rnn", "lstm", "gru", "transformer")},
+    "int8": {"lstm": "torch.nn.LSTM, dynamically quantised to int8",
+             "gru": "torch.nn.GRU, dynamically quantised to int8",
+             "transformer": "torch.nn.TransformerEncoderLayer, its FFN dynamically quantised to int8"},
+}
 CELLS = {"rnn": "torch.nn.RNNCell", "lstm": "torch.nn.LSTMCell", "gru": "torch.nn.GRUCell"}
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMEXPR_NUM_THREADS": "1", "NUMEXPR_MAX_THREADS": "1"}
 TORCH = None  # imported by use_torch
@@ -98,6 +104,41 @@ def make_module(layer: str, hid_size: int, heads: int, t: dict[str, np.ndarray])
     if not initial:
         return module
     return functools.partial(module, hx=tuple(initial) if layer == "lstm" else initial[0])
+
+
+def quantised(module):
+    """A module with weights of int8; what they multiply is rounded to 8 bits at each call."""
+    torch = use_torch()
+    torch.backends.quantized.engine = "onednn"
+    kinds = {torch.nn.LSTM, torch.nn.GRU, torch.nn.Linear}
+    module.activation_relu_or_gelu = 0  # of a block: its fused path knows no weights but float32
+    around = torch.nn.Sequential(module)  # what is within a module is replaced, not itself
+    return torch.quantization.quantize_dynamic(around, kinds, dtype=torch.qint8)[0]
+
+
+def in_bf16(module, hx) -> Callable:
+    """A module in bfloat16 that takes and gives float32."""
+    torch = use_torch()
+    module = module.to(torch.bfloat16)
+    state = {} if hx is None else {"hx": tuple(h.bfloat16() for h in hx) if isinstance(hx, tuple)
+                                   else hx.bfloat16()}
+
+    def widened(result):
+        return tuple(map(widened, result)) if isinstance(result, tuple) else result.float()
+
+    return lambda x: widened(module(x.bfloat16(), **state))
+
+
+def make_narrow_module(precision: str, layer: str, hid_size: int, heads: int,
+                       t: dict[str, np.ndarray]) -> Callable:
+    """make_module in bf16 or in int8."""
+    made = make_module(layer, hid_size, heads, t)
+    module, hx = ((made.func, made.keywords["hx"]) if isinstance(made, functools.partial)
+                  else (made, None))
+    if precision == "bf16":
+        return in_bf16(module, hx)
+    module = quantised(module)
+    return module if hx is None else functools.partial(module, hx=hx)
 
 
 def input_of(layer: str, sizes: dict[str, int], x: np.ndarray):

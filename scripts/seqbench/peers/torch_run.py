@@ -14,6 +14,7 @@ import contextlib
 import csv
 import ctypes
 import fcntl
+import functools
 import hashlib
 import io
 import json
@@ -47,11 +48,13 @@ LOST = 0.01
 RETRIES = 2
 
 BOUND = 1e-5  # largest difference from seqbench's outputs, over max(1, largest value)
+NARROW_BOUND = {"bf16": 2e-2, "int8": 5e-2}  # the same where weights, inputs and states are rounded
 CHECKED_SEQ_LEN = 128  # longer cells are checked at this SeqLen
 CHECKED_STEPS = 8  # of a stream
 WARM_UP_CALLS = 8  # of a stream; as in bench/run/stream.c
 INPUTS = 64
 
+BYTES = {"": 4, "bf16": 2, "int8": 1}  # of a weight
 SIZES = {"seq_len": "-S", "hid_size": "-H", "heads": "--heads",
          "batch": "--batch", "input": "--input"}  # of a layer of torch
 # Options of `seqbench plan` that host.json tells; others are passed on as they are.
@@ -126,14 +129,19 @@ def planned_cells(plan: list[dict], kernels: list[dict],
     return known, 1 + max(int(row["round"]) for row in plan)
 
 
-def make_plan(cells: list[tuple], rounds: int, seed: int) -> list[dict]:
+def kernel_name(layer: str, engine: str) -> str:
+    """lstm/torch, lstm/torch_int8"""
+    return f"{layer}/{engine.replace('-', '_')}"
+
+
+def make_plan(cells: list[tuple], rounds: int, seed: int, engine: str = ENGINE) -> list[dict]:
     """Rows of plan.csv: every round visits every cell once, in its own order."""
     visits = []
     for number in range(rounds):
         order = list(cells)
         random.Random(f"{seed} {number}").shuffle(order)
         visits += [(number, *cell) for cell in order]
-    return [{"order": i, "round": number, "kernel": f"{layer}/{ENGINE}", "engine": ENGINE,
+    return [{"order": i, "round": number, "kernel": kernel_name(layer, engine), "engine": engine,
              **dict(zip(runs.DIMENSIONS, sizes))}
             for i, (number, layer, *sizes) in enumerate(visits)]
 
@@ -169,8 +177,26 @@ def write_csv(folder: Path, name: str, rows: list[dict]) -> None:
     runs.write_text(folder / name, csv_rows(name, rows, is_new=True))
 
 
-def check_rows(cells: list[tuple], like: dict[str, str], seed: int, steps: bool) -> list[dict]:
+def precision_of(engines: str) -> str:
+    """bf16 or int8, if that is how the names of all these engines end."""
+    endings = {name.rpartition("-")[2] if "-" in name else "" for name in engines.split(",")}
+    (ending,) = endings if len(endings) == 1 else ("",)
+    return ending if ending in torch_layers.NARROW_METHODS else ""
+
+
+def maker(is_stream: bool, engine: str) -> Callable:
+    """Who makes what is timed."""
+    if is_stream:
+        return torch_layers.Cell
+    precision = precision_of(engine)
+    return (functools.partial(torch_layers.make_narrow_module, precision) if precision
+            else torch_layers.make_module)
+
+
+def check_rows(cells: list[tuple], like: dict[str, str], seed: int, steps: bool,
+               engine: str) -> list[dict]:
     """Rows of checks.csv: every cell, those of a long SeqLen at a shorter one; or its steps."""
+    bound = NARROW_BOUND.get(precision_of(engine), BOUND)
     shapes = {}
     for layer, *values in cells:
         sizes = dict(zip(runs.DIMENSIONS, values))
@@ -179,10 +205,10 @@ def check_rows(cells: list[tuple], like: dict[str, str], seed: int, steps: bool)
     rows = []
     for (layer, *_), sizes in sorted(shapes.items(), key=lambda item: item[0]):
         error = check(layer, sizes, dump(like[layer], sizes, seed)[1],
-                      torch_layers.Cell if steps else torch_layers.make_module)
-        rows.append({"kernel": f"{layer}/{ENGINE}", "engine": ENGINE, **sizes,
-                     "error": f"{error:.3g}" if np.isfinite(error) else "", "bound": f"{BOUND:g}",
-                     "verdict": "PASS" if error <= BOUND else "FAIL"})
+                      maker(steps, engine))
+        rows.append({"kernel": kernel_name(layer, engine), "engine": engine, **sizes,
+                     "error": f"{error:.3g}" if np.isfinite(error) else "", "bound": f"{bound:g}",
+                     "verdict": "PASS" if error <= bound else "FAIL"})
     return rows
 
 
@@ -213,10 +239,13 @@ def describe(options: argparse.Namespace, plan: list[dict], like: dict[str, str]
     return host
 
 
-def kernel_rows(like: dict[str, dict], methods: dict[str, str]) -> list[dict]:
+def kernel_rows(like: dict[str, dict], methods: dict[str, str], engine: str = ENGINE) -> list[dict]:
     """Rows of kernels.csv: those of our kernels, with torch's names."""
-    return [row | {"kernel": f"{layer}/{ENGINE}", "variant": ENGINE, "engine": ENGINE,
-                   "parts": "no", "method": methods[layer]} for layer, row in like.items()]
+    narrow = {"bytes_per_weight": BYTES[precision_of(engine)], "packing": "before"}
+    return [row | {"kernel": kernel_name(layer, engine), "engine": engine,
+                   "variant": kernel_name(layer, engine).split("/")[1], "parts": "no",
+                   "method": methods[layer], **(narrow if precision_of(engine) else {})}
+            for layer, row in like.items()]
 
 
 def create(options: argparse.Namespace) -> Path:
@@ -224,7 +253,10 @@ def create(options: argparse.Namespace) -> Path:
     chosen = [text for name, option in OPTIONS.items()
               if (value := getattr(options, name)) is not None for text in (option, value)]
     is_stream = options.command == "stream"
-    methods = torch_layers.CELLS if is_stream else torch_layers.METHODS
+    precision = precision_of(options.engines or "")
+    engine = f"{ENGINE}-{precision}" if precision else ENGINE
+    methods = (torch_layers.CELLS if is_stream
+               else torch_layers.NARROW_METHODS.get(precision, torch_layers.METHODS))
     kernels = table(ask_seqbench(["list", "--csv"]))
     ours = table(ask_seqbench(["plan", *chosen, *options.others]))
     cells, rounds = planned_cells(ours, kernels, methods)
@@ -233,10 +265,10 @@ def create(options: argparse.Namespace) -> Path:
     like = {layer: row["kernel"] for layer, row in rows.items()}
     if is_stream and any(cell[1] != 1 for cell in cells):
         raise runs.RunError("torch's cells take one token per call: -S 1 or a grid of it")
-    plan = make_plan(cells, rounds, options.seed)
+    plan = make_plan(cells, rounds, options.seed, engine)
     host = describe(options, plan, like)
     pin(host["cpu"]["measured_core"])
-    checks = check_rows(cells, like, options.seed, is_stream)
+    checks = check_rows(cells, like, options.seed, is_stream, engine)
     failed = [row for row in checks if row["verdict"] == "FAIL"]
     if failed:
         raise runs.RunError("{kernel} S={seq_len} H={hid_size}: its output is not ours (error "
@@ -246,7 +278,7 @@ def create(options: argparse.Namespace) -> Path:
     except OSError as error:
         raise runs.RunError(f"{options.folder}: {error.strerror}") from error
     write_csv(options.folder, "plan.csv", plan)
-    write_csv(options.folder, "kernels.csv", kernel_rows(rows, methods))
+    write_csv(options.folder, "kernels.csv", kernel_rows(rows, methods, engine))
     write_csv(options.folder, "checks.csv", checks)
     runs.write_text(options.folder / "host.json", json.dumps(host, indent="\t") + "\n")
     write_csv(options.folder, "samples.csv", [])
@@ -418,7 +450,8 @@ def sample_rows(visit: dict, samples: list[dict], costs: dict[str, int]) -> list
     unknown = {name: "unavailable" if kind.startswith("count") else ""
                for name, kind in runs.schema(runs.README, "samples.csv").items()}
     return [unknown | visit | sample | costs | {
-        "kind": "layer", "layer": visit["kernel"].split("/")[0], "variant": ENGINE, "cache": "hot",
+        "kind": "layer", "layer": visit["kernel"].split("/")[0],
+        "variant": visit["kernel"].split("/")[1], "cache": "hot",
         "sample": number, "status": "ok"} for number, sample in enumerate(samples)]
 
 
@@ -450,8 +483,7 @@ def run_round(folder: Path, number: int) -> None:
         layer = visit["kernel"].split("/")[0]
         sizes = {name: int(visit[name]) for name in SIZES}
         case, arrays = dump(options["parameters_of"][layer], sizes, seed)
-        make = torch_layers.Cell if "conditions" in options else torch_layers.make_module
-        module = make(layer, sizes["hid_size"], sizes["heads"], arrays)
+        module = maker("conditions" in options, visit["engine"])(layer, sizes["hid_size"], sizes["heads"], arrays)
         x = torch_layers.input_of(layer, sizes, arrays["x"])
         with torch.inference_mode():
             if "conditions" in options:

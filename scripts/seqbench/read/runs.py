@@ -18,8 +18,9 @@ from seqbench.read import earlier
 README = Path(__file__).resolve().parents[3] / "results" / "README.md"
 REFERENCE = "transformer"  # the layer that every other layer is compared with
 HEADLINE = "openblas"  # the engine of the comparison; others are further curves
-PEERS = ["onednn", "torch", "eigen"]  # engines that are whole libraries of layers, not ours
-NARROW = "packed-"  # so begin the names of engines whose weights are not all kept as float32
+PEERS = ["onednn", "torch", "eigen", "onednn-bf16", "onednn-int8",
+         "torch-bf16", "torch-int8"]  # engines that are whole libraries of layers, not ours
+NARROW = r"-(bf16|int8|sparse\d+)$"  # so end the names of engines that keep other weights
 EVALUATIONS = earlier.EVALUATIONS
 COSTS = ["flops", "elementwise_flops", *EVALUATIONS, "parameters", "bytes", "streamed_bytes"]
 KNOWN_COSTS = ["flops", "bytes"]  # of every case; the others may be unknown of foreign kernels
@@ -333,7 +334,7 @@ def kernel_names(table: pd.DataFrame) -> pd.Series:
 
 def is_narrow(engines: pd.Series) -> pd.Series:
     """Whether engines round weights or leave some out."""
-    return engines.str.startswith(NARROW)
+    return engines.str.extract(NARROW)[0].notna()
 
 
 def bytes_text(count: float) -> str:

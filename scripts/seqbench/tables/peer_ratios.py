@@ -24,6 +24,17 @@ def load(folder: Path) -> pd.DataFrame:
     return samples[samples.kind == "layer"]
 
 
+def of_one_precision(samples: pd.DataFrame) -> pd.DataFrame:
+    """The samples of float32; if there are none, those of the only other precision, renamed so."""
+    is_narrow = runs.is_narrow(samples.engine)
+    if not is_narrow.all():
+        return samples[~is_narrow]
+    endings = samples.engine.str.extract(runs.NARROW)[0].unique()
+    if len(endings) > 1:
+        raise runs.RunError(f"engines of several precisions ({', '.join(endings)}): compare one")
+    return samples.assign(engine=samples.engine.str.removesuffix(f"-{endings[0]}"))
+
+
 def cell_times(samples: pd.DataFrame) -> pd.DataFrame:
     """Median over rounds of the rounds' medians, per cell, kernel and engine, in ns."""
     logs = differences.round_medians(samples).median(axis=1).dropna()

@@ -10,8 +10,9 @@ FLOAT32 = "packed"  # what the others are set against: the same panels
 
 
 def narrow_engines(engines: pd.Series) -> list[str]:
-    """Those of a table that store weights in another way, in its order."""
-    return list(engines[runs.is_narrow(engines)].drop_duplicates())
+    """Ours of a table that store weights in another way, in its order."""
+    is_ours = runs.is_narrow(engines) & ~engines.isin(runs.PEERS)
+    return list(engines[is_ours].drop_duplicates())
 
 
 def fastest(table: pd.DataFrame) -> pd.DataFrame:
