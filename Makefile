@@ -250,7 +250,7 @@ precision: ENGINE = packed,packed-bf16,packed-int8,packed-sparse20,packed-sparse
 precision: all ## 12 minutes: bench for engines of fewer bytes per weight, and how accurate they are
 	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)
 	$(Q)dir=$$($(BUILD)/seqbench run $(what) $(budget) $(if $(OUT),-o "$$OUT")) && \
-	    accuracy() { $(BUILD)/seqbench accuracy --engine "$$ENGINE" "$$@"; } && \
+	    accuracy() { $(BUILD)/seqbench accuracy --engine packed,packed-bf16,packed-int8 "$$@"; } && \
 	    accuracy -k "$$GLOBS" > "$$dir/accuracy.csv" && \
 	    accuracy -k '*/registers,minlstm/hoisted' -g accuracy-long > "$$dir/accuracy_long.csv" && \
 	    RUN="$$dir" $(then_make) csv plots answer && \

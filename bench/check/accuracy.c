@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "cases/dims.h"
 #include "cases/plan.h"
@@ -63,6 +64,18 @@ static bool write_case(const struct visit *visit, uint64_t seed, FILE *csv, stru
     return true;
 }
 
+/* Kernels in their order, smaller sizes first. */
+static int in_order(const void *one, const void *other)
+{
+    const struct visit *a = one, *b = other;
+    if (a->kernel != b->kernel)
+        return a->kernel < b->kernel ? -1 : 1;
+    for (int i = DIM_H; i < DIMENSIONS; i++)
+        if (dims_get(a->dims, i) != dims_get(b->dims, i))
+            return dims_get(a->dims, i) < dims_get(b->dims, i) ? -1 : 1;
+    return a->dims.S < b->dims.S ? -1 : a->dims.S > b->dims.S;
+}
+
 bool accuracy_write(const struct grid *grid, struct selection selection, uint64_t seed, FILE *csv,
                     struct err *err)
 {
@@ -73,6 +86,7 @@ bool accuracy_write(const struct grid *grid, struct selection selection, uint64_
     if (!selection_check(selection, err) ||
         !plan_make(&one_round, selection, 0, seed, NULL, &plan, err))
         return false;
+    qsort(plan.visits, (size_t)plan.count, sizeof(*plan.visits), in_order);
     fputs("kernel,engine,", csv);
     dims_write_header(csv);
     fputs(",first_token,last_token,rms,largest\n", csv);

@@ -10,11 +10,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from seqbench.figures.drawing import (LIGHT, NAMES, Drawing, Figure, Kind, NotAsked, Panel, Run,
                                       Skip, hues, looks_of_sizes, say, some)
 from seqbench.figures.width import ends
-from seqbench.tables import precision, ratios
+from seqbench.tables import precision
 from seqbench.words import precision as words, wording
 
 MOST_SIZES = 4
-ORDER = ["packed", "packed-bf16", "packed-int8"]  # of the second figure, from wide to narrow
 
 
 def gains_of(run: Run) -> pd.DataFrame:
@@ -75,9 +74,9 @@ def draw(run: Run) -> Drawing:
 def draw_places(axes: Axes, rows: pd.DataFrame, looks: dict[int, dict]) -> None:
     """Crossing over precision; a hollow marker at the edge of the grid where it lies beyond."""
     for size, look in looks.items():
-        line = rows[rows.hid_size == size].set_index("engines").reindex(ORDER).dropna(how="all")
+        line = rows[rows.hid_size == size].set_index("engines").reindex(words.ORDER).dropna(how="all")
         places = [ends(row) for row in line.itertuples()]
-        x = [ORDER.index(name) for name in line.index]
+        x = [words.ORDER.index(name) for name in line.index]
         axes.plot(x, [place for place, _ in places], **look | {"marker": ""})
         for at, row, (place, beyond) in zip(x, line.itertuples(), places):
             mark, = axes.plot([at], [place], **look | (
@@ -88,10 +87,10 @@ def draw_places(axes: Axes, rows: pd.DataFrame, looks: dict[int, dict]) -> None:
 
 def scale_places(axes: Axes) -> None:
     """Precisions by name, SeqLen logarithmic."""
-    axes.xaxis.set_major_locator(FixedLocator(range(len(ORDER))))
+    axes.xaxis.set_major_locator(FixedLocator(range(len(words.ORDER))))
     axes.xaxis.set_major_formatter(FuncFormatter(
-        lambda place, _: words.NAMES[ORDER[int(place)]] if place in range(len(ORDER)) else ""))
-    axes.set_xlim(-0.3, len(ORDER) - 0.7)
+        lambda place, _: words.NAMES[words.ORDER[int(place)]] if place in range(len(words.ORDER)) else ""))
+    axes.set_xlim(-0.3, len(words.ORDER) - 0.7)
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(base=2))
     axes.yaxis.set_minor_locator(NullLocator())
@@ -102,9 +101,7 @@ def draw_crossings(run: Run) -> Drawing:
     """A panel for LSTM and for GRU."""
     if not precision.narrow_engines(run.summary.engine):
         raise NotAsked("only float32 was timed")
-    table = run.table("crossover.csv")
-    table = table[(table.lens == ratios.PARAMETER) & table.engines.isin(ORDER)
-                  & table.layer.isin(words.CROSSING)]
+    table = words.crossings_of(run.folder)
     if table.engines.nunique() < 2:
         raise Skip("no layer was timed beside a block in two precisions")
     looks = looks_of_sizes(some(table.hid_size, MOST_SIZES))

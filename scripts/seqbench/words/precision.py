@@ -10,6 +10,8 @@ from seqbench.read import runs
 from seqbench.tables import precision, ratios
 from seqbench.words import answer, wording
 
+SIZE = 512  # HidSize of the sentences, or the nearest that was timed
+ORDER = ["packed", "packed-bf16", "packed-int8"]  # from wide to narrow
 LENGTH = 1024  # SeqLen of the tables, or the nearest that was timed
 CROSSING = ["lstm", "gru"]
 NAMES = {"packed": "float32", "packed-bf16": "bfloat16", "packed-int8": "int8",
@@ -67,11 +69,38 @@ def share_section(run_dir: Path) -> str:
     return pivot(table[table.tokens == "all"], ["share"], lambda share: f"{share:.0%}")
 
 
+def crossings_of(run_dir: Path) -> pd.DataFrame:
+    """Rows of crossover.csv of layers against a block of equal size, for each precision."""
+    table = runs.load_derived(run_dir, "crossover.csv")
+    return table[(table.lens == ratios.PARAMETER) & table.layer.isin(CROSSING)
+                 & table.engines.isin(ORDER)]
+
+
+def in_tokens(row) -> str:
+    """Where a layer takes less time, in a sentence."""
+    words = wording.faster_where(row)
+    if words.startswith("S > "):
+        return f"from {words[4:]} tokens on"
+    return f"up to {words[4:]} tokens" if words.startswith("S < ") else words
+
+
+def answer_section(run_dir: Path) -> str:
+    """What the precision of both sides does to the crossing, at one HidSize."""
+    table = crossings_of(run_dir)
+    table = table[table.hid_size == wording.nearest(table.hid_size, SIZE)]
+    found = []
+    for layer, rows in table.groupby("layer", sort=False):
+        by_engine = rows.set_index("engines").reindex(ORDER).dropna(subset="verdict")
+        places = wording.listing([f"with {NAMES[row.Index]} {in_tokens(row)}"
+                                  for row in by_engine.itertuples()])
+        found.append(f"- {layer.upper()}: less time than a Transformer block of equal size "
+                     f"{places} (HidSize {rows.hid_size.iloc[0]}).")
+    return "\n".join(found)
+
+
 def crossing_section(run_dir: Path) -> str:
     """From which SeqLen a layer takes less time than a block of equal size, for each precision."""
-    table = runs.load_derived(run_dir, "crossover.csv")
-    table = table[(table.lens == ratios.PARAMETER) & table.layer.isin(CROSSING)
-                  & table.engines.isin(["packed", "packed-bf16", "packed-int8"])]
+    table = crossings_of(run_dir)
     sizes = sorted(table.hid_size.unique())
     lines = [[layer, NAMES[engines], *(wording.faster_where(row) for size in sizes
               for row in rows[rows.hid_size == size].head(1).itertuples())]
@@ -106,4 +135,8 @@ def growth_section(run_dir: Path) -> str:
     starts = [1, *(end + 1 for end in ends)]
     header = [f"layer (H={table.hid_size.iloc[0]})", "weights",
               *(f"{start} to {end}" for start, end in zip(starts, ends))]
-    return wording.markdown_table(header, lines)
+    first = table[table.first_token == 1].groupby(["layer", "engine"]).rms.max()
+    last = table[table.last_token == ends[-1]].groupby(["layer", "engine"]).rms.max()
+    growth = wording.short_spread(last / first)
+    return (f"{wording.markdown_table(header, lines)}\n\nThe last of these errors over the first: "
+            f"{growth}.")

@@ -157,6 +157,7 @@ SECTIONS: dict[str, Callable[[Source], str]] = {
     "cores_figure": lambda source: source.figure("cores"),
     "cores": lambda source: parallel.cores_section(source.first),
     "expected": lambda source: parallel.expected_section(*source.every),
+    "precision_answer": lambda source: precision.answer_section(source.first),
     "precision": lambda source: precision.gain_section(source.first),
     "precision_shares": lambda source: precision.share_section(source.first),
     "precision_crossings": lambda source: precision.crossing_section(source.first),
