@@ -101,6 +101,15 @@ def test_a_run_without_peers_or_on_another_core_is_refused(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_engines_meet_those_of_their_precision():
+    samples = pd.DataFrame({"engine": ["packed", "packed-int8", "onednn", "onednn-int8"]})
+    assert list(peer_ratios.of_one_precision(samples).engine) == ["packed", "onednn"]
+    int8 = samples[samples.engine.str.endswith("int8")]
+    assert list(peer_ratios.of_one_precision(int8).engine) == ["packed", "onednn"]
+    with pytest.raises(runs.RunError, match="several precisions"):
+        peer_ratios.of_one_precision(pd.DataFrame({"engine": ["packed-bf16", "packed-int8"]}))
+
+
 def test_one_round_gives_no_interval(tmp_path, capsys):
     folders = [planted(tmp_path / name, times, rounds=1) for name, times in (("a", OURS), ("b", TORCH))]
     assert command("peers", [*map(str, folders), "-o", str(tmp_path / "out")]) == 0
@@ -380,6 +389,28 @@ def test_torch_begins_with_our_initial_state(seqbench, monkeypatch, layer, batch
     _, arrays = torch_run.dump(f"{layer}/hoisted", sizes, 1)
     assert torch_run.check(layer, sizes, arrays) < torch_run.BOUND
     assert torch_run.check(layer, sizes, arrays | {"h0": -arrays["h0"]}) > torch_run.BOUND
+
+
+@needs_torch
+@pytest.mark.parametrize("precision, layers", [
+    ("bf16", ["gru", "lstm", "rnn", "transformer"]), ("int8", ["gru", "lstm", "transformer"])])
+def test_narrow_modules_of_torch_meet_engines_of_their_precision(tmp_path, precision, layers):
+    out = tmp_path / "out"
+    made = subprocess.run(
+        [ROOT / "scripts" / "turns", out, f"a={BUILD / 'seqbench'}", f"b={ROOT / 'scripts' / 'peer_torch.py'}",
+         "-k", "rnn/registers,lstm/registers,gru/registers,transformer/online", "--engine", f"packed-{precision}",
+         "-S", "5", "-H", "32", "--rounds", "2", "--cpu", str(CORE)], capture_output=True, text=True,
+        env={**os.environ, "SEQBENCH": str(BUILD / "seqbench")})
+    assert made.returncode == 0, (out / "log").read_text()
+    for name in ("samples.csv", "kernels.csv", "checks.csv"):
+        runs.validate(out / "b" / name, runs.README)
+    checks = rows_of(out / "b" / "checks.csv")
+    assert [row["kernel"] for row in checks] == [f"{layer}/torch_{precision}" for layer in layers]
+    for row in checks:  # rounded, but not by much
+        assert 1e-4 < float(row["error"]) < float(row["bound"])
+    assert command("peers", [str(out / "a"), str(out / "b"), "-o", str(tmp_path / "table")]) == 0
+    found = {row["layer"]: row for row in rows_of(tmp_path / "table" / "peers.csv")}
+    assert all(found[layer]["ours_engine"] == "packed" and found[layer]["torch_ratio"] for layer in layers)
 
 
 @needs_torch

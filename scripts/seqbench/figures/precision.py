@@ -50,6 +50,7 @@ def draw_points(axes: Axes, rows: pd.DataFrame, looks: dict[str, dict]) -> None:
 def scale_points(axes: Axes) -> None:
     """Errors logarithmic, gains from 0 on."""
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(bottom=0)

@@ -77,8 +77,9 @@ def batch_section(folder: Path) -> str:
 
 
 def section(folder: Path) -> str:
-    """The README's part on the peers: per layer the ratios of peers.csv."""
+    """The page's part on the peers: per layer the ratios of peers.csv."""
     frame = runs.load_derived(folder, "peers.csv")
+    frame = frame[frame.faster_ratio.notna()]
     header = ["layer", "cells", *(f"{peer} / ours" for peer in PEERS), "faster peer / ours",
               "cells where ours is at least as fast"]
     rows = [[layer, str(len(cells)), *(spread_text(cells[f"{peer}_ratio"]) for peer in PEERS),

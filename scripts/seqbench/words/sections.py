@@ -144,6 +144,8 @@ SECTIONS: dict[str, Callable[[Source], str]] = {
     "times": times, "layers": lambda source: layers.section(source.first),
     "decode": lambda source: layers.decode_section(source.first),
     "peers": lambda source: peer_tables.section(source.first),
+    "peers_in_bf16": lambda source: peer_tables.section(source.first),
+    "peers_in_int8": lambda source: peer_tables.section(source.first),
     "peers_of_batches": lambda source: peer_tables.batch_section(source.first),
     "noise": lambda source: noise_floor.section(source.first, source.link),
     "trust": lambda source: trust.section(source.first),
