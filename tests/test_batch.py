@@ -27,7 +27,7 @@ HID_SIZES = {"mamba2": {12: 32, 16: 64, 20: 96}}  # 2 H is cut into heads of 64
 
 def takes_batches(layer, S):
     """Kernels of a layer with their engines: (those that take batches, those that do not)."""
-    kernels = [row for row in KERNELS if row["layer"] == layer
+    kernels = [row for row in KERNELS if row["layer"] == layer and row["bytes_per_weight"] == "4"
                and (row["kind"] == "layer" or row["kind"] == "step" and S == 1)]
     does, does_not = (sorted((row["kernel"], row["engine"]) for row in kernels
                              if (row["batches"] == "no") is no) for no in (False, True))

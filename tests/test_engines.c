@@ -27,13 +27,17 @@ struct shape {
     bool bias, addend, in_place, relu, one_row;
 };
 
-/* W and X as the engine takes them. */
+/* W and X as the engine takes them; *bound: what sums in float32 may be off by. */
 static double expected(const struct shape *s, const double *X, const double *W, const float *b,
-                       const float *addend, int64_t r, int64_t o)
+                       const float *addend, int64_t r, int64_t o, double *bound)
 {
     double sum = (s->bias ? (double)b[o] : 0.0) + (s->addend ? (double)addend[o] : 0.0);
-    for (int64_t i = 0; i < s->in; i++)
+    double size = fabs(sum);
+    for (int64_t i = 0; i < s->in; i++) {
         sum += W[o * s->in + i] * X[r * s->in + i];
+        size += fabs(W[o * s->in + i] * X[r * s->in + i]);
+    }
+    *bound = 2e-6 * (1.0 + size);
     return s->relu && sum < 0.0 ? 0.0 : sum;
 }
 
@@ -86,8 +90,10 @@ static void compare(const struct engine *engine, const struct shape *s)
                     Y, ldy);
     for (int64_t r = 0; r < s->rows; r++)
         for (int64_t o = 0; o < s->out; o++) {
-            const double want = expected(s, rounded_X, rounded_W, b, addend + r * ldy, r, o);
-            if (!(fabs((double)Y[r * ldy + o] - want) < 1e-4))
+            double bound;
+            const double want =
+                expected(s, rounded_X, rounded_W, b, addend + r * ldy, r, o, &bound);
+            if (!(fabs((double)Y[r * ldy + o] - want) < bound))
                 fail_msg("%s rows=%d out=%d in=%d: [%d,%d] is %g, not %g", engine->name,
                          (int)s->rows, (int)s->out, (int)s->in, (int)r, (int)o,
                          (double)Y[r * ldy + o], want);
