@@ -245,7 +245,7 @@ batch: bench ## 14 minutes: bench for 1 to 64 sequences at once
 
 # Steps of every layer at all sizes; slow conditions at two sizes; calls of several tokens.
 precision: GRID = precision
-precision: KERNELS = rnn/registers,lstm/registers,gru/registers,minlstm/hoisted,transformer/online,decode/cached,roof/fma*,roof/dot*,roof/read,roof/sigmoid,roof/tanh,roof/exp
+precision: KERNELS = rnn/registers,lstm/registers,gru/registers,minlstm/hoisted,transformer/online,decode/cached,roof/*,!roof/sgem*,!roof/empty
 precision: ENGINE = packed,packed-bf16,packed-int8,packed-sparse20,packed-sparse30,packed-sparse50
 precision: all ## 12 minutes: bench for engines of fewer bytes per weight, and how accurate they are
 	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)

@@ -205,7 +205,8 @@ struct algorithm {
     int batch_rows;
     /* The only engine it takes, and why; NULL: any. Without maps: whose code it calls. */
     const char *engine, *because;
-    enum rounding rounds; /* of a library that it calls */
+    enum rounding rounds;   /* of a library that it calls */
+    bool (*is_there)(void); /* whether that library can do it on this CPU; NULL: it can */
     /* Why it does not support a shape that its layer does, or NULL. NULL: it supports them all. */
     const char *(*refuses)(struct dims d);
     const struct map *maps;

@@ -27,6 +27,8 @@ LISTED = ("ALGORITHM(", *["OF_ONEDNN("] * HAS_ONEDNN, *["OF_EIGEN("] * HAS_EIGEN
 NAMES = [line.split("(")[1].split(")")[0]
          for line in (ROOT / "kernels" / "kernels.def").read_text().splitlines()
          if line.startswith(LISTED)]
+NAMES = [name for name in NAMES if not name.endswith(("_onednn_bf16", "_onednn_int8"))
+         or name.replace("_", "/", 1) in HAS]  # oneDNN has them on some CPUs
 WHOLE = [row["kernel"].replace("/", "_") for row in KERNELS
          if row["kind"] == "layer" and row["bytes_per_weight"] == "4"]
 

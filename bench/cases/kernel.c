@@ -56,6 +56,8 @@ static struct table make_table(void)
     struct table table = {NULL, 0};
     for (int a = 0; algorithms[a]; a++) {
         const struct algorithm *algorithm = algorithms[a];
+        if (algorithm->is_there && !algorithm->is_there())
+            continue;
         if (algorithm->map_count == 0)
             append(&table, algorithm, NULL, algorithm->engine ? algorithm->engine : "none");
         for (int e = 0; algorithm->map_count > 0 && engines[e]; e++)

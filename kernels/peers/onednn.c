@@ -54,13 +54,10 @@ bool onednn_is_serial(void)
     return (runtime == DNNL_RUNTIME_OMP || runtime == DNNL_RUNTIME_SEQ) && onednn_threads() == 1;
 }
 
-const char *onednn_refuses_narrow(struct dims d)
+bool onednn_has_narrow(void)
 {
     const unsigned needed = dnnl_cpu_isa_avx512_core;
-    (void)d;
-    return ((unsigned)dnnl_get_effective_cpu_isa() & needed) == needed
-               ? NULL
-               : "oneDNN has bfloat16 and int8 from AVX-512 on";
+    return ((unsigned)dnnl_get_effective_cpu_isa() & needed) == needed;
 }
 
 static dnnl_engine_t engine(void)

@@ -17,10 +17,10 @@
 #define BY_ONEDNN .engine = "onednn", .because = "oneDNN makes its products itself"
 #define BY_ONEDNN_BF16                                                                             \
     .engine = "onednn-bf16", .because = "oneDNN makes its products itself", .rounds = ROUNDS_BF16, \
-    .refuses = onednn_refuses_narrow
+    .is_there = onednn_has_narrow
 #define BY_ONEDNN_INT8                                                                             \
     .engine = "onednn-int8", .because = "oneDNN makes its products itself", .rounds = ROUNDS_INT8, \
-    .refuses = onednn_refuses_narrow
+    .is_there = onednn_has_narrow
 
 /* Inputs, states and outputs are rounded at each step, too. */
 #define ONEDNN_BF16_TOLERANCE 2e-2
@@ -113,8 +113,8 @@ struct onednn *onednn_open_recurrent(const dnnl_rnn_desc_t *op, const struct one
                                      const void *h0, const float *W, const float *U, const float *b,
                                      void *y);
 
-/* Why it has no products of bfloat16 and int8 on this CPU; NULL: it has. */
-const char *onednn_refuses_narrow(struct dims d);
+/* Whether it has products of bfloat16 and int8 on this CPU: with AVX-512. */
+bool onednn_has_narrow(void);
 
 /* Whether the library stays in the calling thread, after it was told to. */
 bool onednn_is_serial(void);
