@@ -115,7 +115,8 @@ help: ## this list
 	@echo
 	@echo 'GRID=quick|default|peers|width|batch|precision|full|FILE  KERNELS=seed|all|GLOB,...  ENGINE=all|NAME,...   what to time'
 	@echo 'S=LIST H=LIST HEADS=LIST BATCH=LIST  ... at these SeqLens and HidSizes, with so many heads and'
-	@echo 'INPUT=LIST                           so many sequences at once; inputs of so many channels'
+	@echo '                                     so many sequences at once'
+	@echo 'INPUT=LIST                           ... with inputs of so many channels, of rnn, lstm and gru'
 	@echo 'CPU=n  OUT=dir                       ... on which core, into which folder'
 	@echo 'RUN=dir      results folder for csv, plots, report and answer (the newest)'
 	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  a run whose roofs predict takes'
@@ -230,7 +231,7 @@ yardstick: all $(BUILD)/tests/yardstick ## time steps of small LSTMs against ker
 width: GRID = width
 width: KERNELS = rnn/registers,lstm/registers,gru/registers,transformer/online,attention/online,roof/fma,roof/read,roof/exp,roof/sigmoid,roof/tanh
 width: ENGINE = packed
-width: have-deps ## 9 minutes: time our kernels built for vectors of every width, in turns, and compare
+width: have-deps ## 12 minutes: time our kernels built for vectors of every width, in turns, and compare
 	$(Q)$(if $(findstring $(comma),$(HEADS)$(BATCH)),$(error width compares at one of HEADS and of BATCH))\
 	    for lanes in $(WIDTHS); do $(then_make) LANES=$$lanes all || exit; done
 	$(Q)out=$(turns_folder) && \
@@ -243,10 +244,9 @@ batch: KERNELS = rnn/registers,rnn/hoisted,lstm/registers,gru/registers,transfor
 batch: ENGINE = packed
 batch: bench ## 14 minutes: bench for 1 to 64 sequences at once
 
-# Steps of every layer at all sizes; slow conditions at two sizes; calls of several tokens.
 precision: GRID = precision
 precision: KERNELS = rnn/registers,lstm/registers,gru/registers,minlstm/hoisted,transformer/online,decode/cached,roof/*,!roof/sgem*,!roof/empty
-precision: ENGINE = packed,packed-bf16,packed-int8,packed-sparse20,packed-sparse30,packed-sparse50
+precision: ENGINE = packed*
 precision: all ## 12 minutes: bench for engines of fewer bytes per weight, and how accurate they are
 	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)
 	$(Q)dir=$$($(BUILD)/seqbench run $(what) $(budget) $(if $(OUT),-o "$$OUT")) && \
@@ -267,6 +267,7 @@ stream-peers: have-deps ## time call by call ours, oneDNN, Eigen and PyTorch in 
 	        $(what) --conditions hot && \
 	    $(PYTHON) scripts/stream.py "$$out/a" "$$out/b" -o "$$out"
 
+# Steps of every layer at all sizes; slow conditions at two sizes; calls of several tokens.
 stream: KERNELS = rnn/registers,lstm/joined,gru/joined,mingru/hoisted,minlstm/hoisted,mamba/scan,decode/cached
 stream: ENGINE = packed
 stream: have-deps all ## 6 minutes: time call by call, with the state carried on, and sum up (KERNELS, ENGINE, CPU, OUT)

@@ -27,7 +27,8 @@ struct engine {
     bool rounds_inputs;      /* and of what they multiply, token by token */
     const char *roof;        /* that gives the peak rate of its products */
     const char *(*refuses)(struct dims d); /* as of algorithms; NULL: it supports every shape */
-    /* Lists the arrays that prepare fills of a map whose sizes are known; returns how many. */
+    /* Lists the arrays that an engine has for a map whose sizes are known: those that prepare fills,
+     * and room that products and take write to. Returns how many. */
     int (*arrays)(const struct weights *w, struct tensor out[ENGINE_ARRAYS]);
     void (*prepare)(const struct weights *w);
     /* Y[rows,out] = X[rows,in] W^T + bias + addend, with the map's relu. addend[rows,ldy] may be

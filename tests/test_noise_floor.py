@@ -18,7 +18,7 @@ def write_comparison(folder, cases):
     lines = [",".join(runs.schema(README, "compare.csv"))]
     for hid_size, ratio, low, high, verdict in cases:
         known = f"{100},{100 * ratio if ratio else ''},{ratio},{low},{high},0.5,0.5" if ratio else ",,,,,,"
-        lines.append(f"rnn/hoisted,layer,rnn,hoisted,openblas,hot,16,{hid_size},1,1,3,3,{known},{verdict},")
+        lines.append(f"rnn/hoisted,layer,rnn,hoisted,openblas,hot,16,{hid_size},1,1,0,3,3,{known},{verdict},")
     (folder / "compare.csv").write_text("\n".join(lines) + "\n")
 
 

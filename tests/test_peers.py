@@ -105,7 +105,7 @@ def test_engines_meet_those_of_their_precision():
     samples = pd.DataFrame({"engine": ["packed", "packed-int8", "onednn", "onednn-int8"]})
     assert list(peer_ratios.of_one_precision(samples).engine) == ["packed", "onednn"]
     int8 = samples[samples.engine.str.endswith("int8")]
-    assert list(peer_ratios.of_one_precision(int8).engine) == ["packed", "onednn"]
+    assert list(peer_ratios.of_one_precision(int8).engine) == ["packed-int8", "onednn"]
     with pytest.raises(runs.RunError, match="several precisions"):
         peer_ratios.of_one_precision(pd.DataFrame({"engine": ["packed-bf16", "packed-int8"]}))
 
@@ -410,7 +410,7 @@ def test_narrow_modules_of_torch_meet_engines_of_their_precision(tmp_path, preci
         assert 1e-4 < float(row["error"]) < float(row["bound"])
     assert command("peers", [str(out / "a"), str(out / "b"), "-o", str(tmp_path / "table")]) == 0
     found = {row["layer"]: row for row in rows_of(tmp_path / "table" / "peers.csv")}
-    assert all(found[layer]["ours_engine"] == "packed" and found[layer]["torch_ratio"] for layer in layers)
+    assert all(found[layer]["ours_engine"] == f"packed-{precision}" and found[layer]["torch_ratio"] for layer in layers)
 
 
 @needs_torch

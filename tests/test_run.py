@@ -89,7 +89,7 @@ def test_every_timed_kernel_was_checked(run_dir):
 
 def test_host_json_tells_how_the_run_was_made(run_dir):
     host = json.loads((run_dir / "host.json").read_text())
-    assert set(host) == {"cpu", "machine", "os", "build", "libraries", "run"}
+    assert set(host) == {"cpu", "machine", "os", "build", "libraries", "engines", "run"}
     run = host["run"]
     assert (run["seed"], run["rounds"], run["flush_to_zero"]) == ("11", 2, True)
     assert (run["seq_len"], run["hid_size"], run["heads"]) == ([4, 9], [8, 16], [2])

@@ -112,11 +112,12 @@ static bool globs_match(const char *globs, const char *name)
     return is_in;
 }
 
+/* Whether a glob of the list matches. */
 static bool lists_word(const char *list, const char *wanted)
 {
     char word[WORD_MAX];
     while (next_word(&list, word))
-        if (strcmp(word, wanted) == 0)
+        if (fnmatch(word, wanted, 0) == 0)
             return true;
     return false;
 }
@@ -159,7 +160,7 @@ static bool finds_engine(const char *name)
     if (strcmp(name, "all") == 0)
         return true;
     for (int i = 0; kernel_at(i); i++)
-        if (strcmp(kernel_at(i)->engine_name, name) == 0)
+        if (fnmatch(name, kernel_at(i)->engine_name, 0) == 0)
             return true;
     return false;
 }

@@ -26,7 +26,7 @@ const struct kernel *kernel_find(const char *name, const char *engine);
 
 /*
  * Which kernels. globs: of names, with commas between, read from left to right: a glob takes in
- * what it matches, one that begins with ! takes out. engines: names with commas between, or all.
+ * what it matches, one that begins with ! takes out. engines: globs with commas between, or all.
  * Roofs, and kernels that call no library, are in whatever the engines.
  */
 #define ENGINES_OF_THE_SUITE "openblas,packed"

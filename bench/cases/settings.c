@@ -170,7 +170,7 @@ const struct setting settings_table[] = {
     {"-k", "GLOB", "*",
      "kernels, several with commas: 'lstm/*,rnn.step,!*/full'; ! takes out",
      LIST | CHECK | DUMP | PLAN | RUN | STREAM | ACCURACY, DUMP, "run", "kernels", &TEXT, AT(settings.kernels), 0, 0},
-    {"--engine", "LIST", ENGINES_OF_THE_SUITE, "engines, several with commas, or all",
+    {"--engine", "LIST", ENGINES_OF_THE_SUITE, "engines, several with commas: 'packed*'; or all",
      PLAN | RUN | STREAM, 0, "run", "engines", &TEXT, AT(settings.engines), 0, 0},
     {"--engine", "LIST", "all", "engines, several with commas",
      LIST | CHECK | ACCURACY, 0, NULL, NULL, &TEXT, AT(settings.engines), 0, 0},

@@ -40,6 +40,7 @@ static const struct dims shapes[] = {
     {.S = 5, .H = 130, .A = 2, .B = 100},
     {.S = 40, .H = 16, .In = 1},
     {.S = 9, .H = 33, .In = 70},
+    {.S = 9, .H = 24, .In = 12},
     {.S = 7, .H = 24, .B = 3, .In = 5},
 };
 

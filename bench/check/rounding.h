@@ -1,6 +1,6 @@
 /*
- * rounding.h - what engines make of weights, in double and apart from their code: references are
- * fed with it.
+ * rounding.h - what engines make of weights and of what these multiply, in double and apart from
+ * their code: references are fed with the weights, tests of products with both.
  */
 #ifndef SEQBENCH_ROUNDING_H
 #define SEQBENCH_ROUNDING_H

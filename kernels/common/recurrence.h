@@ -167,7 +167,7 @@ recurrence_run_batch(const struct instance *in, int input_map, int state_map, in
 }
 
 /*
- * y[B,S,H] from x[B,S,H] and h0[B,H]: W x of a chunk of tokens at once, then a step for each of
+ * y[B,S,H] from x[B,S,In] and h0[B,H]: W x of a chunk of tokens at once, then a step for each of
  * them.
  */
 static inline __attribute__((always_inline)) void

@@ -144,7 +144,7 @@ const struct engine packed_int8 = {
     .name = "packed-int8",
     .method = DOTS_INT8
                   ? "panels of int8, a scale per row; inputs of a token rounded to 8 bits, dot "
-                    "products of VNNI"
+                    "products of AVX512_VNNI"
                   : "panels of int8, a scale per row, widened to float32; inputs float32",
     .bytes_per_weight = 1.0,
     .roof = DOTS_INT8 ? "dot_int8" : "fma",

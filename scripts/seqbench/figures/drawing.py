@@ -158,7 +158,7 @@ class Run:
     @property
     def engines_text(self) -> str:
         """The class of engines in words."""
-        return "all engines" if self.engine == ratios.ANY else self.engine
+        return "all engines of float32" if self.engine == ratios.ANY else self.engine
 
     @property
     def caption(self) -> str:

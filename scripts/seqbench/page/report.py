@@ -208,7 +208,7 @@ def page(run_dirs: list[Path]) -> str:
                   if len(everything) > 1 else None)
     return template.render(
         runs=views, beside=beside, palette=PALETTE, size=SIZE_WANTED,
-        classes=[(name, "all engines" if name == ratios.ANY else name) for name in classes],
+        classes=[(name, "all engines of float32" if name == ratios.ANY else name) for name in classes],
         lenses=[(lens, LENSES[lens]) for lens in lenses], pictures=pictures.style(),
         style=Markup(runs.read_text(PAGE / "style.css")),
         script=Markup(runs.read_text(PAGE / "page.js")),

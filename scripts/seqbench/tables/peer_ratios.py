@@ -25,14 +25,15 @@ def load(folder: Path) -> pd.DataFrame:
 
 
 def of_one_precision(samples: pd.DataFrame) -> pd.DataFrame:
-    """The samples of float32; if there are none, those of the only other precision, renamed so."""
+    """The samples of float32; if there are none, of the only other precision, its peers renamed so."""
     is_narrow = runs.is_narrow(samples.engine)
     if not is_narrow.all():
         return samples[~is_narrow]
     endings = samples.engine.str.extract(runs.NARROW)[0].unique()
     if len(endings) > 1:
         raise runs.RunError(f"engines of several precisions ({', '.join(endings)}): compare one")
-    return samples.assign(engine=samples.engine.str.removesuffix(f"-{endings[0]}"))
+    ending = f"-{endings[0]}"
+    return samples.replace({"engine": {f"{peer}{ending}": peer for peer in PEERS}})
 
 
 def cell_times(samples: pd.DataFrame) -> pd.DataFrame:

@@ -71,12 +71,13 @@ def relative(summary: pd.DataFrame, engine: str = runs.HEADLINE,
              lens: str = LAYER) -> pd.DataFrame:
     """Per layer and cell, fastest variants: time and flops of the reference over the layer's.
 
-    A layer with heads meets the reference with as many; one without (heads = 1) meets every.
+    A layer with heads meets the reference with as many; one without (heads = 1) meets every. The
+    reference has no InputSize of its own and meets every.
     `scale` is what both ratios hold beside times and flops: 1, or parameters over the reference's.
     """
     seen = LENSES[lens]
     kept = ["layer", *KEY, "median_ns", "flops", "parameters", "job"]
-    alike = [name for name in CELL if name != "heads"]
+    alike = [name for name in CELL if name not in ("heads", "input")]
     best = fastest(of_engine(whole_sequences(summary), engine))[kept]
     best = best.astype({"flops": float, "parameters": float})
     if seen.per_parameter:
@@ -128,7 +129,7 @@ def half_widths(pairs: pd.DataFrame, noise: pd.DataFrame) -> np.ndarray:
     """Half the 95 % interval of the logarithm of each ratio; NaN where noise is not known."""
     own = pd.MultiIndex.from_frame(pairs[KEY].assign(heads=pairs.own_heads))
     reference = pd.MultiIndex.from_frame(
-        pairs[["kernel_reference", "engine_reference", *CELL]])
+        pairs[["kernel_reference", "engine_reference", *CELL]].assign(input=0))
     sides = [noise.reindex(index).to_numpy() for index in (own, reference)]
     squares = [side[:, 0] ** 2 for side in sides]
     df = sum(squares) ** 2 / sum(square ** 2 / side[:, 1] for square, side in zip(squares, sides))

@@ -97,8 +97,9 @@ def bounds(summary: pd.DataFrame, machine: rates.Roofs) -> pd.DataFrame:
 def roofline(summary: pd.DataFrame, host: dict) -> pd.DataFrame:
     """roofline.csv: one row per timed layer and part, ordered as summary.csv."""
     timed = summary[(summary.samples > 0) & (summary.kind != "roof")]
-    parts = bounds(timed, rates.roofs_of(summary, host))
-    bound = known_sum(parts)
+    machine = rates.roofs_of(summary, host)
+    parts = bounds(timed, machine)
+    bound = known_sum(parts).where(machine.speed(timed.roof).notna())
     table = timed[[*runs.CASE, "tokens"]].assign(
         working_set_bytes=working_set(timed), bound_ns=bound, **parts,
         median_ns=timed.median_ns, share=bound / timed.median_ns)

@@ -110,6 +110,13 @@ def of_run(run_dir: Path, summary: pd.DataFrame | None = None, phrases: dict | N
 # ---- sentences ---------------------------------------------------------------------------------
 
 
+def precision_of(host: dict) -> str:
+    """Of the weights that the sentences are about: float32 where an engine keeps them so."""
+    asked = hosts.value(host, "run", "engines")
+    names = pd.Series(asked.split(",") if isinstance(asked, str) and asked else ["all"])
+    return "float32" if not runs.is_narrow(names).all() else f"weights as of {', '.join(names)}"
+
+
 def machine_sentence(host: dict) -> str:
     """Where the numbers come from."""
     remark = {True: ", a virtual machine", False: ""}
@@ -117,7 +124,8 @@ def machine_sentence(host: dict) -> str:
                          ", which may be a virtual machine")
     asked = hosts.value(host, "run", "batch")
     batch = min(asked) if isinstance(asked, list) and asked else 1
-    return f"Measured on {hosts.setup_name(host)}{virtual}; one core, batch {batch}, float32."
+    return (f"Measured on {hosts.setup_name(host)}{virtual}; one core, batch {batch}, "
+            f"{precision_of(host)}.")
 
 
 def cache_sentence(host: dict) -> str:

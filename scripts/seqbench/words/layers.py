@@ -29,8 +29,8 @@ def registered(kernels: pd.DataFrame) -> pd.DataFrame:
 
 
 def ours(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of our engines, kernels named with theirs where they were timed with several."""
-    rows = table[~table.engine.isin(runs.PEERS)]
+    """The rows of our engines of float32, kernels named with theirs where there are several."""
+    rows = table[~table.engine.isin(runs.PEERS) & ~runs.is_narrow(table.engine)]
     return rows.assign(kernel=runs.kernel_names(rows))
 
 
