@@ -50,7 +50,7 @@ def test_busy_loop_may_leave_a_case_unstable(tmp_path):
     for hid_size, stability in ((64, "stable"), (128, "unstable"), (256, "stable")):
         row = dict.fromkeys(columns, "1") | {"kernel": "rnn/hoisted", "kind": "layer",
                                              "layer": "rnn", "variant": "hoisted",
-                                             "engine": "openblas", "cache": "hot", "seq_len": "16", "hid_size": str(hid_size),
+                                             "engine": "openblas", "cache": "hot", "seq_len": "16", "hid_size": str(hid_size), "input": "0",
                                              "stability": stability}
         rows.append(",".join(row.values()))
     (folder / "summary.csv").write_text("\n".join([",".join(columns), *rows]) + "\n")
