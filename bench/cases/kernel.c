@@ -8,9 +8,44 @@
 #include "cases/grid.h"
 #include "kernels.h"
 
-/* ---- the table ---- */
+/* ---- lists of words ---- */
 
-static bool lists_word(const char *list, const char *wanted);
+enum { WORD_MAX = 128 };
+
+/* Copies the word at *at and moves *at behind it; false at the end or when it is too long. */
+static bool next_word(const char **at, char word[WORD_MAX])
+{
+    const size_t length = strcspn(*at, ",");
+    if (**at == '\0' || length >= WORD_MAX)
+        return false;
+    memcpy(word, *at, length);
+    word[length] = '\0';
+    *at += length + ((*at)[length] == ',');
+    return true;
+}
+
+static bool lists_word(const char *list, const char *wanted)
+{
+    char word[WORD_MAX];
+    while (next_word(&list, word))
+        if (strcmp(word, wanted) == 0)
+            return true;
+    return false;
+}
+
+static bool globs_match(const char *globs, const char *name)
+{
+    char glob[WORD_MAX];
+    bool is_in = false;
+    while (next_word(&globs, glob)) {
+        const bool takes_out = glob[0] == '!';
+        if (fnmatch(glob + takes_out, name, 0) == 0)
+            is_in = !takes_out;
+    }
+    return is_in;
+}
+
+/* ---- the table ---- */
 
 /* Puts parameters together into a matrix of its own, which has other rows than they. */
 static bool makes_a_matrix(const struct algorithm *algorithm)
@@ -86,46 +121,10 @@ const struct kernel *kernel_find(const char *name, const char *engine)
 
 /* ---- selections ---- */
 
-enum { WORD_MAX = 128 };
-
-/* Copies the word at *at and moves *at behind it; false at the end or when it is too long. */
-static bool next_word(const char **at, char word[WORD_MAX])
-{
-    const size_t length = strcspn(*at, ",");
-    if (**at == '\0' || length >= WORD_MAX)
-        return false;
-    memcpy(word, *at, length);
-    word[length] = '\0';
-    *at += length + ((*at)[length] == ',');
-    return true;
-}
-
-static bool globs_match(const char *globs, const char *name)
-{
-    char glob[WORD_MAX];
-    bool is_in = false;
-    while (next_word(&globs, glob)) {
-        const bool takes_out = glob[0] == '!';
-        if (fnmatch(glob + takes_out, name, 0) == 0)
-            is_in = !takes_out;
-    }
-    return is_in;
-}
-
-/* Whether a glob of the list matches. */
-static bool lists_word(const char *list, const char *wanted)
-{
-    char word[WORD_MAX];
-    while (next_word(&list, word))
-        if (fnmatch(word, wanted, 0) == 0)
-            return true;
-    return false;
-}
-
 static bool engine_is_in(const struct kernel *kernel, const char *list)
 {
     return strcmp(kernel->engine_name, "none") == 0 || strcmp(kernel_kind(kernel), "roof") == 0 ||
-           lists_word(list, "all") || lists_word(list, kernel->engine_name);
+           lists_word(list, "all") || globs_match(list, kernel->engine_name);
 }
 
 bool kernel_is_in(const struct kernel *kernel, struct selection selection)
@@ -185,7 +184,7 @@ const char *algorithm_left_out(const struct algorithm *algorithm, struct selecti
         if (kernel_at(i)->algorithm == algorithm && kernel_is_in(kernel_at(i), selection))
             return NULL;
     for (int e = 0; algorithm->map_count > 0 && engines[e]; e++)
-        if (lists_word(selection.engines, engines[e]->name))
+        if (globs_match(selection.engines, engines[e]->name))
             return engine_refused(algorithm, engines[e]);
     return algorithm->because ? algorithm->because : "it multiplies by no weights";
 }
@@ -246,8 +245,6 @@ static struct cost of_kept_weights(const struct kernel *kernel, struct dims d, s
     return c;
 }
 
-enum { ROUNDINGS = 8 }; /* that outputs may be off by, where inputs of products are rounded */
-
 /* Every sequence costs as much, but weights are walked through once for those taken together. */
 struct cost kernel_cost(const struct kernel *kernel, struct dims d)
 {
@@ -283,6 +280,8 @@ static double input_rounding(const struct kernel *kernel)
         return 0.0;
     return kernel->engine->rounds == ROUNDS_BF16 ? 1.0 / 512 : 1.0 / 254;
 }
+
+enum { ROUNDINGS = 8 }; /* that outputs may be off by, where inputs of products are rounded */
 
 double kernel_tolerance(const struct kernel *kernel)
 {

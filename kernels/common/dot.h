@@ -24,8 +24,19 @@
 #define DOTS_INT8 false
 #endif
 
+/* The width of a vector in the names of its instructions and types. */
 #if DOTS_BF16 || DOTS_INT8
 #include <immintrin.h>
+#if VMATH_LANES == 16
+#define DOT_WIDE(name) _mm512_##name
+#define DOT_TYPE(kind) __m512##kind
+#elif VMATH_LANES == 8
+#define DOT_WIDE(name) _mm256_##name
+#define DOT_TYPE(kind) __m256##kind
+#else
+#define DOT_WIDE(name) _mm_##name
+#define DOT_TYPE(kind) __m128##kind
+#endif
 #endif
 
 /* The word at p in every lane. */
@@ -52,13 +63,7 @@ static inline vfloat v_of_int8(vint words, int which)
 /* sum + w[0] x[0] + w[1] x[1], products and sum in float32; x in bfloat16, too. */
 static inline vfloat v_dot_bf16(vfloat sum, vint w, vint x)
 {
-#if VMATH_LANES == 16
-    return (vfloat)_mm512_dpbf16_ps((__m512)sum, (__m512bh)w, (__m512bh)x);
-#elif VMATH_LANES == 8
-    return (vfloat)_mm256_dpbf16_ps((__m256)sum, (__m256bh)w, (__m256bh)x);
-#else
-    return (vfloat)_mm_dpbf16_ps((__m128)sum, (__m128bh)w, (__m128bh)x);
-#endif
+    return (vfloat)DOT_WIDE(dpbf16_ps)((DOT_TYPE())sum, (DOT_TYPE(bh))w, (DOT_TYPE(bh))x);
 }
 
 /* Each float to the nearest bfloat16, of two as near the even one. */
@@ -76,13 +81,7 @@ static inline void v_store_bf16(uint16_t *to, vfloat x)
 /* sum + w[0] x[0] + .. + w[3] x[3], exact; x unsigned bytes, w signed ones. */
 static inline vint v_dot_int8(vint sum, vint w, vint x)
 {
-#if VMATH_LANES == 16
-    return (vint)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w);
-#elif VMATH_LANES == 8
-    return (vint)_mm256_dpbusd_epi32((__m256i)sum, (__m256i)x, (__m256i)w);
-#else
-    return (vint)_mm_dpbusd_epi32((__m128i)sum, (__m128i)x, (__m128i)w);
-#endif
+    return (vint)DOT_WIDE(dpbusd_epi32)((DOT_TYPE(i))sum, (DOT_TYPE(i))x, (DOT_TYPE(i))w);
 }
 
 /* 128 + each x times units, to the nearest whole number; |x units| <= 127 */

@@ -12,11 +12,23 @@ static int64_t inputs_per_word(enum element element)
     return element == FLOAT32 ? 1 : element == BF16 ? 2 : 4;
 }
 
-/* Words of each row of W. */
+/* Floats of x per word of W: one where x is rounded to words, too. */
+static int64_t x_per_word(enum element element)
+{
+    return panels_round_inputs(element) ? 1 : inputs_per_word(element);
+}
+
+/* Words that so many inputs of a row take. */
+static int64_t words_of(const struct panels *w, int64_t inputs)
+{
+    const int64_t each = inputs_per_word(w->element);
+    return (inputs + each - 1) / each;
+}
+
+/* Words of each row of W that a panel has room for. */
 static int64_t panel_words(const struct panels *w)
 {
-    const int64_t inputs = inputs_per_word(w->element);
-    return (w->held + inputs - 1) / inputs;
+    return words_of(w, w->held);
 }
 
 static const float *panel_at(const struct panels *w, int64_t row)
@@ -128,18 +140,12 @@ void panels_fill_words(const struct panels *w, const float *W, int64_t ldw, floa
 /* Words that a row of X takes, as products read it. */
 static int64_t taken_row(const struct panels *w)
 {
-    return panels_round_inputs(w->element) ? panel_words(w)
-                                           : panel_words(w) * inputs_per_word(w->element);
+    return panel_words(w) * x_per_word(w->element);
 }
 
 struct tensor panels_taken_tensor(const char *name, const struct panels *w, int64_t rows)
 {
     return (struct tensor){.name = name, .shape = {rows, taken_row(w)}};
-}
-
-struct tensor panels_x_scale_tensor(const char *name, int64_t rows)
-{
-    return (struct tensor){.name = name, .shape = {rows}};
 }
 
 #if DOTS_BF16
@@ -259,9 +265,7 @@ static inline __attribute__((always_inline)) vfloat add_word(enum element elemen
     return sum + v_of_int8(v_bits(w), 3) * x[3];
 }
 
-/* Sums of bytes are whole numbers until the end: gcc keeps them in registers only as such. */
-enum { WHOLE_SUMS = DOTS_INT8 };
-
+/* The same for bytes. Sums are whole numbers until the end: gcc keeps them in registers only so. */
 static inline vint add_bytes(vint sum, vfloat w, const float *x)
 {
 #if DOTS_INT8
@@ -271,12 +275,6 @@ static inline vint add_bytes(vint sum, vfloat w, const float *x)
     (void)x;
     return sum;
 #endif
-}
-
-/* Floats of x per word of W. */
-static inline int64_t x_per_word(enum element element)
-{
-    return panels_round_inputs(element) ? 1 : inputs_per_word(element);
 }
 
 /* What the sums of products of bytes come to. */
@@ -293,7 +291,7 @@ static inline __attribute__((always_inline)) void
 multiply(enum element element, const struct block *b, int rows, int vectors)
 {
     const int64_t step = x_per_word(element);
-    const bool is_whole = element == INT8 && WHOLE_SUMS;
+    const bool is_whole = element == INT8 && DOTS_INT8;
     vfloat sum[PRODUCT_ROWS][PRODUCT_VECTORS];
     vint whole[PRODUCT_ROWS][PRODUCT_VECTORS];
     const float *panel = b->panel;
@@ -419,8 +417,7 @@ struct target {
 /* Words of each row that hold inputs. */
 static int64_t product_words(const struct panels *w)
 {
-    const int64_t inputs = inputs_per_word(w->element);
-    return (w->in + inputs - 1) / inputs;
+    return words_of(w, w->in);
 }
 
 /* One pass over some of the words, for some rows of X and one panel. */
@@ -601,7 +598,7 @@ static inline __attribute__((always_inline)) void walk_word(enum element element
 {
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; v++)
-        if (element == INT8 && WHOLE_SUMS)
+        if (element == INT8 && DOTS_INT8)
             whole[v] = add_bytes(whole[v], v_load(panel + v * VMATH_LANES), x);
         else
             sum[v] = add_word(element, sum[v], v_load(panel + v * VMATH_LANES), x);
@@ -640,7 +637,7 @@ static inline __attribute__((always_inline)) void walk_words(enum element elemen
     for (int v = 0; v < vectors; v++) {
         const int64_t row = first + v * VMATH_LANES;
         const vfloat sum =
-            element == INT8 && WHOLE_SUMS ? v_of_bits(whole[v] + other[v]) : even[v] + odd[v];
+            element == INT8 && DOTS_INT8 ? v_of_bits(whole[v] + other[v]) : even[v] + odd[v];
         if (element == INT8)
             acc[v] += scaled(sum, w->scale + row, w->offset + row, w->x_scale);
         else

@@ -86,9 +86,8 @@ static inline bool panels_round_inputs(enum element element)
 /* Rows of X that are taken through all panels together. */
 enum { CHUNK_ROWS = 96 };
 
-/* The arrays that hold so many rows of X as products of words read them, and their scales. */
+/* The array that holds so many rows of X as products of words read them. */
 struct tensor panels_taken_tensor(const char *name, const struct panels *w, int64_t rows);
-struct tensor panels_x_scale_tensor(const char *name, int64_t rows);
 
 /*
  * At most CHUNK_ROWS rows X[rows,in] into w->taken: rounded, or as they are, filled up to whole

@@ -43,7 +43,7 @@ static int list_arrays(enum element element, const struct weights *w,
         return TAKEN + 1;
     out[SCALE] = panels_vector("scales of weights", &p);
     out[OFFSET] = panels_vector("offsets of sums", &p);
-    out[X_SCALE] = panels_x_scale_tensor("scales of inputs", rows);
+    out[X_SCALE] = (struct tensor){.name = "scales of inputs", .shape = {rows}};
     return X_SCALE + 1;
 }
 
