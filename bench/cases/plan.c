@@ -138,28 +138,37 @@ static void note_left_out(struct selection selection, FILE *notes)
     }
 }
 
-bool plan_make(const struct grid *grid, struct selection selection, int64_t last_level_bytes,
-               uint64_t seed, FILE *notes, struct plan *out, struct err *err)
+bool plan_cases(const struct grid *grid, struct selection selection, int64_t last_level_bytes,
+                FILE *notes, struct plan *out, struct err *err)
 {
-    struct plan cases = {NULL, 0};
-    *out = cases;
+    *out = (struct plan){NULL, 0};
     for (int i = 0; kernel_at(i); i++) {
-        struct walk walk = {kernel_at(i), grid, notes, &cases, NULL};
+        struct walk walk = {kernel_at(i), grid, notes, out, NULL};
         if (!kernel_is_in(walk.kernel, selection) ||
             (grid->window > 0 && !walk.kernel->layer->carry))
             continue;
         if (kernel_cells(walk.kernel) == CELLS_OWN) {
-            append_own_cells(walk.kernel, last_level_bytes, &cases);
+            append_own_cells(walk.kernel, last_level_bytes, out);
         } else if (!append_cells(&walk, 0, (struct dims){0}, err)) {
-            plan_free(&cases);
+            plan_free(out);
             return false;
         }
     }
-    if (cases.count == 0)
+    if (out->count == 0)
         return err_set(err, grid->window > 0
                                 ? "none of these kernels carries a state from call to call"
                                 : "none of these kernels supports a cell of this grid");
     note_left_out(selection, notes);
+    return true;
+}
+
+bool plan_make(const struct grid *grid, struct selection selection, int64_t last_level_bytes,
+               uint64_t seed, FILE *notes, struct plan *out, struct err *err)
+{
+    struct plan cases;
+    *out = (struct plan){NULL, 0};
+    if (!plan_cases(grid, selection, last_level_bytes, notes, &cases, err))
+        return false;
     for (int64_t round = 0; round < grid->rounds; round++)
         plan_add_round(out, cases.visits, cases.count, seed);
     plan_free(&cases);

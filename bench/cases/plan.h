@@ -23,11 +23,15 @@ struct plan {
 bool same_case(const struct visit *a, const struct visit *b);
 
 /*
- * Every case of the grid for the kernels of the selection, shuffled anew in each round. Cells that
- * a kernel does not support are left out; notes says so with the reason, a line per kernel and
- * HidSize, and which algorithms take none of the engines (NULL: nowhere). Fails when a HidSize is
- * not divisible by a head count, naming both, and when no case is left.
+ * Every case of the grid for the kernels of the selection, kernel by kernel. Cells that a kernel
+ * does not support are left out; notes says so with the reason, a line per kernel and HidSize, and
+ * which algorithms take none of the engines (NULL: nowhere). Fails when a HidSize is not divisible
+ * by a head count, naming both, and when no case is left.
  */
+bool plan_cases(const struct grid *grid, struct selection selection, int64_t last_level_bytes,
+                FILE *notes, struct plan *out, struct err *err);
+
+/* The same, shuffled anew in each round. */
 bool plan_make(const struct grid *grid, struct selection selection, int64_t last_level_bytes,
                uint64_t seed, FILE *notes, struct plan *out, struct err *err);
 

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "cases/dims.h"
 #include "cases/plan.h"
@@ -64,35 +63,19 @@ static bool write_case(const struct visit *visit, uint64_t seed, FILE *csv, stru
     return true;
 }
 
-/* Kernels in their order, smaller sizes first. */
-static int in_order(const void *one, const void *other)
-{
-    const struct visit *a = one, *b = other;
-    if (a->kernel != b->kernel)
-        return a->kernel < b->kernel ? -1 : 1;
-    for (int i = DIM_H; i < DIMENSIONS; i++)
-        if (dims_get(a->dims, i) != dims_get(b->dims, i))
-            return dims_get(a->dims, i) < dims_get(b->dims, i) ? -1 : 1;
-    return a->dims.S < b->dims.S ? -1 : a->dims.S > b->dims.S;
-}
-
 bool accuracy_write(const struct grid *grid, struct selection selection, uint64_t seed, FILE *csv,
                     struct err *err)
 {
-    struct grid one_round = *grid;
-    struct plan plan;
+    struct plan cases;
     bool ok = true;
-    one_round.rounds = 1;
-    if (!selection_check(selection, err) ||
-        !plan_make(&one_round, selection, 0, seed, NULL, &plan, err))
+    if (!selection_check(selection, err) || !plan_cases(grid, selection, 0, NULL, &cases, err))
         return false;
-    qsort(plan.visits, (size_t)plan.count, sizeof(*plan.visits), in_order);
     fputs("kernel,engine,", csv);
     dims_write_header(csv);
     fputs(",first_token,last_token,rms,largest\n", csv);
-    for (int64_t i = 0; ok && i < plan.count; i++)
-        if (plan.visits[i].dims.B == 1 && kernel_cells(plan.visits[i].kernel) != CELLS_OWN)
-            ok = write_case(&plan.visits[i], seed, csv, err);
-    plan_free(&plan);
+    for (int64_t i = 0; ok && i < cases.count; i++)
+        if (cases.visits[i].dims.B == 1 && kernel_cells(cases.visits[i].kernel) != CELLS_OWN)
+            ok = write_case(&cases.visits[i], seed, csv, err);
+    plan_free(&cases);
     return ok;
 }

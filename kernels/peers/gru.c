@@ -17,7 +17,7 @@ static int prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX])
     return 1;
 }
 
-enum { X_BY_STEP, Y_BY_STEP, H0_TAKEN };
+enum { X_BY_STEP, Y_BY_STEP };
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
@@ -26,15 +26,6 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
     out[X_BY_STEP] = (struct tensor){.name = "x_by_step", .shape = {d.S, d.B, input_size(d)}};
     out[Y_BY_STEP] = (struct tensor){.name = "y_by_step", .shape = {d.S, d.B, d.H}};
     return Y_BY_STEP + 1;
-}
-
-/* The same places: of one sequence no step is exchanged. */
-static int narrow_scratch(struct dims d, struct tensor out[SCRATCH_MAX])
-{
-    out[X_BY_STEP] = (struct tensor){.name = "x as taken", .shape = {d.S, input_size(d)}};
-    out[Y_BY_STEP] = (struct tensor){.name = "y as made", .shape = {d.S, d.H}};
-    out[H0_TAKEN] = (struct tensor){.name = "h0 as taken", .shape = {d.H}};
-    return H0_TAKEN + 1;
 }
 
 /* to[columns,rows,n] = from[rows,columns,n], rows and columns exchanged. */
@@ -63,9 +54,9 @@ static void open(struct instance *in, struct onednn_types types)
     float *const *room = in->scratch;
     const bool one = in->dims.B == 1;
     const void *x =
-        one ? onednn_taken(chain, r.input, in->t[GRU_X], room[X_BY_STEP]) : room[X_BY_STEP];
-    const void *h0 = onednn_taken(chain, r.state, in->t[GRU_H0], room[H0_TAKEN]);
-    void *y = one ? onednn_made(r.output, in->t[GRU_Y], room[Y_BY_STEP]) : room[Y_BY_STEP];
+        one ? onednn_taken(chain, r.input, in->t[GRU_X], room[ONEDNN_X]) : room[X_BY_STEP];
+    const void *h0 = onednn_taken(chain, r.state, in->t[GRU_H0], room[ONEDNN_H0]);
+    void *y = one ? onednn_made(r.output, in->t[GRU_Y], room[ONEDNN_Y]) : room[Y_BY_STEP];
     float *W = malloc((size_t)(3 * H * (In + H)) * sizeof(float)), *bias = in->prepared[0];
     dnnl_rnn_desc_t op;
     if (!W)
@@ -125,7 +116,7 @@ const struct algorithm gru_onednn_bf16 = {
     .layer = &gru_layer,
     BY_ONEDNN_BF16,
     .tolerance = ONEDNN_BF16_TOLERANCE,
-    .scratch = narrow_scratch,
+    .scratch = onednn_rooms,
     .prepared = prepared,
     .prepare = prepare_bf16,
     .release = onednn_release,

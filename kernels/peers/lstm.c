@@ -6,7 +6,7 @@
 #include "peers/onednn.h"
 
 /* The primitive gives the last h and c together or neither. */
-enum { H_LAST, X_TAKEN, H0_TAKEN, Y_MADE };
+enum { H_LAST, ROOMS };
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
@@ -16,11 +16,7 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 
 static int narrow_scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    scratch(d, out);
-    out[X_TAKEN] = (struct tensor){.name = "x as taken", .shape = {d.S, input_size(d)}};
-    out[H0_TAKEN] = (struct tensor){.name = "h0 as taken", .shape = {d.H}};
-    out[Y_MADE] = (struct tensor){.name = "y as made", .shape = {d.S, d.H}};
-    return Y_MADE + 1;
+    return scratch(d, out) + onednn_rooms(d, out + ROOMS);
 }
 
 static void open(struct instance *in, struct onednn_types types)
@@ -28,7 +24,7 @@ static void open(struct instance *in, struct onednn_types types)
     const struct dims d = in->dims;
     const struct onednn_recurrent r =
         onednn_recurrent(types, d, LSTM_GATES, LSTM_GATES, onednn_sequence_layout(d));
-    float *const *t = in->t, *const *room = in->scratch;
+    float *const *t = in->t, *const *room = in->scratch + ROOMS;
     struct onednn_chain *chain = onednn_chain(in);
     dnnl_rnn_desc_t op;
     onednn_check(dnnl_lstm_forward_desc_init(
@@ -38,16 +34,16 @@ static void open(struct instance *in, struct onednn_types types)
                  "dnnl_lstm_forward_desc_init");
     dnnl_primitive_attr_t scales =
         onednn_recurrent_scales(types, d, LSTM_GATES, t[LSTM_W], t[LSTM_U]);
-    const void *x = onednn_taken(chain, r.input, t[LSTM_X], room[X_TAKEN]);
-    const void *h0 = onednn_taken(chain, r.state, t[LSTM_H0], room[H0_TAKEN]);
+    const void *x = onednn_taken(chain, r.input, t[LSTM_X], room[ONEDNN_X]);
+    const void *h0 = onednn_taken(chain, r.state, t[LSTM_H0], room[ONEDNN_H0]);
     struct onednn *p =
         onednn_open_recurrent(&op, &r, scales, x, h0, t[LSTM_W], t[LSTM_U], t[LSTM_B],
-                              onednn_made(r.output, t[LSTM_Y], room[Y_MADE]));
+                              onednn_made(r.output, t[LSTM_Y], room[ONEDNN_Y]));
     onednn_bind(p, DNNL_ARG_SRC_ITER_C, t[LSTM_C0]);
-    onednn_bind(p, DNNL_ARG_DST_ITER, room[H_LAST]);
+    onednn_bind(p, DNNL_ARG_DST_ITER, in->scratch[H_LAST]);
     onednn_bind(p, DNNL_ARG_DST_ITER_C, t[LSTM_C_LAST]);
     onednn_chain_add(chain, p);
-    onednn_give_back(chain, r.output, room[Y_MADE], t[LSTM_Y]);
+    onednn_give_back(chain, r.output, room[ONEDNN_Y], t[LSTM_Y]);
     if (scales)
         dnnl_primitive_attr_destroy(scales);
 }

@@ -96,6 +96,10 @@ struct onednn_recurrent {
 struct onednn_recurrent onednn_recurrent(struct onednn_types types, struct dims d, int64_t gates,
                                          int64_t biases, dnnl_format_tag_t layout);
 
+/* Room of a recurrent primitive of one sequence for x, h0 and y in other types than float32. */
+enum { ONEDNN_X, ONEDNN_H0, ONEDNN_Y, ONEDNN_ROOMS };
+int onednn_rooms(struct dims d, struct tensor out[ONEDNN_ROOMS]);
+
 /* Attributes of bytes: a scale for each row of W[gates H,In] and U[gates H,H] together, and what
  * inputs and states are. NULL for other types. */
 dnnl_primitive_attr_t onednn_recurrent_scales(struct onednn_types types, struct dims d,

@@ -5,16 +5,6 @@
 #include "rnn/rnn.h"
 #include "peers/onednn.h"
 
-enum { X_TAKEN, H0_TAKEN, Y_MADE };
-
-static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
-{
-    out[X_TAKEN] = (struct tensor){.name = "x as taken", .shape = {d.S, input_size(d)}};
-    out[H0_TAKEN] = (struct tensor){.name = "h0 as taken", .shape = {d.H}};
-    out[Y_MADE] = (struct tensor){.name = "y as made", .shape = {d.S, d.H}};
-    return Y_MADE + 1;
-}
-
 static void open(struct instance *in, struct onednn_types types)
 {
     const struct onednn_recurrent r =
@@ -27,12 +17,12 @@ static void open(struct instance *in, struct onednn_types types)
                      &r.input, &r.state, &r.weights_of_input, &r.weights_of_state, &r.bias,
                      &r.output, NULL, dnnl_rnn_flags_undef, 0.0f, 0.0f),
                  "dnnl_vanilla_rnn_forward_desc_init");
-    const void *x = onednn_taken(chain, r.input, t[RNN_X], room[X_TAKEN]);
-    const void *h0 = onednn_taken(chain, r.state, t[RNN_H0], room[H0_TAKEN]);
+    const void *x = onednn_taken(chain, r.input, t[RNN_X], room[ONEDNN_X]);
+    const void *h0 = onednn_taken(chain, r.state, t[RNN_H0], room[ONEDNN_H0]);
     onednn_chain_add(chain,
                      onednn_open_recurrent(&op, &r, NULL, x, h0, t[RNN_W], t[RNN_U], t[RNN_B],
-                                           onednn_made(r.output, t[RNN_Y], room[Y_MADE])));
-    onednn_give_back(chain, r.output, room[Y_MADE], t[RNN_Y]);
+                                           onednn_made(r.output, t[RNN_Y], room[ONEDNN_Y])));
+    onednn_give_back(chain, r.output, room[ONEDNN_Y], t[RNN_Y]);
 }
 
 static void prepare(struct instance *in)
@@ -69,7 +59,7 @@ const struct algorithm rnn_onednn_bf16 = {
     .layer = &rnn_layer,
     BY_ONEDNN_BF16,
     .tolerance = ONEDNN_BF16_TOLERANCE,
-    .scratch = scratch,
+    .scratch = onednn_rooms,
     .prepare = prepare_bf16,
     .release = onednn_release,
     .run = run,
