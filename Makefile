@@ -151,9 +151,10 @@ what = -g "$$GRID"$(with_sizes) -k "$$GLOBS" --engine "$$ENGINE" $(on_core)
 # make runs a line that calls make under -n too, unless the call stands in a variable.
 then_make = $(MAKE) --no-print-directory
 
+# beside: what a target of its own puts into the folder of the run before tables are made.
 bench: all ## check, time the grid, write CSV and figures, print the answer
 	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)
-	$(Q)dir=$$($(BUILD)/seqbench run $(what) $(budget) $(if $(OUT),-o "$$OUT")) && \
+	$(Q)dir=$$($(BUILD)/seqbench run $(what) $(budget) $(if $(OUT),-o "$$OUT")) && $(beside) \
 	    RUN="$$dir" $(then_make) csv plots answer && \
 	    echo && echo "Every sample, table and figure is in $$dir." && \
 	    echo "One page of all of it: make report RUN=$$dir"
@@ -247,14 +248,10 @@ batch: bench ## 14 minutes: bench for 1 to 64 sequences at once
 precision: GRID = precision
 precision: KERNELS = rnn/registers,lstm/registers,gru/registers,minlstm/hoisted,transformer/online,decode/cached,roof/*,!roof/sgem*,!roof/empty
 precision: ENGINE = packed*
-precision: all ## 12 minutes: bench for engines of fewer bytes per weight, and how accurate they are
-	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)
-	$(Q)dir=$$($(BUILD)/seqbench run $(what) $(budget) $(if $(OUT),-o "$$OUT")) && \
-	    accuracy() { $(BUILD)/seqbench accuracy --engine packed,packed-bf16,packed-int8 "$$@"; } && \
-	    accuracy -k "$$GLOBS" > "$$dir/accuracy.csv" && \
-	    accuracy -k '*/registers,minlstm/hoisted' -g accuracy-long > "$$dir/accuracy_long.csv" && \
-	    RUN="$$dir" $(then_make) csv plots answer && \
-	    echo && echo "Every sample, table and figure is in $$dir."
+precision: beside = accuracy() { $(BUILD)/seqbench accuracy --engine packed,packed-bf16,packed-int8 "$$@"; } && \
+    accuracy -k "$$GLOBS" > "$$dir/accuracy.csv" && \
+    accuracy -k '*/registers,minlstm/hoisted' -g accuracy-long > "$$dir/accuracy_long.csv" &&
+precision: bench ## 12 minutes: bench for engines of fewer bytes per weight, and how accurate they are
 
 stream-peers: KERNELS = lstm/joined,gru/joined,rnn/registers,lstm/hoisted,gru/hoisted,rnn/hoisted,*/eigen,lstm/onednn,gru/onednn,rnn/onednn
 stream-peers: GRID = stream

@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 
 from seqbench.figures.drawing import (LIGHT, NAMES, Drawing, Figure, Kind, NotAsked, Panel, Run,
                                       Skip, hues, looks_of_sizes, say, some)
-from seqbench.figures.width import ends
+from seqbench.figures.width import draw_places, seq_len_up
 from seqbench.tables import precision
 from seqbench.words import precision as words, wording
 
@@ -72,30 +72,13 @@ def draw(run: Run) -> Drawing:
                    columns=min(3, len(panels)))
 
 
-def draw_places(axes: Axes, rows: pd.DataFrame, looks: dict[int, dict]) -> None:
-    """Crossing over precision; a hollow marker at the edge of the grid where it lies beyond."""
-    for size, look in looks.items():
-        line = rows[rows.hid_size == size].set_index("engines").reindex(words.ORDER).dropna(how="all")
-        places = [ends(row) for row in line.itertuples()]
-        x = [words.ORDER.index(name) for name in line.index]
-        axes.plot(x, [place for place, _ in places], **look | {"marker": ""})
-        for at, row, (place, beyond) in zip(x, line.itertuples(), places):
-            mark, = axes.plot([at], [place], **look | (
-                {"markerfacecolor": LIGHT["ground"]} if beyond else {}))
-            what = row.verdict if beyond else f"from {wording.two(place)} tokens on"
-            say(mark, [f"{row.layer}, {words.NAMES[row.Index]}, H {size}\n{what}"])
-
-
 def scale_places(axes: Axes) -> None:
     """Precisions by name, SeqLen logarithmic."""
     axes.xaxis.set_major_locator(FixedLocator(range(len(words.ORDER))))
     axes.xaxis.set_major_formatter(FuncFormatter(
         lambda place, _: words.NAMES[words.ORDER[int(place)]] if place in range(len(words.ORDER)) else ""))
     axes.set_xlim(-0.3, len(words.ORDER) - 0.7)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(base=2))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    seq_len_up(axes)
 
 
 def draw_crossings(run: Run) -> Drawing:
@@ -105,6 +88,8 @@ def draw_crossings(run: Run) -> Drawing:
     table = words.crossings_of(run.folder)
     if table.engines.nunique() < 2:
         raise Skip("no layer was timed beside a block in two precisions")
+    table = table.assign(x=table.engines.map(words.ORDER.index),
+                         name=table.engines.map(words.NAMES))
     looks = looks_of_sizes(some(table.hid_size, MOST_SIZES))
     kind = Kind("weights of both", "SeqLen (steps)", scale_places)
     panels = [Panel(NAMES.get(layer, layer), kind,

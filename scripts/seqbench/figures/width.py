@@ -73,29 +73,35 @@ def ends(row) -> tuple[float, bool]:
 
 
 def draw_places(axes: Axes, rows: pd.DataFrame, looks: dict[int, dict]) -> None:
-    """Crossing over lanes; a hollow marker at the edge of the grid where it lies beyond."""
+    """Crossing over `x`, told as `name`; hollow at the edge of the grid where it lies beyond."""
     for size, look in looks.items():
-        line = rows[rows.hid_size == size].sort_values("lanes")
+        line = rows[rows.hid_size == size].sort_values("x")
         places = [ends(row) for row in line.itertuples()]
-        axes.plot(line.lanes, [place for place, _ in places], **look | {"marker": ""})
+        axes.plot(line.x, [place for place, _ in places], **look | {"marker": ""})
         for row, (place, beyond) in zip(line.itertuples(), places):
-            mark, = axes.plot([row.lanes], [place], **look | (
+            mark, = axes.plot([row.x], [place], **look | (
                 {"markerfacecolor": LIGHT["ground"]} if beyond else {}))
             what = row.verdict if beyond else f"from {wording.two(place)} tokens on"
-            say(mark, [f"{row.layer}, {row.lanes} lanes, H {size}\n{what}"])
+            say(mark, [f"{row.layer}, {row.name}, H {size}\n{what}"])
+
+
+def seq_len_up(axes: Axes) -> None:
+    """SeqLen upwards, in powers of two."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(base=2))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def draw_crossings(table: pd.DataFrame) -> Drawing:
     """A panel for each layer."""
     refuse_one_width(table)
     looks = looks_of_sizes(some(table.hid_size, len(SHADES)))
+    table = table.assign(x=table.lanes, name=table.lanes.astype(str) + " lanes")
 
     def scale(axes: Axes) -> None:
         log_x(axes, table.lanes)
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(base=2))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        seq_len_up(axes)
 
     kind = Kind(LANES, "SeqLen (steps)", scale)
     panels = [Panel(NAMES.get(layer, layer), kind,

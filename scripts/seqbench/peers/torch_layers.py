@@ -85,25 +85,43 @@ def decode_step(hid_size: int, heads: int, arrays: dict[str, np.ndarray]) -> Cal
     return step
 
 
-def make_module(layer: str, hid_size: int, heads: int, t: dict[str, np.ndarray]) -> Callable:
-    """torch's module with these parameters and, if there is one, this state before token 0."""
+def initial_state(layer: str, t: dict[str, np.ndarray], *shape: int):
+    """hx before token 0, in this shape: a tuple of h and c, or h alone; None where there is none."""
     torch = use_torch()
-    if layer == "decode":
-        return decode_step(hid_size, heads, t)
+    parts = tuple(torch.from_numpy(t[name]).view(*shape) for name in ("h0", "c0") if name in t)
+    return parts if layer == "lstm" else parts[0] if parts else None
+
+
+def loaded(module, state: dict[str, np.ndarray]):
+    """The module with these parameters, ready to run."""
+    torch = use_torch()
+    module.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()},
+                           strict=True)
+    return module.eval().requires_grad_(False)
+
+
+def module_of(layer: str, hid_size: int, heads: int, t: dict[str, np.ndarray]):
+    """torch's module with these parameters."""
+    torch = use_torch()
     if layer == "transformer":
         module = torch.nn.TransformerEncoderLayer(hid_size, heads, 4 * hid_size, dropout=0.0,
                                                   batch_first=True)
     else:
         kind = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[layer]
         module = kind(t["W"].shape[1], hid_size, batch_first=True)
-    state = {name: torch.from_numpy(value) for name, value in parameters_of(layer, t).items()}
-    module.load_state_dict(state, strict=True)
-    module.eval().requires_grad_(False)
-    initial = [torch.from_numpy(t[name]).view(1, -1, hid_size) for name in ("h0", "c0")
-               if name in t]
-    if not initial:
-        return module
-    return functools.partial(module, hx=tuple(initial) if layer == "lstm" else initial[0])
+    return loaded(module, parameters_of(layer, t))
+
+
+def begun(module, hx) -> Callable:
+    """A module with this state before token 0, if there is one."""
+    return module if hx is None else functools.partial(module, hx=hx)
+
+
+def make_module(layer: str, hid_size: int, heads: int, t: dict[str, np.ndarray]) -> Callable:
+    """torch's layer with these parameters and, if there is one, this state before token 0."""
+    if layer == "decode":
+        return decode_step(hid_size, heads, t)
+    return begun(module_of(layer, hid_size, heads, t), initial_state(layer, t, 1, -1, hid_size))
 
 
 def quantised(module):
@@ -116,29 +134,20 @@ def quantised(module):
     return torch.quantization.quantize_dynamic(around, kinds, dtype=torch.qint8)[0]
 
 
-def in_bf16(module, hx) -> Callable:
-    """A module in bfloat16 that takes and gives float32."""
-    torch = use_torch()
-    module = module.to(torch.bfloat16)
-    state = {} if hx is None else {"hx": tuple(h.bfloat16() for h in hx) if isinstance(hx, tuple)
-                                   else hx.bfloat16()}
-
-    def widened(result):
-        return tuple(map(widened, result)) if isinstance(result, tuple) else result.float()
-
-    return lambda x: widened(module(x.bfloat16(), **state))
+def cast(value, kind: str):
+    """A tensor, or each of a tuple of them, in another type."""
+    return tuple(cast(one, kind) for one in value) if isinstance(value, tuple) else getattr(value, kind)()
 
 
 def make_narrow_module(precision: str, layer: str, hid_size: int, heads: int,
                        t: dict[str, np.ndarray]) -> Callable:
-    """make_module in bf16 or in int8."""
-    made = make_module(layer, hid_size, heads, t)
-    module, hx = ((made.func, made.keywords["hx"]) if isinstance(made, functools.partial)
-                  else (made, None))
-    if precision == "bf16":
-        return in_bf16(module, hx)
-    module = quantised(module)
-    return module if hx is None else functools.partial(module, hx=hx)
+    """make_module in bf16, which takes and gives float32, or in int8."""
+    module = module_of(layer, hid_size, heads, t)
+    hx = initial_state(layer, t, 1, -1, hid_size)
+    if precision == "int8":
+        return begun(quantised(module), hx)
+    made = begun(module.bfloat16(), hx if hx is None else cast(hx, "bfloat16"))
+    return lambda x: cast(made(x.bfloat16()), "float")
 
 
 def input_of(layer: str, sizes: dict[str, int], x: np.ndarray):
@@ -164,13 +173,10 @@ class Cell:
     def __init__(self, layer: str, hid_size: int, _heads: int, t: dict[str, np.ndarray]):
         torch = use_torch()
         kind = {"rnn": torch.nn.RNNCell, "lstm": torch.nn.LSTMCell, "gru": torch.nn.GRUCell}[layer]
-        self.cell = kind(t["W"].shape[1], hid_size)
-        self.cell.load_state_dict({name.removesuffix("_l0"): torch.from_numpy(value)
-                                   for name, value in parameters_of(layer, t).items()}, strict=True)
-        self.cell.eval().requires_grad_(False)
-        first = tuple(torch.from_numpy(t[name]).view(1, hid_size) for name in ("h0", "c0")
-                      if name in t)
-        self.state = first if layer == "lstm" else first[0]
+        self.cell = loaded(kind(t["W"].shape[1], hid_size),
+                           {name.removesuffix("_l0"): value
+                            for name, value in parameters_of(layer, t).items()})
+        self.state = initial_state(layer, t, 1, hid_size)
 
     def step(self, x) -> None:
         """One token, x[1, InputSize]."""

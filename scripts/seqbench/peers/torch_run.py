@@ -54,7 +54,7 @@ CHECKED_STEPS = 8  # of a stream
 WARM_UP_CALLS = 8  # of a stream; as in bench/run/stream.c
 INPUTS = 64
 
-BYTES = {"": 4, "bf16": 2, "int8": 1}  # of a weight
+BYTES = {"bf16": 2, "int8": 1}  # of a weight
 SIZES = {"seq_len": "-S", "hid_size": "-H", "heads": "--heads",
          "batch": "--batch", "input": "--input"}  # of a layer of torch
 # Options of `seqbench plan` that host.json tells; others are passed on as they are.
@@ -241,10 +241,11 @@ def describe(options: argparse.Namespace, plan: list[dict], like: dict[str, str]
 
 def kernel_rows(like: dict[str, dict], methods: dict[str, str], engine: str = ENGINE) -> list[dict]:
     """Rows of kernels.csv: those of our kernels, with torch's names."""
-    narrow = {"bytes_per_weight": BYTES[precision_of(engine)], "packing": "before"}
+    precision = precision_of(engine)
+    narrow = {"bytes_per_weight": BYTES[precision], "packing": "before"} if precision else {}
     return [row | {"kernel": kernel_name(layer, engine), "engine": engine,
                    "variant": kernel_name(layer, engine).split("/")[1], "parts": "no",
-                   "method": methods[layer], **(narrow if precision_of(engine) else {})}
+                   "method": methods[layer], **narrow}
             for layer, row in like.items()]
 
 
@@ -483,7 +484,8 @@ def run_round(folder: Path, number: int) -> None:
         layer = visit["kernel"].split("/")[0]
         sizes = {name: int(visit[name]) for name in SIZES}
         case, arrays = dump(options["parameters_of"][layer], sizes, seed)
-        module = maker("conditions" in options, visit["engine"])(layer, sizes["hid_size"], sizes["heads"], arrays)
+        make = maker("conditions" in options, visit["engine"])
+        module = make(layer, sizes["hid_size"], sizes["heads"], arrays)
         x = torch_layers.input_of(layer, sizes, arrays["x"])
         with torch.inference_mode():
             if "conditions" in options:

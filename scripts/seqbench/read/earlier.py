@@ -17,6 +17,7 @@ STEPWISE = ("literal", "fused", "step")  # variants that multiplied each token b
 CUT_INTO_PARTS = ("literal", "full")
 PACKING = {"openblas": "call", "packed": "before", "onednn": "before", "none": "none"}
 FLOAT = 4  # bytes
+ABSENT = {"input": 0}  # what a dimension is that was not given; of others 1
 SQUARE = ("roof/sgemm", "roof/sgemv")  # HidSize x HidSize weights and nothing else
 
 
@@ -44,7 +45,6 @@ FILL: dict[str, Callable[[pd.DataFrame], object]] = {
     "products": products,
     "batches": lambda table: UNKNOWN,
     "lanes": lambda table: np.nan,
-    "input": lambda table: 0,
     "parts": lambda table: np.where(table.variant.isin(CUT_INTO_PARTS), "yes", "no"),
     "packing": lambda table: table.engine.map(PACKING).fillna(UNKNOWN),
     "bytes_per_weight": lambda table: 4.0,
@@ -60,15 +60,15 @@ def can_fill(column: str, kind: str, header: list[str]) -> bool:
     """Whether a column may be missing from a file with that header."""
     if column in EVALUATIONS:
         return ALL_EVALUATIONS in header
-    return kind == "dimension" or column in FILL or (column == "engine" and "kernel" in header)
+    return kind.startswith("dimension") or column in FILL or (column == "engine" and "kernel" in header)
 
 
 def filled(table: pd.DataFrame, missing: list[str], engines: Callable[[], dict]) -> pd.DataFrame:
-    """The table with its missing columns; a dimension that it does not know was 1."""
+    """The table with its missing columns; a dimension that it does not know was not given."""
     values = {}
     if "engine" in missing:
         table = table.assign(engine=table.kernel.map(engines()).fillna(UNKNOWN).astype(object))
     for column in missing:
         if column != "engine":
-            values[column] = FILL[column](table) if column in FILL else 1
+            values[column] = FILL[column](table) if column in FILL else ABSENT.get(column, 1)
     return table.assign(**values)

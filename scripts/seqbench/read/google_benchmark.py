@@ -32,9 +32,8 @@ UNITS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
 COSTS = [*runs.COSTS, "resident_bytes"]
 PACKING = earlier.PACKING  # by engine; of others it is not known
 UNKNOWN = earlier.UNKNOWN
-# Of the pattern, and what a size is that a name does not have.
+# Of the pattern; a size that a name does not have was not given.
 GROUPS = {"seq_len": "S", "hid_size": "H", "heads": "A", "batch": "B", "input": "I"}
-ABSENT = {"input": "0"}
 COUNTS = ["steal_ticks", "cycles", "instructions", "l2_misses", "last_level_misses"]
 
 
@@ -61,7 +60,7 @@ def case_of(path: Path, name: str, pattern: re.Pattern) -> dict:
     found = match.groupdict()
     if not found["layer"] or not found["variant"]:
         raise runs.RunError(f"{path}: {name!r}: no layer or no variant by {pattern.pattern}")
-    sizes = {column: found.get(GROUPS.get(column)) or ABSENT.get(column, "1")
+    sizes = {column: found.get(GROUPS.get(column)) or str(earlier.ABSENT.get(column, 1))
              for column in runs.DIMENSIONS}
     for column, size in sizes.items():
         if not runs.PATTERNS[runs.schema(runs.README, "samples.csv")[column]].fullmatch(size):

@@ -17,7 +17,7 @@ def narrow_engines(engines: pd.Series) -> list[str]:
 
 def fastest(table: pd.DataFrame) -> pd.DataFrame:
     """The fastest variant of each layer and engine in each cell."""
-    cells = table.groupby(["layer", "kind", "engine", *ratios.CELL])
+    cells = table.groupby(["layer", "engine", *ratios.CELL])
     return table.loc[cells.median_ns.idxmin()]
 
 
@@ -27,8 +27,8 @@ def gains(roofline: pd.DataFrame) -> pd.DataFrame:
     From roofline.csv. `gain` is measured, `expected` is the quotient of the two bounds, `share`
     that of the narrow engine's roof.
     """
-    best = fastest(roofline[roofline.median_ns.notna() & roofline.kind.isin(["layer", "step"])])
-    on = ["layer", "kind", *ratios.CELL]
+    best = fastest(roofline[roofline.median_ns.notna() & (roofline.kind == "layer")])
+    on = ["layer", *ratios.CELL]
     kept = [*on, "engine", "tokens", "median_ns", "bound_ns", "share"]
     narrow = best[best.engine.isin(narrow_engines(best.engine))][kept]
     pairs = narrow.merge(best[best.engine == FLOAT32][[*on, "median_ns", "bound_ns"]], on=on,
@@ -39,7 +39,6 @@ def gains(roofline: pd.DataFrame) -> pd.DataFrame:
 
 def with_errors(table: pd.DataFrame, accuracy: pd.DataFrame) -> pd.DataFrame:
     """Gains with the error of the same engine and size: that of the first window of tokens."""
-    accuracy = accuracy.assign(layer=accuracy.kernel.str.extract(r"^([^/.]+)")[0])
     first = accuracy[accuracy.first_token == 1]
     errors = first.groupby(["layer", "engine", "hid_size"]).rms.max().rename("rms")
     return table.join(errors, on=["layer", "engine", "hid_size"])

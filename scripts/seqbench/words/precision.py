@@ -8,7 +8,7 @@ import pandas as pd
 
 from seqbench.read import runs
 from seqbench.tables import precision, ratios
-from seqbench.words import answer, wording
+from seqbench.words import wording
 
 SIZE = 512  # HidSize of the sentences, or the nearest that was timed
 ORDER = ["packed", "packed-bf16", "packed-int8"]  # from wide to narrow
@@ -17,13 +17,6 @@ CROSSING = ["lstm", "gru"]
 NAMES = {"packed": "float32", "packed-bf16": "bfloat16", "packed-int8": "int8",
          "packed-sparse20": "20 % kept", "packed-sparse30": "30 % kept",
          "packed-sparse50": "50 % kept"}
-
-
-def at_length(table: pd.DataFrame) -> pd.DataFrame:
-    """One SeqLen: the tables' length, or the nearest; steps have their own."""
-    is_step = table.kind == "step"
-    lengths = table.seq_len[~is_step]
-    return table[is_step | (table.seq_len == wording.nearest(lengths, LENGTH))]
 
 
 def pivot(table: pd.DataFrame, values: list[str], text) -> str:
@@ -43,11 +36,11 @@ def gains_of(run_dir: Path) -> pd.DataFrame:
     if table.empty:
         raise runs.RunError(f"{run_dir}: no layer was timed with {precision.FLOAT32} and with an "
                             "engine of fewer bytes per weight")
-    whole = at_length(table[table.tokens == "all"])
-    one = table[(table.tokens == "one") & (table.kind == "layer")]
+    whole, one = (table[table.tokens == tokens] for tokens in ("all", "one"))
+    whole = whole[whole.seq_len == wording.nearest(whole.seq_len, LENGTH)]
     ends = one[one.seq_len.isin([one.seq_len.min(), one.seq_len.max()])]
     ends = ends.assign(layer=ends.layer + ", " + ends.seq_len.astype(str) + " keys")
-    return pd.concat([whole[whole.kind == "layer"], ends], ignore_index=True)
+    return pd.concat([whole, ends], ignore_index=True)
 
 
 def gain_section(run_dir: Path) -> str:
@@ -111,14 +104,13 @@ def crossing_section(run_dir: Path) -> str:
 def accuracy_of(run_dir: Path, name: str = "accuracy.csv") -> pd.DataFrame:
     """accuracy.csv beside a run, with the layer of each kernel."""
     table = runs.read_columns(run_dir / name, runs.schema(runs.README, "accuracy.csv"))
-    return table.assign(kind="layer", layer=table.kernel.str.extract(r"^([^/.]+)")[0])
+    return table.assign(layer=table.kernel.str.extract(r"^([^/.]+)")[0])
 
 
 def accuracy_section(run_dir: Path) -> str:
     """Relative error of each engine, over HidSize."""
-    table = accuracy_of(run_dir)
-    table = table[table.engine != "openblas"].groupby(
-        ["layer", "engine", "hid_size"], sort=False, as_index=False)[["rms", "largest"]].max()
+    table = accuracy_of(run_dir).groupby(["layer", "engine", "hid_size"], sort=False,
+                                         as_index=False).rms.max()
     return pivot(table, ["rms"], lambda rms: f"{100 * rms:.2g} %")
 
 
@@ -127,16 +119,14 @@ def growth_section(run_dir: Path) -> str:
     table = accuracy_of(run_dir, "accuracy_long.csv")
     table = table[table.engine.isin(precision.narrow_engines(table.engine))]
     table = table[table.hid_size == table.hid_size.max()]
-    lines = []
-    ends = sorted(table.last_token.unique())
-    for (layer, engine), rows in table.groupby(["layer", "engine"], sort=False):
-        by_end = rows.groupby("last_token").rms.max()
-        lines.append([layer, NAMES.get(engine, engine), *(f"{100 * by_end[end]:.2g} %" for end in ends)])
+    errors = table.pivot_table(index=["layer", "engine"], columns="last_token", values="rms",
+                               aggfunc="max", sort=False)
+    ends = list(errors.columns)
     starts = [1, *(end + 1 for end in ends)]
     header = [f"layer (H={table.hid_size.iloc[0]})", "weights",
               *(f"{start} to {end}" for start, end in zip(starts, ends))]
-    first = table[table.first_token == 1].groupby(["layer", "engine"]).rms.max()
-    last = table[table.last_token == ends[-1]].groupby(["layer", "engine"]).rms.max()
-    growth = wording.short_spread(last / first)
+    lines = [[layer, NAMES.get(engine, engine), *(f"{100 * rms:.2g} %" for rms in row)]
+             for (layer, engine), row in zip(errors.index, errors.to_numpy())]
+    growth = wording.short_spread(errors[ends[-1]] / errors[ends[0]])
     return (f"{wording.markdown_table(header, lines)}\n\nThe last of these errors over the first: "
             f"{growth}.")

@@ -184,14 +184,13 @@ def peer_rows(table: pd.DataFrame) -> tuple[list[str], list]:
 def peers_section(folder: Path) -> str:
     """The page's table of other libraries."""
     table = runs.load_derived(folder, "stream.csv")
+    clock = {is_torch: f"{rows.median():.0f} ns"
+             for is_torch, rows in table.clock_ns.groupby(table.engine == "torch")}
+    of_torch = f", of PyTorch's {clock[True]}" if True in clock else ""
     return "\n\n".join([
         "Median time of one step, hot, one token per call; above 1 ours takes less time. Reading the "
-        f"clock takes {table.clock_ns.min():.0f} ns of each time, of PyTorch's "
-        f"{table.clock_ns.max():.0f} ns, and it advances in steps: at the smallest sizes the ratios "
-        "are rough." if "torch" in set(table.engine) else
-        "Median time of one step, hot, one token per call; above 1 ours takes less time. Reading the "
-        f"clock takes {table.clock_ns.median():.0f} ns of each time, and it advances in steps: at the "
-        "smallest sizes the ratios are rough.",
+        f"clock takes {clock[False]} of each time{of_torch}, and it advances in steps: at the smallest "
+        "sizes the ratios are rough.",
         wording.markdown_table(*peer_rows(table))])
 
 
