@@ -16,7 +16,8 @@
 
 /*
  * S = SeqLen (steps), H = HidSize (channels), A = HeadCount (1 where the layer has no heads),
- * B = BatchSize (sequences), In = InputSize (channels of x; 0: as many as H).
+ * B = BatchSize (sequences), In = InputSize (channels of x; 0: as many as H), G = heads of keys and
+ * values (0: as many as A), W = keys that a token sees, its own included (0: all before it).
  */
 struct dims {
 #define DIMENSION(field, ...) int64_t field;
@@ -80,6 +81,30 @@ static inline int64_t token_rows(struct dims d)
 static inline int64_t input_size(struct dims d)
 {
     return d.In > 0 ? d.In : d.H;
+}
+
+/* Heads of keys and values; head a of the queries uses number a G / A. */
+static inline int64_t kv_heads(struct dims d)
+{
+    return d.G > 0 ? d.G : d.A;
+}
+
+/* Channels of the keys, or of the values, of all heads. */
+static inline int64_t kv_channels(struct dims d)
+{
+    return d.H / d.A * kv_heads(d);
+}
+
+/* Floats of a row [q | k | v]. */
+static inline int64_t qkv_channels(struct dims d)
+{
+    return d.H + 2 * kv_channels(d);
+}
+
+/* Keys that the last token sees, its own included. */
+static inline int64_t seen_keys(struct dims d)
+{
+    return d.W > 0 && d.W < d.S ? d.W : d.S;
 }
 
 /* Operations of one run of the layer on one sequence, counted as stated at each field. */

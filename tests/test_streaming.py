@@ -275,14 +275,14 @@ def test_a_stream_goes_on_after_kill(tmp_path):
 def test_a_stream_of_every_layer_with_a_state(tmp_path, seqbench):
     folder = tmp_path / "run"
     done = seqbench("stream", *SMALL, "-k", "*", "--engine", "all", "-S", "1,4", "-H", "8",
-                    "--conditions", "hot,20us", "--calls", 100, "--window", 6, "-o", folder)
+                    "--conditions", "hot,20us", "--calls", 100, "--keys", 6, "-o", folder)
     assert done.returncode == 0, done.stderr
     table = streams.streams([folder])
     assert {"rnn", "lstm", "gru", "mingru", "minlstm", "mamba", "decode"} == set(table.layer)
     assert set(table.seq_len[table.layer == "decode"]) == {6}
     assert set(table.seq_len[table.layer == "lstm"]) == {1, 4}
     host = json.loads((folder / "host.json").read_text())
-    assert host["run"]["conditions"] == "hot,20000ns" and host["run"]["window"] == 6
+    assert host["run"]["conditions"] == "hot,20000ns" and host["run"]["keys"] == 6
 
 
 def test_a_planted_stall_shows_in_the_tail_and_not_in_the_median(tmp_path):
@@ -313,7 +313,7 @@ def test_a_stream_takes_the_grid_that_it_is_given(tmp_path, seqbench):
     (["--conditions", "warm"], "neither hot nor cold nor a period"),
     (["--conditions", "hot,hot"], "stands twice"), (["--calls", "x"], "--calls"),
     (["-k", "transformer/*"], "carries a state from call to call"),
-    (["--conditions", ""], "the list is empty"), (["--window", "0"], "--window: at least 1"),
+    (["--conditions", ""], "the list is empty"), (["--keys", "0"], "--keys: at least 1"),
     (["--calls", "0"], "at least 1"), (["--seconds", "0"], "at least 1"),
     (["-g", "batch"], "a stream is of one sequence"),
     (["--batch", "2"], "unknown option '--batch'"), (["--cache", "cold"], "unknown option '--cache'")])

@@ -46,12 +46,21 @@ bool dims_equal(struct dims a, struct dims b)
     return true;
 }
 
+const char *dims_refused(struct dims d)
+{
+    if (d.H % d.A != 0)
+        return "HidSize is not divisible by the number of heads";
+    if (d.A % kv_heads(d) != 0)
+        return "the number of heads is not divisible by that of key and value heads";
+    return NULL;
+}
+
 bool dims_valid(struct dims d)
 {
     for (int i = 0; i < DIMENSIONS; i++)
         if (dims_get(d, i) < dimensions[i].absent || dims_get(d, i) > dimensions[i].max)
             return false;
-    return d.H % d.A == 0;
+    return !dims_refused(d);
 }
 
 const char *dims_text(struct dims d, char out[DIMS_TEXT])

@@ -22,7 +22,10 @@ struct dims dims_complete(struct dims d);
 
 bool dims_equal(struct dims a, struct dims b);
 
-/* Whether all sizes are within their limits and H is divisible by A. */
+/* Why no layer can have these sizes together, or NULL. */
+const char *dims_refused(struct dims d);
+
+/* Whether all sizes are within their limits and a layer can have them together. */
 bool dims_valid(struct dims d);
 
 /* "S=64 H=512 heads=8"; sizes that the layer does not have are left out. */

@@ -16,7 +16,7 @@ struct grid {
     struct sizes sizes[DIMENSIONS]; /* count 0: as the layer has it; heads: see default_heads */
     int64_t rounds;
     int64_t budget_s; /* see struct settings */
-    int64_t window;   /* of a stream: SeqLen of layers that make one token; 0: it is no stream */
+    int64_t keys;     /* of a stream: SeqLen of layers that make one token; 0: it is no stream */
 };
 
 enum { ROUNDS_MAX = 1000, BUDGET_MAX = 10000000 };

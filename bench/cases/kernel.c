@@ -329,17 +329,25 @@ int64_t kernel_parameters(const struct kernel *kernel, struct dims d)
     return parameters;
 }
 
+struct dims layer_dims(const struct layer *layer, struct dims d)
+{
+    for (int i = 0; i < DIMENSIONS; i++)
+        if (!layer_has(layer, i))
+            dims_set(&d, i, 0);
+    return dims_complete(d);
+}
+
 struct dims kernel_dims(const struct kernel *kernel, struct dims d)
 {
-    if (d.A == 0 && kernel->layer->uses & USES(A))
+    if (d.A == 0)
         d.A = default_heads(d.H);
-    return dims_complete(d);
+    return layer_dims(kernel->layer, d);
 }
 
 const char *kernel_refuses(const struct kernel *kernel, struct dims d)
 {
-    if (d.H % d.A != 0)
-        return "HidSize is not divisible by the number of heads";
+    if (dims_refused(d))
+        return dims_refused(d);
     if (kernel->algorithm->is_step && d.S != 1)
         return "a step is of one token";
     if (d.B > 1 && !kernel_batches(kernel))

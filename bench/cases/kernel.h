@@ -72,7 +72,10 @@ int64_t kernel_streamed_bytes(const struct kernel *kernel, struct dims d);
 /* Elements of all parameters of the layer. */
 int64_t kernel_parameters(const struct kernel *kernel, struct dims d);
 
-/* The sizes of a case; where they are 0, heads as default_heads says, others as of a layer without
+/* The sizes that a layer has; others, and those that are 0, as of a layer without them. */
+struct dims layer_dims(const struct layer *layer, struct dims d);
+
+/* The same of a case; where they are 0, heads as default_heads says, others as of a layer without
  * them. */
 struct dims kernel_dims(const struct kernel *kernel, struct dims d);
 

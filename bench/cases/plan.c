@@ -38,8 +38,8 @@ static struct sizes sizes_of(const struct kernel *kernel, const struct grid *gri
     const struct sizes *asked = &grid->sizes[dimension];
     const bool is_one = dimension == DIM_S && kernel_cells(kernel) == CELLS_PER_STEP;
     const bool is_used = layer_has(kernel->layer, dimension);
-    if (dimension == DIM_S && grid->window > 0 && kernel->layer->one_token)
-        return (struct sizes){1, {grid->window}};
+    if (dimension == DIM_S && grid->keys > 0 && kernel->layer->one_token)
+        return (struct sizes){1, {grid->keys}};
     if (is_used && !is_one && asked->count > 0)
         return *asked;
     if (is_used && dimension == DIM_A)
@@ -145,7 +145,7 @@ bool plan_cases(const struct grid *grid, struct selection selection, int64_t las
     for (int i = 0; kernel_at(i); i++) {
         struct walk walk = {kernel_at(i), grid, notes, out, NULL};
         if (!kernel_is_in(walk.kernel, selection) ||
-            (grid->window > 0 && !walk.kernel->layer->carry))
+            (grid->keys > 0 && !walk.kernel->layer->carry))
             continue;
         if (kernel_cells(walk.kernel) == CELLS_OWN) {
             append_own_cells(walk.kernel, last_level_bytes, out);
@@ -155,7 +155,7 @@ bool plan_cases(const struct grid *grid, struct selection selection, int64_t las
         }
     }
     if (out->count == 0)
-        return err_set(err, grid->window > 0
+        return err_set(err, grid->keys > 0
                                 ? "none of these kernels carries a state from call to call"
                                 : "none of these kernels supports a cell of this grid");
     note_left_out(selection, notes);

@@ -202,8 +202,8 @@ const struct setting settings_table[] = {
      STREAM, 0, "run", "calls", &NUMBER, AT(settings.calls), 0, CALLS_MAX},
     {"--seconds", "N", "5", "but no longer than N seconds for these",
      STREAM, 0, "run", "seconds", &NUMBER, AT(settings.seconds), 0, SECONDS_MAX},
-    {"--window", "N", "128", "keys that a layer of one token sees, the new one included",
-     STREAM, 0, "run", "window", &NUMBER, AT(settings.grid.window), 0, 1 << 20},
+    {"--keys", "N", "128", "keys that a layer of one token sees, the new one included",
+     STREAM, 0, "run", "keys", &NUMBER, AT(settings.grid.keys), 0, 1 << 20},
     {"--fifo", NULL, "false", "real-time scheduling (SCHED_FIFO), which needs the right to it; it is stopped\n"
      "for 5 % of each second, unless /proc/sys/kernel/sched_rt_runtime_us is -1",
      STREAM, 0, "run", "fifo", &SWITCH, AT(settings.fifo), 0, 0},
@@ -267,8 +267,8 @@ static bool stream_has_what_it_needs(const struct settings *s, struct err *err)
     const struct sizes *batch = &s->grid.sizes[DIM_B];
     if (s->conditions.count == 0)
         return err_set(err, "--conditions: the list is empty");
-    if (s->calls < 1 || s->seconds < 1 || s->grid.window < 1)
-        return err_set(err, "--calls, --seconds and --window: at least 1");
+    if (s->calls < 1 || s->seconds < 1 || s->grid.keys < 1)
+        return err_set(err, "--calls, --seconds and --keys: at least 1");
     for (int i = 0; i < batch->count; i++)
         if (batch->v[i] > 1)
             return err_set(err, "grid %s: a stream is of one sequence, not of a batch of %" PRId64,

@@ -66,7 +66,9 @@ static bool read_dims(const cJSON *json, const struct layer *layer, const char *
     if (out->H % out->A != 0)
         return err_set(err, "%s: H=%" PRId64 " is not divisible by heads=%" PRId64, path, out->H,
                        out->A);
-    const char *reason = layer->refuses ? layer->refuses(*out) : NULL;
+    const char *reason = dims_refused(*out);
+    if (!reason && layer->refuses)
+        reason = layer->refuses(*out);
     return !reason || err_set(err, "%s: %s cannot have this shape: %s", path, layer->name, reason);
 }
 

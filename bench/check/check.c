@@ -42,6 +42,13 @@ static const struct dims shapes[] = {
     {.S = 9, .H = 33, .In = 70},
     {.S = 9, .H = 24, .In = 12},
     {.S = 7, .H = 24, .B = 3, .In = 5},
+    {.S = 7, .H = 12, .A = 6, .G = 2},
+    {.S = 70, .H = 40, .A = 4, .B = 2, .G = 1},
+    {.S = 3, .H = 36, .A = 4, .G = 4, .W = 1},
+    {.S = 150, .H = 32, .A = 4, .G = 2, .W = 20},
+    {.S = 131, .H = 24, .A = 3, .B = 3, .W = 64},
+    {.S = 700, .H = 16, .A = 2, .G = 1, .W = 600},
+    {.S = 1300, .H = 8, .W = 150},
 };
 
 bool verdict_passed(const struct verdict *verdict)
@@ -226,12 +233,9 @@ static void report_line(FILE *text, const struct bench_case *worst, const struct
 /* The shape without the sizes that the layer does not have. */
 static struct dims fit(const struct kernel *kernel, struct dims shape)
 {
-    for (int i = 0; i < DIMENSIONS; i++)
-        if (!layer_has(kernel->layer, i))
-            dims_set(&shape, i, 0);
     if (kernel_cells(kernel) == CELLS_PER_STEP)
         shape.S = 1;
-    return dims_complete(shape);
+    return layer_dims(kernel->layer, shape);
 }
 
 static bool worse(const struct verdict *a, const struct verdict *b)

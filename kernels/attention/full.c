@@ -26,16 +26,16 @@ static int scratch_tiled(struct dims d, struct tensor out[SCRATCH_MAX])
                    (struct tensor){.name = "tile", .shape = {at_most(d.S, TILE_ROWS), d.S}});
 }
 
-/* Queries first .. first + rows of a head against so many keys, through `scores`. */
-static void attend(struct dims d, int64_t head, int64_t first, int64_t rows, int64_t keys,
-                   bool causal, const float *qkv, float *scores, float *context)
+/* A tile of a head, through `scores`. */
+static void attend(struct dims d, int64_t head, struct tile tile, bool causal, const float *qkv,
+                   float *scores, float *context)
 {
-    attention_scores(d, head, first, rows, keys, qkv, scores);
+    attention_scores(d, head, tile, qkv, scores);
     if (causal)
-        attention_causal_softmax(first, rows, keys, scores);
+        attention_causal_softmax(d, tile, scores);
     else
-        attention_softmax(rows, keys, scores, scores);
-    attention_weighted(d, head, first, rows, keys, scores, qkv, context);
+        attention_softmax(tile.rows, tile.keys, scores, scores);
+    attention_weighted(d, head, tile, scores, qkv, context);
 }
 
 /* Tiles of so many queries; with all of them at once each head's scores have a place of their own. */
@@ -47,7 +47,8 @@ static inline void run(const struct instance *in, bool causal, bool tiled)
         for (int64_t head = 0; head < d.A; head++)
             for (int64_t first = 0; first < d.S; first += tiled ? TILE_ROWS : d.S) {
                 const int64_t rows = tiled ? at_most(d.S - first, TILE_ROWS) : d.S;
-                attend(d, head, first, rows, causal ? first + rows : d.S, causal,
+                const struct tile all = {first, rows, 0, d.S};
+                attend(d, head, causal ? causal_tile(d, first, rows) : all, causal,
                        in->scratch[QKV] + b * d.S * 3 * d.H,
                        in->scratch[SCORES] + (tiled ? 0 : head * d.S * d.S),
                        in->scratch[CONTEXT] + b * d.S * d.H);
@@ -77,7 +78,7 @@ static void run_causal_tiled(const struct instance *in)
 
 static struct cost tiled_cost(struct dims d)
 {
-    return causal_attention_cost(d, attention_causal_pairs(d.S, TILE_ROWS));
+    return causal_attention_cost(d, attention_causal_pairs(d, TILE_ROWS));
 }
 
 const struct algorithm attention_full = {

@@ -73,7 +73,7 @@ static void compute(struct dims d, double *const t[], bool causal)
     double *weight = qkv + 3 * S * H, *context = weight + S;
     reference_linear(S, H, 3 * H, t[ATTENTION_X], t[ATTENTION_WQKV], t[ATTENTION_BQKV], qkv);
     for (int64_t s = 0; s < S; s++) {
-        reference_attend(H, H / d.A, qkv, s, causal ? s + 1 : S, weight, context);
+        reference_attend(d.A, d.A, H / d.A, qkv, s, 0, causal ? s + 1 : S, weight, context);
         reference_linear(1, H, H, context, t[ATTENTION_WO], t[ATTENTION_BO],
                          t[ATTENTION_Y] + s * H);
     }

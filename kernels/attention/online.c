@@ -34,7 +34,7 @@ static void run_causal(const struct instance *in)
 
 static struct cost causal_cost(struct dims d)
 {
-    return causal_attention_cost(d, attention_causal_pairs(d.S, ONLINE_QUERIES));
+    return causal_attention_cost(d, attention_online_pairs(d));
 }
 
 const struct algorithm attention_online = {

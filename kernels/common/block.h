@@ -47,12 +47,12 @@ static const float block_norm_epsilon = 1e-5f;
  * Matrices in +-1/sqrt(inputs of the map), as torch.nn.Linear draws them; gains in [0.9,1.1],
  * biases of the norms in [-0.1,0.1].
  */
-static inline void block_parameters(int64_t H, struct tensor out[BLOCK_PARAMETERS])
+static inline void block_parameters(struct dims d, struct tensor out[BLOCK_PARAMETERS])
 {
-    const int64_t F = BLOCK_FFN_FACTOR * H;
+    const int64_t H = d.H, F = BLOCK_FFN_FACTOR * H;
     const float w = 1.0f / sqrtf((float)H), w2 = 1.0f / sqrtf((float)F);
-    out[BLOCK_WQKV] = (struct tensor){"Wqkv", PARAMETER, {3 * H, H}, 0.0f, w};
-    out[BLOCK_BQKV] = (struct tensor){"bqkv", PARAMETER, {3 * H}, 0.0f, w};
+    out[BLOCK_WQKV] = (struct tensor){"Wqkv", PARAMETER, {qkv_channels(d), H}, 0.0f, w};
+    out[BLOCK_BQKV] = (struct tensor){"bqkv", PARAMETER, {qkv_channels(d)}, 0.0f, w};
     out[BLOCK_WO] = (struct tensor){"Wo", PARAMETER, {H, H}, 0.0f, w};
     out[BLOCK_BO] = (struct tensor){"bo", PARAMETER, {H}, 0.0f, w};
     out[BLOCK_W1] = (struct tensor){"W1", PARAMETER, {F, H}, 0.0f, w};

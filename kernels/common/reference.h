@@ -62,24 +62,29 @@ static inline void reference_layer_norm(int64_t n, const double *x, const double
 }
 
 /*
- * Context of token s of attention over tokens 0 .. seen, head by head. Rows of qkv are [q | k | v],
- * 3H floats; heads of so many channels; weight[seen] is scratch.
+ * Context of token s of attention over tokens from .. to, head by head. Rows of qkv are [q | k | v]:
+ * so many heads of q and kv_heads of k and of v, of size channels; as many heads of q in a row share
+ * one of k and v; weight[to] is scratch.
  */
-static inline void reference_attend(int64_t H, int64_t size, const double *qkv, int64_t s,
-                                    int64_t seen, double *weight, double *context)
+static inline void reference_attend(int64_t heads, int64_t kv_heads, int64_t size,
+                                    const double *qkv, int64_t s, int64_t from, int64_t to,
+                                    double *weight, double *context)
 {
-    for (int64_t first = 0; first < H; first += size) {
-        const double *q = qkv + s * 3 * H + first, *k = qkv + H + first, *v = k + H;
+    const int64_t row = (heads + 2 * kv_heads) * size;
+    for (int64_t head = 0; head < heads; head++, context += size) {
+        const double *q = qkv + s * row + head * size;
+        const double *k = qkv + (heads + head / (heads / kv_heads)) * size;
+        const double *v = k + kv_heads * size;
         double sum = 0.0;
-        for (int64_t j = 0; j < seen; j++) {
-            const double score = reference_dot(size, q, k + j * 3 * H) / sqrt((double)size);
+        for (int64_t j = from; j < to; j++) {
+            const double score = reference_dot(size, q, k + j * row) / sqrt((double)size);
             weight[j] = exp(score); /* scores of a check stay far below 700 */
             sum += weight[j];
         }
         for (int64_t c = 0; c < size; c++) {
-            context[first + c] = 0.0;
-            for (int64_t j = 0; j < seen; j++)
-                context[first + c] += weight[j] / sum * v[j * 3 * H + c];
+            context[c] = 0.0;
+            for (int64_t j = from; j < to; j++)
+                context[c] += weight[j] / sum * v[j * row + c];
         }
     }
 }

@@ -2,6 +2,7 @@
 #ifndef SEQBENCH_DECODE_H
 #define SEQBENCH_DECODE_H
 
+#include "common/attend_one.h"
 #include "common/block.h"
 
 enum {
@@ -15,12 +16,5 @@ enum {
 };
 
 extern const struct layer decode_layer;
-
-/*
- * Context of a head: its S - 1 cached tokens and the new one. qkv[3H] with q scaled; caches
- * [A,S,H/A]; probs[S] is scratch; context[H].
- */
-void decode_attend(struct dims d, int64_t head, const float *qkv, const float *k_cache,
-                   const float *v_cache, float *probs, float *context);
 
 #endif

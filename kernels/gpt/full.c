@@ -8,15 +8,15 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
     return count + 1;
 }
 
-/* One sequence: qkv[S,3H] to context[S,H]. */
+/* One sequence: qkv[S,qkv_channels] to context[S,H]. */
 static void attend(struct dims d, const float *qkv, float *probs, float *context)
 {
     for (int64_t head = 0; head < d.A; head++)
-        attention_scores(d, head, 0, d.S, d.S, qkv, probs + head * d.S * d.S);
+        attention_scores(d, head, whole_square(d), qkv, probs + head * d.S * d.S);
     for (int64_t head = 0; head < d.A; head++)
-        attention_causal_softmax(0, d.S, d.S, probs + head * d.S * d.S);
+        attention_causal_softmax(d, whole_square(d), probs + head * d.S * d.S);
     for (int64_t head = 0; head < d.A; head++)
-        attention_weighted(d, head, 0, d.S, d.S, probs + head * d.S * d.S, qkv, context);
+        attention_weighted(d, head, whole_square(d), probs + head * d.S * d.S, qkv, context);
 }
 
 static void run(const struct instance *in)

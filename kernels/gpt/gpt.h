@@ -17,7 +17,7 @@ extern const struct map gpt_maps[BLOCK_MAPS];
 /* The layer's cost with so many pairs of query and key worked out per head. */
 struct cost gpt_cost(struct dims d, int64_t pairs);
 
-/* Lists normed[B,S,H], qkv[B,S,3H], context[B,S,H], hidden[B,S,F]; returns GPT_SCORES. */
+/* Lists normed[B,S,H], qkv[B,S,qkv_channels], context[B,S,H], hidden[B,S,F]; returns GPT_SCORES. */
 int gpt_scratch(struct dims d, struct tensor out[SCRATCH_MAX]);
 
 /* qkv of LN1(x). */

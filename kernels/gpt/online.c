@@ -1,13 +1,14 @@
 /*
  * gpt/online: attention with a running softmax over tiles of keys in panels; a tile of 48 queries
- * meets the keys up to its last query.
- * Flops       24 S H^2 + 4 H sum over tiles of rows (first + rows), about 2 S (S + 48) H
+ * meets the keys up to its last query, from the tile on in which the window of its first begins.
+ * Flops       those of the maps + 4 H sum over tiles of rows times keys: without a window about
+ *             2 S (S + 48) H
  */
 #include "gpt.h"
 
 static struct cost cost(struct dims d)
 {
-    return gpt_cost(d, attention_causal_pairs(d.S, ONLINE_QUERIES));
+    return gpt_cost(d, attention_online_pairs(d));
 }
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])

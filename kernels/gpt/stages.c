@@ -7,7 +7,7 @@ const struct map gpt_maps[BLOCK_MAPS] =
 int gpt_scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
     out[GPT_NORMED] = (struct tensor){.name = "normed", .shape = {token_rows(d), d.H}};
-    out[GPT_QKV] = (struct tensor){.name = "qkv", .shape = {token_rows(d), 3 * d.H}};
+    out[GPT_QKV] = (struct tensor){.name = "qkv", .shape = {token_rows(d), qkv_channels(d)}};
     out[GPT_CONTEXT] = (struct tensor){.name = "context", .shape = {token_rows(d), d.H}};
     out[GPT_HIDDEN] =
         (struct tensor){.name = "hidden", .shape = {token_rows(d), BLOCK_FFN_FACTOR * d.H}};

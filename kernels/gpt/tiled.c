@@ -1,7 +1,8 @@
 /*
- * gpt/tiled: a tile of queries against the keys up to its last query; the scores above the
- * diagonal are not computed but for the tile on it. Memory O(S H).
- * Flops       24 S H^2 + 4 H sum over tiles of rows (first + rows), about 2 S (S + 64) H
+ * gpt/tiled: a tile of queries against the keys from the window of its first query up to its last
+ * query; of the scores above the diagonal those of the tile on it are computed. Memory O(S H).
+ * Flops       those of the maps + 4 H sum over tiles of rows times keys: without a window about
+ *             2 S (S + 64) H, with one 4 S (W + 63) H
  */
 #include "gpt.h"
 
@@ -9,7 +10,7 @@ enum { TILE_ROWS = 64 };
 
 static struct cost cost(struct dims d)
 {
-    return gpt_cost(d, attention_causal_pairs(d.S, TILE_ROWS));
+    return gpt_cost(d, attention_causal_pairs(d, TILE_ROWS));
 }
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
@@ -19,15 +20,15 @@ static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
     return count + 1;
 }
 
-/* One sequence: qkv[S,3H] to context[S,H]. */
+/* One sequence: qkv[S,qkv_channels] to context[S,H]. */
 static void attend(struct dims d, const float *qkv, float *tile, float *context)
 {
     for (int64_t head = 0; head < d.A; head++)
         for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
-            const int64_t rows = at_most(d.S - first, TILE_ROWS), keys = first + rows;
-            attention_scores(d, head, first, rows, keys, qkv, tile);
-            attention_causal_softmax(first, rows, keys, tile);
-            attention_weighted(d, head, first, rows, keys, tile, qkv, context);
+            const struct tile of = causal_tile(d, first, TILE_ROWS);
+            attention_scores(d, head, of, qkv, tile);
+            attention_causal_softmax(d, of, tile);
+            attention_weighted(d, head, of, tile, qkv, context);
         }
 }
 

@@ -51,7 +51,7 @@ static void scores_run(const struct instance *in)
 {
     const struct dims d = in->dims;
     for (int64_t head = 0; head < d.A; head++)
-        attention_scores(d, head, 0, d.S, d.S, in->t[SCORES_QKV],
+        attention_scores(d, head, whole_square(d), in->t[SCORES_QKV],
                          in->t[SCORES_OUT] + head * d.S * d.S);
 }
 
@@ -161,7 +161,7 @@ static void weighted_run(const struct instance *in)
 {
     const struct dims d = in->dims;
     for (int64_t head = 0; head < d.A; head++)
-        attention_weighted(d, head, 0, d.S, d.S, in->t[WEIGHTED_PROBS] + head * d.S * d.S,
+        attention_weighted(d, head, whole_square(d), in->t[WEIGHTED_PROBS] + head * d.S * d.S,
                            in->t[WEIGHTED_QKV], in->t[WEIGHTED_CONTEXT]);
 }
 

@@ -24,20 +24,20 @@ static int scratch_tiled(struct dims d, struct tensor out[SCRATCH_MAX])
 static void attend_full(struct dims d, const float *qkv, float *probs, float *context)
 {
     for (int64_t head = 0; head < d.A; head++)
-        attention_scores(d, head, 0, d.S, d.S, qkv, probs + head * d.S * d.S);
+        attention_scores(d, head, whole_square(d), qkv, probs + head * d.S * d.S);
     attention_softmax(d.A * d.S, d.S, probs, probs);
     for (int64_t head = 0; head < d.A; head++)
-        attention_weighted(d, head, 0, d.S, d.S, probs + head * d.S * d.S, qkv, context);
+        attention_weighted(d, head, whole_square(d), probs + head * d.S * d.S, qkv, context);
 }
 
 static void attend_tiled(struct dims d, const float *qkv, float *tile, float *context)
 {
     for (int64_t head = 0; head < d.A; head++)
         for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
-            const int64_t rows = at_most(d.S - first, TILE_ROWS);
-            attention_scores(d, head, first, rows, d.S, qkv, tile);
-            attention_softmax(rows, d.S, tile, tile);
-            attention_weighted(d, head, first, rows, d.S, tile, qkv, context);
+            const struct tile of = {first, at_most(d.S - first, TILE_ROWS), 0, d.S};
+            attention_scores(d, head, of, qkv, tile);
+            attention_softmax(of.rows, d.S, tile, tile);
+            attention_weighted(d, head, of, tile, qkv, context);
         }
 }
 

@@ -22,7 +22,7 @@ static int tensors(struct dims d, struct tensor out[TENSOR_MAX])
 {
     const int64_t S = d.S, H = d.H;
     out[TRANSFORMER_X] = (struct tensor){"x", INPUT, {S, H}, 0.0f, 1.0f};
-    block_parameters(H, out + TRANSFORMER_PARAMETERS);
+    block_parameters(d, out + TRANSFORMER_PARAMETERS);
     out[TRANSFORMER_Y] = (struct tensor){"y", OUTPUT, {S, H}, 0.0f, 0.0f};
     return TRANSFORMER_Y + 1;
 }
@@ -60,7 +60,7 @@ static void reference(struct dims d, double *const t[])
 
     reference_linear(S, H, 3 * H, t[TRANSFORMER_X], p[BLOCK_WQKV], p[BLOCK_BQKV], qkv);
     for (int64_t s = 0; s < S; s++) {
-        reference_attend(H, H / d.A, qkv, s, S, weight, context);
+        reference_attend(d.A, d.A, H / d.A, qkv, s, 0, S, weight, context);
         reference_linear(1, H, H, context, p[BLOCK_WO], p[BLOCK_BO], branch);
         add_and_norm(H, t[TRANSFORMER_X] + s * H, branch, p[BLOCK_LN1_G], p[BLOCK_LN1_B], x1);
         reference_linear(1, H, F, x1, p[BLOCK_W1], p[BLOCK_B1], hidden);
