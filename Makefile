@@ -38,7 +38,9 @@ globs_all := *
 GLOBS = $(or $(globs_$(KERNELS)),$(KERNELS))
 
 # What a person or the name of a folder says reaches the shell as data, in the environment.
-DATA := GRID S H GLOBS ENGINE HEADS BATCH INPUT CPU OUT RUN VARIANTS ROOFS A B
+# Options of seqbench that these give, one for each size of include/dims.def.
+SIZES := S:-S H:-H HEADS:--heads BATCH:--batch INPUT:--input KV_HEADS:--kv-heads WINDOW:--window
+DATA := GRID $(foreach size,$(SIZES),$(firstword $(subst :, ,$(size)))) GLOBS ENGINE CPU OUT RUN VARIANTS ROOFS A B
 export $(DATA)
 
 # Every layer takes longer than the budget of the grid: at most 25 minutes in all.
@@ -117,6 +119,7 @@ help: ## this list
 	@echo 'S=LIST H=LIST HEADS=LIST BATCH=LIST  ... at these SeqLens and HidSizes, with so many heads and'
 	@echo '                                     so many sequences at once'
 	@echo 'INPUT=LIST                           ... with inputs of so many channels, of rnn, lstm and gru'
+	@echo 'KV_HEADS=LIST  WINDOW=LIST           ... with so many heads of keys, which see so many keys, of gpt and decode'
 	@echo 'CPU=n  OUT=dir                       ... on which core, into which folder'
 	@echo 'RUN=dir      results folder for csv, plots, report and answer (the newest)'
 	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  a run whose roofs predict takes'
@@ -145,8 +148,9 @@ have-deps: $(filter deps $(DEPS_GROUPS),$(MAKECMDGOALS))
 	@$(DEPS) missing use
 
 on_core = $(if $(CPU),--cpu "$$CPU")
-with_sizes = $(if $(S), -S "$$S")$(if $(H), -H "$$H")$(if $(HEADS), --heads "$$HEADS")$(if $(BATCH), --batch "$$BATCH")$(if $(INPUT), --input "$$INPUT")
-what = -g "$$GRID"$(with_sizes) -k "$$GLOBS" --engine "$$ENGINE" $(on_core)
+with_size = $(if $($(firstword $1)),$(lastword $1) "$$$(firstword $1)")
+with_sizes = $(foreach size,$(SIZES),$(call with_size,$(subst :, ,$(size))))
+what = -g "$$GRID" $(strip $(with_sizes)) -k "$$GLOBS" --engine "$$ENGINE" $(on_core)
 
 # make runs a line that calls make under -n too, unless the call stands in a variable.
 then_make = $(MAKE) --no-print-directory

@@ -15,10 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from seqbench.read import runs
+from seqbench.read import dimensions, runs
 
-COLUMNS = ["kernel", "engine", "seq_len", "hid_size", "heads", "batch", "input", "instructions",
-           "multiply_adds", "elementwise", "transcendentals", "instructions_per_multiply_add"]
+COLUMNS = ["kernel", "engine", *dimensions.COLUMNS, "instructions", "multiply_adds", "elementwise", "transcendentals", "instructions_per_multiply_add"]
 EVALUATIONS = ["exps", "logs", "sigmoids", "tanhs", "rsqrts"]
 
 
@@ -33,9 +32,8 @@ def counted(text: str) -> int:
 def row(case: dict, kernel: str, instructions: int) -> dict:
     """One row of instructions.csv from case.json of the run that was counted."""
     cost = case["cost"]
-    return {"kernel": kernel, "engine": case["engine"], "seq_len": case["S"],
-            "hid_size": case["H"], "heads": case["heads"], "batch": case["batch"],
-            "input": case["input"],
+    return {"kernel": kernel, "engine": case["engine"],
+            **{size.column: case[size.name] for size in dimensions.ALL},
             "instructions": instructions, "multiply_adds": cost["multiply_adds"],
             "elementwise": cost["elementwise"],
             "transcendentals": sum(cost[name] for name in EVALUATIONS),

@@ -89,21 +89,32 @@ def gru(t: Tensors, heads: int) -> Tensors:
 
 
 def attend(q: np.ndarray, k: np.ndarray, v: np.ndarray, heads: int) -> np.ndarray:
-    """softmax(q K^T / sqrt(H/A)) V, head by head: one token's q[H] over k[n,H] and v[n,H]"""
-    context = []
-    for part in np.split(np.arange(len(q)), heads):
-        scores = k[:, part] @ q[part] / np.sqrt(len(part))
-        context.append(softmax(scores) @ v[:, part])
+    """softmax(q K^T / sqrt(H/A)) V, head by head: one token's q[H] over k[n,K] and v[n,K];
+    as many heads of q in a row share one of k and v, where these have fewer"""
+    size, context = len(q) // heads, []
+    for head, part in enumerate(np.split(q, heads)):
+        first = head * k.shape[1] // len(q) * size
+        scores = k[:, first : first + size] @ part / np.sqrt(size)
+        context.append(softmax(scores) @ v[:, first : first + size])
     return np.concatenate(context)
 
 
-def self_attention(t: Tensors, x: np.ndarray, heads: int, causal: bool) -> np.ndarray:
-    """Wo attend(q, k, v) + bo; q, k, v = Wqkv x + bqkv; causal: token s sees 0 .. s"""
-    q, k, v = np.split(x @ t["Wqkv"].T + t["bqkv"], 3, axis=1)
+def split_qkv(t: Tensors, x: np.ndarray) -> list[np.ndarray]:
+    """q[H], k[K], v[K] = Wqkv x + bqkv, of each row of x"""
+    rows, H = t["Wqkv"].shape
+    return np.split(x @ t["Wqkv"].T + t["bqkv"], [H, (rows + H) // 2], axis=-1)
+
+
+def self_attention(
+    t: Tensors, x: np.ndarray, heads: int, causal: bool, window: int = 0
+) -> np.ndarray:
+    """Wo attend(q, k, v) + bo; q, k, v = Wqkv x + bqkv; causal: token s sees 0 .. s, of them the
+    last `window` where that is not 0"""
+    q, k, v = split_qkv(t, x)
     y = []
     for s in range(len(x)):
-        seen = s + 1 if causal else len(x)
-        y.append(t["Wo"] @ attend(q[s], k[:seen], v[:seen], heads) + t["bo"])
+        seen = slice(max(0, s + 1 - (window or len(x))), s + 1) if causal else slice(None)
+        y.append(t["Wo"] @ attend(q[s], k[seen], v[seen], heads) + t["bo"])
     return np.array(y)
 
 
@@ -131,19 +142,19 @@ def transformer(t: Tensors, heads: int) -> Tensors:
     return {"y": layer_norm(x1 + branch, t["ln2_g"], t["ln2_b"])}
 
 
-def gpt(t: Tensors, heads: int) -> Tensors:
+def gpt(t: Tensors, heads: int, window: int = 0) -> Tensors:
     """x1 = x + causal attention(LN1(x)); y = x1 + W2 gelu(W1 LN2(x1) + b1) + b2"""
     normed = layer_norm(t["x"], t["ln1_g"], t["ln1_b"])
-    return {"y": gelu_branch(t, t["x"] + self_attention(t, normed, heads, causal=True))}
+    return {"y": gelu_branch(t, t["x"] + self_attention(t, normed, heads, causal=True, window=window))}
 
 
-def decode(t: Tensors, heads: int) -> Tensors:
+def decode(t: Tensors, heads: int, window: int = 0) -> Tensors:
     """gpt's last token, its key and value behind those of the caches (whose last place is free)"""
     normed = layer_norm(t["x"], t["ln1_g"], t["ln1_b"])
-    q, k_new, v_new = np.split(t["Wqkv"] @ normed + t["bqkv"], 3)
+    q, k_new, v_new = split_qkv(t, normed)
     k, v = (np.concatenate(t[name], axis=1) for name in ("k_cache", "v_cache"))
     k[-1], v[-1] = k_new, v_new
-    x1 = t["x"] + t["Wo"] @ attend(q, k, v, heads) + t["bo"]
+    x1 = t["x"] + t["Wo"] @ attend(q, k[-window:], v[-window:], heads) + t["bo"]
     return {"y": gelu_branch(t, x1), "k_new": k_new, "v_new": v_new}
 
 

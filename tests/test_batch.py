@@ -40,12 +40,12 @@ def load(folder):
     return json.loads((folder / "case.json").read_text()), tensors
 
 
-def dumped(seqbench, folder, layer, shape):
+def dumped(seqbench, folder, layer, shape, *others):
     """A folder that dump wrote."""
     S, H, heads, B = shape
     does, _ = takes_batches(layer, S)
     process = seqbench("dump", "-k", does[0][0], "--engine", does[0][1], "-S", S, "-H", H,
-                       "--heads", heads, "--batch", B, "-o", folder)
+                       "--heads", heads, "--batch", B, *others, "-o", folder)
     assert process.returncode == 0, process.stderr
     return folder
 
@@ -54,10 +54,11 @@ def answered(folder):
     """The folder with the oracle's outputs in the place of the program's."""
     case, tensors = load(folder)
     shapes = {name: tensors.pop(name).shape for name in case["outputs"]}
+    window = {"window": case["window"]} if case["window"] else {}
     sequences = []
     for b in range(case["batch"]):
         own = {name: a[b] if name in case["inputs"] else a for name, a in tensors.items()}
-        sequences.append(LAYERS[case["layer"]](own, case["heads"]))
+        sequences.append(LAYERS[case["layer"]](own, case["heads"], **window))
     for name, shape in shapes.items():
         (folder / f"{name}.npy").unlink()
         array = np.array([outputs[name] for outputs in sequences], "f4")
@@ -94,12 +95,10 @@ def test_every_layer_that_takes_batches_has_an_oracle():
 # batches
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("shape", SHAPES, ids="S{0[0]}-H{0[1]}-A{0[2]}-B{0[3]}".format)
-def test_batch_is_its_sequences(seqbench, tmp_path, layer, shape):
-    S, H, heads, B = shape
-    H = HID_SIZES.get(layer, {}).get(H, H)
-    folder = answered(dumped(seqbench, tmp_path / "case", layer, (S, H, heads, B)))
+def assert_batch_is_its_sequences(seqbench, folder, layer, shape, *others):
+    """Every kernel of the layer that takes batches makes what the oracle says."""
+    S, _, _, B = shape
+    answered(dumped(seqbench, folder, layer, shape, *others))
     case, tensors = load(folder)
     assert case["batch"] == B
     for name in case["inputs"]:  # no two sequences are the same
@@ -112,6 +111,86 @@ def test_batch_is_its_sequences(seqbench, tmp_path, layer, shape):
     verified = {tuple(line.split()[1:3]) for line in lines}
     assert verified >= set(does) and not verified & set(does_not), process.stdout
     assert counts == f"{len(lines)} passed, 0 failed"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("shape", SHAPES, ids="S{0[0]}-H{0[1]}-A{0[2]}-B{0[3]}".format)
+def test_batch_is_its_sequences(seqbench, tmp_path, layer, shape):
+    S, H, heads, B = shape
+    H = HID_SIZES.get(layer, {}).get(H, H)
+    assert_batch_is_its_sequences(seqbench, tmp_path / "case", layer, (S, H, heads, B))
+
+
+# shared heads of keys; a window of one key, within a tile and beyond some; both
+@pytest.mark.parametrize("layer", ["gpt", "decode"])
+@pytest.mark.parametrize("kv_heads, window", [(2, None), (1, None), (None, 1), (None, 30), (4, 5),
+                                              (1, 66)])
+def test_shared_heads_and_windows(seqbench, tmp_path, layer, kv_heads, window):
+    others = [*(["--kv-heads", kv_heads] if kv_heads else []), *(["--window", window] if window else [])]
+    assert_batch_is_its_sequences(seqbench, tmp_path / "case", layer, (170, 24, 4, 2), *others)
+
+
+def outputs(folder):
+    """The bytes of what dump wrote, parameters too."""
+    return {path.name: path.read_bytes() for path in folder.glob("*.npy")}
+
+
+@pytest.mark.parametrize("kernel", ["gpt/full", "gpt/tiled", "gpt/online", "decode/cached"])
+@pytest.mark.parametrize("others", [["--window", 70], ["--window", 1000], ["--kv-heads", 4],
+                                    ["--kv-heads", 4, "--window", 71]])
+def test_what_makes_no_difference_makes_the_same_bits(seqbench, tmp_path, kernel, others):
+    sizes = ["-S", 70, "-H", 24, "--heads", 4, "--engine", "packed"]
+    for name, added in (("plain", []), ("given", others)):
+        assert seqbench("dump", "-k", kernel, *sizes, *added, "-o", tmp_path / name).returncode == 0
+    assert outputs(tmp_path / "plain") == outputs(tmp_path / "given")
+
+
+@pytest.mark.parametrize("layer", ["gpt", "decode"])
+@pytest.mark.parametrize("window", [[], ["--window", 9]])
+def test_shared_heads_are_heads_that_are_the_same(seqbench, tmp_path, layer, window):
+    """A layer whose heads have keys of their own, the same in a group, makes the same outputs."""
+    shape, heads, shared = (40, 24, 6, 2), 6, 3
+    few = dumped(seqbench, tmp_path / "few", layer, shape, "--kv-heads", heads // shared, *window)
+    full = dumped(seqbench, tmp_path / "full", layer, shape, *window)
+
+    def repeated(array, axis, size=4):
+        parts = np.split(array, array.shape[axis] // size, axis)
+        return np.concatenate([part for part in parts for _ in range(shared)], axis)
+
+    _, tensors = load(few)
+    for name, array in tensors.items():
+        if name in ("Wqkv", "bqkv"):
+            q, kv = np.split(array, [24])
+            array = np.concatenate([q, repeated(kv, 0)])
+        elif name in ("k_cache", "v_cache"):
+            array = repeated(array, 1, 1)
+        elif name in ("k_new", "v_new"):
+            array = repeated(array, 1)
+        assert array.shape == np.load(full / f"{name}.npy").shape
+        np.save(full / f"{name}.npy", array.astype("f4"))
+    process = seqbench("verify", full)
+    assert process.returncode == 0, process.stdout + process.stderr
+
+
+def test_heads_that_do_not_share_evenly_are_refused(seqbench, tmp_path):
+    sizes = ["-S", 4, "-H", 24, "--heads", 6]
+    said = "the number of heads is not divisible by that of key and value heads"
+    process = seqbench("dump", "-k", "gpt/tiled", *sizes, "--kv-heads", 4, "-o", tmp_path / "case")
+    assert process.returncode == 2 and said in process.stderr
+    process = seqbench("plan", "-k", "gpt/tiled", "--engine", "packed", *sizes, "--kv-heads", "4,3", "--rounds", 1)
+    assert said in process.stderr
+    assert [row["kv_heads"] for row in csv.DictReader(process.stdout.splitlines())] == ["3"]
+    folder = dumped(seqbench, tmp_path / "case", "gpt", (4, 24, 6, 1))
+    text = (folder / "case.json").read_text()
+    (folder / "case.json").write_text(re.sub(r'"kv-heads":\s*0', '"kv-heads": 5', text))
+    process = seqbench("verify", folder)
+    assert process.returncode == 2 and said in process.stderr
+
+
+def test_layers_without_a_window_take_none(seqbench, tmp_path):
+    folder = dumped(seqbench, tmp_path / "case", "transformer", (4, 24, 6, 1), "--kv-heads", 2, "--window", 2)
+    case, _ = load(folder)
+    assert (case["heads"], case["kv-heads"], case["window"]) == (6, 0, 0)
 
 
 @pytest.mark.parametrize("name", ["y", "c_last"])

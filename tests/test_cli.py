@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from conftest import BUILD, ROOT
+from seqbench.read import dimensions
 
 VECTORS = ROOT / "tests" / "vectors"
 LIBRARIES = json.loads(subprocess.run([BUILD / "seqbench", "host"], capture_output=True,
@@ -286,7 +287,7 @@ def test_plan_is_reproducible(seqbench):
     one = seqbench("plan", "-g", "quick", "--seed", 7).stdout
     assert one == seqbench("plan", "-g", "quick", "--seed", 7).stdout
     assert one != seqbench("plan", "-g", "quick", "--seed", 8).stdout
-    assert one.splitlines()[0] == "order,round,kernel,engine,seq_len,hid_size,heads,batch,input"
+    assert one.splitlines()[0] == ",".join(["order", "round", "kernel", "engine", *dimensions.COLUMNS])
 
 
 def test_plan_follows_options(seqbench):

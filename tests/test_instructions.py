@@ -8,9 +8,9 @@ import pytest
 
 from conftest import BUILD, ROOT, command
 import instructions
-from seqbench.read import runs
+from seqbench.read import dimensions, runs
 
-CASE = {"S": 2, "H": 8, "heads": 1, "batch": 1, "input": 0, "engine": "packed",
+CASE = {**{size.name: size.absent for size in dimensions.ALL}, "S": 2, "H": 8, "engine": "packed",
         "cost": {"multiply_adds": 256, "elementwise": 3, "exps": 1, "logs": 16, "sigmoids": 2,
                  "tanhs": 4, "rsqrts": 8}}
 

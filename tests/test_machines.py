@@ -7,7 +7,7 @@ import pytest
 from test_derived import MACHINE
 from test_scripts import sample, summarised
 
-from seqbench.read import hosts
+from seqbench.read import dimensions, hosts
 from seqbench.tables import rates
 from seqbench.words import machines
 
@@ -34,6 +34,11 @@ def test_a_machine_with_fewer_caches_has_gaps():
     assert machines.roof_table({"A": nothing}).splitlines()[2] == "| A | - | - |"
 
 
+def with_sizes(table):
+    """The table with the other sizes of its layers."""
+    return table.assign(**{name: size for name, size in dimensions.ABSENT.items() if name not in table})
+
+
 def test_crossovers_of_each_machine():
     columns = ["layer", "hid_size", "verdict", "crossings", "crossing_low", "crossing_high",
                "min_seq_len", "max_seq_len"]
@@ -41,7 +46,7 @@ def test_crossovers_of_each_machine():
                       ("lstm", 128, "slower everywhere", "", None, None, 16, 256),
                       ("gru", 64, "faster everywhere", "", None, None, 16, 256)], columns=columns)
     b = pd.DataFrame([("lstm", 64, "crosses", "70", 60, float("nan"), 16, 256)], columns=columns)
-    text = machines.crossovers({"A": a.assign(heads=1, batch=1, input=0), "B": b.assign(heads=1, batch=1, input=0)})
+    text = machines.crossovers({"A": with_sizes(a), "B": with_sizes(b)})
     assert text.splitlines() == [
         "| layer | machine | H 64 | H 128 |", "| --- | --- | --- | --- |",
         "| lstm | A | S > 50 (40 to 60) | never |", "| lstm | B | S > 70 (60 to > 256) | - |"]

@@ -4,7 +4,7 @@
 import pytest
 
 from conftest import ROOT
-from seqbench.read import runs
+from seqbench.read import dimensions, runs
 from seqbench.tables import claims
 from seqbench.words import noise_floor
 import pandas as pd
@@ -18,7 +18,8 @@ def write_comparison(folder, cases):
     lines = [",".join(runs.schema(README, "compare.csv"))]
     for hid_size, ratio, low, high, verdict in cases:
         known = f"{100},{100 * ratio if ratio else ''},{ratio},{low},{high},0.5,0.5" if ratio else ",,,,,,"
-        lines.append(f"rnn/hoisted,layer,rnn,hoisted,openblas,hot,16,{hid_size},1,1,0,3,3,{known},{verdict},")
+        sizes = ",".join(map(str, (dimensions.ABSENT | {"seq_len": 16, "hid_size": hid_size}).values()))
+        lines.append(f"rnn/hoisted,layer,rnn,hoisted,openblas,hot,{sizes},3,3,{known},{verdict},")
     (folder / "compare.csv").write_text("\n".join(lines) + "\n")
 
 
@@ -50,7 +51,8 @@ def test_busy_loop_may_leave_a_case_unstable(tmp_path):
     for hid_size, stability in ((64, "stable"), (128, "unstable"), (256, "stable")):
         row = dict.fromkeys(columns, "1") | {"kernel": "rnn/hoisted", "kind": "layer",
                                              "layer": "rnn", "variant": "hoisted",
-                                             "engine": "openblas", "cache": "hot", "seq_len": "16", "hid_size": str(hid_size), "input": "0",
+                                             "engine": "openblas", "cache": "hot", "seq_len": "16", "hid_size": str(hid_size),
+                                             **dict.fromkeys(dimensions.OPTIONAL, "0"),
                                              "stability": stability}
         rows.append(",".join(row.values()))
     (folder / "summary.csv").write_text("\n".join([",".join(columns), *rows]) + "\n")

@@ -76,14 +76,18 @@ static void rows_hold_what_was_measured(void **state)
     close(fd);
     char *text = contents(path);
     const char want[] =
-        "kernel,kind,layer,variant,engine,seq_len,hid_size,heads,batch,input,round,cache,lanes,"
+        "kernel,kind,layer,variant,engine,"
+#define DIMENSION(field, column, ...) #column ","
+#include "dims.def"
+#undef DIMENSION
+        "round,cache,lanes,"
         "sample,order,iterations,"
         "wall_ns,cpu_ns,started_utc,cpu_before,cpu_after,voluntary_switches,involuntary_switches,"
         "minor_faults,major_faults,steal_ticks,clock_ghz_before,clock_ghz_after,cycles,"
         "instructions,l2_misses,last_level_misses,sentinel_ns,sentinel_ratio,subnormals,nonfinite,"
         "checksum,flags,flops,elementwise_flops,exps,logs,sigmoids,tanhs,rsqrts,parameters,bytes,"
         "streamed_bytes,resident_bytes,status,error\n"
-        "transformer/tiled,layer,transformer,tiled,packed,32,64,2,1,0,3,hot," LANES
+        "transformer/tiled,layer,transformer,tiled,packed,32,64,2,1,0,0,0,3,hot," LANES
         ",1,17,20,11000000,10999000,"
         "2026-01-02T03:04:05.678Z,1,1,4,5,6,7,unavailable,2.5000,2.6000,100,unavailable,102,103,"
         "5000.5,1.0100,8,9,00000000deadbeef,switch+clock,3407872,51136,2048,0,0,0,64,49984,216320,"
@@ -91,7 +95,7 @@ static void rows_hold_what_was_measured(void **state)
     assert_memory_equal(text, want, strlen(want));
     assert_non_null(strstr(text, ",ok,\n"));
     assert_non_null(
-        strstr(text, "\ntransformer/tiled,layer,transformer,tiled,packed,32,64,2,1,0,3,hot," LANES
+        strstr(text, "\ntransformer/tiled,layer,transformer,tiled,packed,32,64,2,1,0,0,0,3,hot," LANES
                      ",1,17,,,,,,"
                      ",,,,,,,,,,,,,,,,,,,,,,,,,,,,"
                      ",failed,\"went wrong\"\n"));

@@ -17,7 +17,7 @@ from conftest import ROOT, command
 from seqbench.figures import (FIGURES as REGISTRY, drawing, layout, parts, relative, roofline, roofs,
                               svg, us_per_token)
 from seqbench.figures.drawing import Run
-from seqbench.read import runs
+from seqbench.read import dimensions, runs
 from seqbench.tables import derived, medians, noise
 from seqbench.words import sections, wording
 from seqbench.words.phrases import LANGUAGES
@@ -47,7 +47,7 @@ def sample(kernel, seq_len, hid_size, ns, heads=1, round=0, number=0, iterations
     time = repr(float(ns * iterations))
     values = {
         **dict.fromkeys(HEADER, ""), "kernel": kernel, "kind": kind, "layer": layer,
-        "variant": variant, "engine": engine, **dict.fromkeys(runs.DIMENSIONS, 1), "input": 0,
+        "variant": variant, "engine": engine, **dimensions.ABSENT,
         "seq_len": seq_len, "hid_size": hid_size, "heads": heads, "batch": batch, "round": round, "cache": cache,
         "sample": number, "order": 0, "iterations": iterations, "wall_ns": time, "cpu_ns": time,
         "started_utc": "2024-05-06T07:08:09.123Z", "cpu_before": 3, "cpu_after": 3,
@@ -312,9 +312,9 @@ def test_crossover_has_a_row_per_head_count_of_the_transformer(tmp_path):
 def test_parts_count_once_or_once_per_step(grid):
     summary = runs.load_summary(grid)
     lstm = medians.part_times(summary, "lstm")
-    assert lstm.loc[(128, 64, 1, 1, 0)].to_dict() == {"gates": 128 * 30 * 64, "update": 128 * 5 * 64}
+    assert lstm.loc[(128, 64, 1, 1, 0, 0, 0)].to_dict() == {"gates": 128 * 30 * 64, "update": 128 * 5 * 64}
     transformer = medians.part_times(summary, "transformer")
-    sum_of_parts = transformer.loc[(16, 256, 4, 1, 0)].sum()
+    sum_of_parts = transformer.loc[(16, 256, 4, 1, 0, 0, 0)].sum()
     assert sum_of_parts == pytest.approx((16 / 50) ** 0.5 * 40 * 256 * 16, rel=1e-6)
 
 
@@ -485,11 +485,11 @@ def test_run_in_which_everything_failed_is_refused(tmp_path, capsys):
 # ---- the data dictionary -----------------------------------------------------------------------
 
 GOOD_FILES = {
-    "plan.csv": "order,round,kernel,engine,seq_len,hid_size,heads,batch,input\n"
-                "0,0,lstm/hoisted,packed,16,64,1,1,0\n",
-    "checks.csv": "kernel,engine,seq_len,hid_size,heads,batch,input,error,bound,verdict\n"
-                  "lstm/hoisted,packed,16,64,1,1,0,1.5e-07,0.0001,PASS\n"
-                  "lstm/fused,openblas,16,64,1,1,1,,0.0001,FAIL\n",
+    "plan.csv": f"order,round,kernel,engine,{','.join(dimensions.COLUMNS)}\n"
+                "0,0,lstm/hoisted,packed,16,64,1,1,0,0,0\n",
+    "checks.csv": f"kernel,engine,{','.join(dimensions.COLUMNS)},error,bound,verdict\n"
+                  "lstm/hoisted,packed,16,64,1,1,0,0,0,1.5e-07,0.0001,PASS\n"
+                  "lstm/fused,openblas,16,64,1,1,1,0,0,,0.0001,FAIL\n",
 }
 
 
@@ -506,14 +506,14 @@ def test_data_dictionary_describes_every_file(grid, tmp_path):
 
 
 @pytest.mark.parametrize("change, message", [
-    (replaced("input\n", "inputs\n"), "column input is missing"),
+    (replaced("window\n", "windows\n"), "column window is missing"),
     (lambda text: "".join(line[:line.rindex(",")] + "\n" for line in text.splitlines()),
-     "column input is missing"),
-    (replaced("input\n0", "input,more\n0"), "line 2: 9 fields, the header has 10"),
-    (lambda text: text.replace("input\n", "input,b\n").replace(",0\n", ",0,1\n"),
+     "column window is missing"),
+    (replaced("window\n0", "window,more\n0"), "line 2: 11 fields, the header has 12"),
+    (lambda text: text.replace("window\n", "window,b\n").replace(",0\n", ",0,1\n"),
      "column b is not in the data dictionary"),
     (replaced("order,round", "round,order"), "columns are not in the order"),
-    (replaced(",64,1,1,0\n", ",64,one,1,0\n"), "line 2: heads: 'one' is not of type dimension"),
+    (replaced(",64,1,1,0,", ",64,one,1,0,"), "line 2: heads: 'one' is not of type dimension"),
     (replaced("lstm/hoisted", ""), "line 2: kernel: '' is not of type text"),
 ])
 def test_validate_refuses_what_the_dictionary_does_not_say(tmp_path, change, message):

@@ -258,45 +258,55 @@ static void a_stream_ends_as_the_sequence_does(void **state)
     assert_true(seen > 60);
 }
 
+enum { CALLS = 40, CHANNELS = 24 };
+
 /* Keys and values of the last S - 1 tokens, oldest first, in a case of its own. */
+static void assert_last_is_that_of_its_window(const struct kernel *kernel, struct dims d)
+{
+    static float k[CALLS][CHANNELS], v[CALLS][CHANNELS];
+    const int64_t size = d.H / d.A, heads = kv_heads(d);
+    const size_t bytes = (size_t)size * sizeof(float);
+    struct streamed s, other;
+    open_streamed(kernel, d, &s);
+    open_streamed(kernel, d, &other);
+    for (int call = 0; call < CALLS; call++) {
+        stream_call(&s.stream);
+        memcpy(k[call], s.c.instance.t[place_of(&s.c, "k_new")], (size_t)heads * bytes);
+        memcpy(v[call], s.c.instance.t[place_of(&s.c, "v_new")], (size_t)heads * bytes);
+    }
+    for (int64_t head = 0; head < heads; head++)
+        for (int64_t j = 0; j < d.S - 1; j++) {
+            const int64_t from = CALLS - d.S + j, to = (head * d.S + j) * size;
+            memcpy(other.c.instance.t[place_of(&other.c, "k_cache")] + to, k[from] + head * size,
+                   bytes);
+            memcpy(other.c.instance.t[place_of(&other.c, "v_cache")] + to, v[from] + head * size,
+                   bytes);
+        }
+    memcpy(other.c.instance.t[0], s.stream.inputs + (CALLS - 1) % STREAM_INPUTS * d.H,
+           (size_t)d.H * sizeof(float));
+    case_run(&other.c);
+    const float *got = s.c.instance.t[place_of(&s.c, "y")];
+    const float *expected = other.c.instance.t[place_of(&other.c, "y")];
+    for (int64_t c = 0; c < d.H; c++)
+        if (!(fabsf(got[c] - expected[c]) <= 2e-5f))
+            fail_msg("%s %s: channel %d is %g, not %g", kernel->name, kernel->engine_name, (int)c,
+                     (double)got[c], (double)expected[c]);
+    close_streamed(&s);
+    close_streamed(&other);
+}
+
 static void decode_attends_over_a_window(void **state)
 {
     (void)state;
-    enum { S = 6, H = 24, A = 3, SIZE = H / A, CALLS = 40 };
-    static float k[CALLS][H], v[CALLS][H];
-    const struct dims d = {.S = S, .H = H, .A = A, .B = 1};
-    for (int i = 0; kernel_at(i); i++) {
-        const struct kernel *kernel = kernel_at(i);
-        if (!is_streamed(kernel) || !kernel->layer->one_token)
-            continue;
-        struct streamed s, other;
-        open_streamed(kernel, d, &s);
-        open_streamed(kernel, d, &other);
-        for (int call = 0; call < CALLS; call++) {
-            stream_call(&s.stream);
-            memcpy(k[call], s.c.instance.t[place_of(&s.c, "k_new")], sizeof(k[call]));
-            memcpy(v[call], s.c.instance.t[place_of(&s.c, "v_new")], sizeof(v[call]));
-        }
-        for (int head = 0; head < A; head++)
-            for (int j = 0; j < S - 1; j++) {
-                const int from = CALLS - S + j, to = (head * S + j) * SIZE;
-                memcpy(other.c.instance.t[place_of(&other.c, "k_cache")] + to,
-                       k[from] + head * SIZE, SIZE * sizeof(float));
-                memcpy(other.c.instance.t[place_of(&other.c, "v_cache")] + to,
-                       v[from] + head * SIZE, SIZE * sizeof(float));
-            }
-        memcpy(other.c.instance.t[0], s.stream.inputs + (CALLS - 1) % STREAM_INPUTS * H,
-               H * sizeof(float));
-        case_run(&other.c);
-        const float *got = s.c.instance.t[place_of(&s.c, "y")];
-        const float *expected = other.c.instance.t[place_of(&other.c, "y")];
-        for (int c = 0; c < H; c++)
-            if (!(fabsf(got[c] - expected[c]) <= 2e-5f))
-                fail_msg("%s %s: channel %d is %g, not %g", kernel->name, kernel->engine_name, c,
-                         (double)got[c], (double)expected[c]);
-        close_streamed(&s);
-        close_streamed(&other);
-    }
+    const struct dims shapes[] = {
+        {.S = 6, .H = CHANNELS, .A = 3, .B = 1},
+        {.S = 6, .H = CHANNELS, .A = 4, .B = 1, .G = 2, .W = 4},
+        {.S = 6, .H = CHANNELS, .A = 3, .B = 1, .W = 1},
+    };
+    for (int i = 0; kernel_at(i); i++)
+        for (size_t j = 0; j < sizeof(shapes) / sizeof(shapes[0]); j++)
+            if (is_streamed(kernel_at(i)) && kernel_at(i)->layer->one_token)
+                assert_last_is_that_of_its_window(kernel_at(i), shapes[j]);
 }
 
 static void a_call_neither_allocates_nor_locks_nor_faults(void **state)

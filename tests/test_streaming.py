@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from conftest import BUILD, command
-from seqbench.read import runs
+from seqbench.read import dimensions, runs
 from seqbench.tables import streams
 from seqbench.words import streaming
 from test_report import browser, cells_of, choose, show, text_of  # noqa: F401
@@ -153,7 +153,7 @@ def test_largest_size_stops_at_the_first_that_misses():
 
 def test_chunks_pay_from_where_a_token_takes_less_at_every_size():
     rows = [{"layer": "lstm", "kernel": "lstm/x", "engine": "packed", "hid_size": h, "heads": 1,
-             "batch": 1, "input": 0, "condition": "hot", "period_ns": np.nan, "seq_len": s, "p50_ns": ns}
+             "batch": 1, **dict.fromkeys(dimensions.OPTIONAL, 0), "condition": "hot", "period_ns": np.nan, "seq_len": s, "p50_ns": ns}
             for h in (64, 128) for s, ns in ((1, 100), (4, 300), (8, 790 if h == 64 else 600), (16, 1280))]
     assert streaming.chunk_sentences(pd.DataFrame(rows)) == [
         "lstm: calls of 16 tokens or more take less time per token than single steps; with 16 a "
@@ -162,7 +162,7 @@ def test_chunks_pay_from_where_a_token_takes_less_at_every_size():
 
 def test_pause_is_told_of_the_longest_period():
     rows = [{"layer": "lstm", "kernel": "lstm/x", "engine": "packed", "seq_len": 1, "hid_size": 128,
-             "heads": 1, "batch": 1, "input": 0, "condition": condition, "period_ns": period, "p50_ns": ns}
+             "heads": 1, "batch": 1, **dict.fromkeys(dimensions.OPTIONAL, 0), "condition": condition, "period_ns": period, "p50_ns": ns}
             for condition, period, ns in (("hot", np.nan, 5e3), ("paced", 1e7, 3e4),
                                           ("paced", 3.2e7, 4.9e4))]
     assert streaming.pause_sentences(pd.DataFrame(rows)) == [
@@ -336,7 +336,7 @@ def test_cold_calls_and_a_limit_of_time(tmp_path, seqbench):
 
 def test_steps_longer_than_their_period_are_not_told_as_paced(tmp_path):
     rows = [{"layer": "lstm", "kernel": "lstm/x", "engine": "packed", "seq_len": 1, "hid_size": h,
-             "heads": 1, "batch": 1, "input": 0, "condition": "paced", "period_ns": 20800.0, "p50_ns": ns,
+             "heads": 1, "batch": 1, **dict.fromkeys(dimensions.OPTIONAL, 0), "condition": "paced", "period_ns": 20800.0, "p50_ns": ns,
              "p999_ns": ns} for h, ns in ((8, 1e3), (512, 9e4))]
     assert list(streaming.in_time(pd.DataFrame(rows)).hid_size) == [8]
     (line,) = streaming.deadline_rows(pd.DataFrame(rows))[1]

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from conftest import command
+from seqbench.read import dimensions, runs
 from seqbench.words import wording
 from test_scripts import sample, summarised
 
@@ -57,10 +58,9 @@ def test_sections_have_no_tags_of_files(tmp_path, capsys, section):
 
 
 def test_sizes_are_named_where_they_tell_cells_apart():
-    cells = pd.DataFrame([(64, 1, 1, 0), (128, 2, 1, 0), (128, 4, 1, 0)],
-                         columns=["hid_size", "heads", "batch", "input"])
-    assert wording.size_labels(cells) == {(64, 1, 1, 0): "H 64 A 1", (128, 2, 1, 0): "H 128 A 2",
-                                          (128, 4, 1, 0): "H 128 A 4"}
-    assert wording.size_labels(cells[:2]) == {(64, 1, 1, 0): "H 64", (128, 2, 1, 0): "H 128"}
+    small, two, four = ((H, A, 1, *[0] * len(dimensions.OPTIONAL)) for H, A in ((64, 1), (128, 2), (128, 4)))
+    cells = pd.DataFrame([small, two, four], columns=runs.ACROSS)
+    assert wording.size_labels(cells) == {small: "H 64 A 1", two: "H 128 A 2", four: "H 128 A 4"}
+    assert wording.size_labels(cells[:2]) == {small: "H 64", two: "H 128"}
     assert wording.sizes_text({"seq_len": 1, "hid_size": 64, "heads": 1, "batch": 1}) == "S=1 H=64"
     assert wording.sizes_text({"heads": 4, "batch": 2}) == "A=4 B=2"

@@ -66,13 +66,14 @@ def decode_step(hid_size: int, heads: int, arrays: dict[str, np.ndarray]) -> Cal
     torch = use_torch()
     functional = torch.nn.functional
     t = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    size = hid_size // heads
+    size, kv_heads = hid_size // heads, arrays["k_cache"].shape[-3]
+    parts = [heads * size, kv_heads * size, kv_heads * size]
     keys, values = t["k_cache"][..., :-1, :].transpose(-2, -1), t["v_cache"][..., :-1, :]
 
     def step(x):
         normed = functional.layer_norm(x, (hid_size,), t["ln1_g"], t["ln1_b"])
         projected = functional.linear(normed, t["Wqkv"], t["bqkv"])
-        q, k, v = projected.view(len(x), 3, heads, 1, size).unbind(1)
+        q, k, v = (part.view(len(x), kv_heads, -1, size) for part in projected.split(parts, 1))
         q = q * size ** -0.5
         scores = torch.cat([torch.matmul(q, keys), torch.matmul(q, k.transpose(-2, -1))], -1)
         weights = torch.softmax(scores, -1)

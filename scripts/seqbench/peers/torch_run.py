@@ -32,7 +32,7 @@ from pathlib import Path
 import numpy as np
 
 from seqbench.peers import torch_layers
-from seqbench.read import hosts, runs
+from seqbench.read import dimensions, hosts, runs
 from seqbench.tables import streams
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,11 +55,8 @@ WARM_UP_CALLS = 8  # of a stream; as in bench/run/stream.c
 INPUTS = 64
 
 BYTES = {"bf16": 2, "int8": 1}  # of a weight
-SIZES = {"seq_len": "-S", "hid_size": "-H", "heads": "--heads",
-         "batch": "--batch", "input": "--input"}  # of a layer of torch
 # Options of `seqbench plan` that host.json tells; others are passed on as they are.
-OPTIONS = {"kernels": "-k", "grid": "-g", "heads": "--heads", "batch": "--batch",
-           "input": "--input", "engines": "--engine", "cpu": "--cpu"}
+OPTIONS = {"kernels": "-k", "grid": "-g", "heads": "--heads", "engines": "--engine", "cpu": "--cpu"}
 
 
 # ---- cases of seqbench --------------------------------------------------------------------------
@@ -67,8 +64,8 @@ OPTIONS = {"kernels": "-k", "grid": "-g", "heads": "--heads", "batch": "--batch"
 
 def dump(kernel: str, sizes: dict[str, int], seed: int) -> tuple[dict, dict[str, np.ndarray]]:
     """case.json and the tensors of one case of seqbench: inputs, parameters and outputs."""
-    chosen = [word for name, option in SIZES.items() if sizes[name]
-              for word in (option, sizes[name])]
+    chosen = [word for name, size in sizes.items() if size
+              for word in (dimensions.OPTIONS[name], size)]
     with tempfile.TemporaryDirectory() as folder:
         case = Path(folder) / "case"
         ask_seqbench(["dump", "-k", kernel, *chosen, "--seed", seed, "-o", case])
@@ -126,7 +123,13 @@ def planned_cells(plan: list[dict], kernels: list[dict],
     known = sorted(cell for cell in cells if cell[0] in methods)
     if not known:
         raise runs.RunError(f"torch has none of these layers; it has {', '.join(methods)}")
-    return known, 1 + max(int(row["round"]) for row in plan)
+    taken = [cell for cell in known if not dict(zip(runs.DIMENSIONS, cell[1:]))["window"]]
+    if len(taken) < len(known):
+        print(f"peer_torch.py: left out: {len(known) - len(taken)} cells with a window: what is made "
+              "of torch here sees all keys", file=sys.stderr)
+    if not taken:
+        raise runs.RunError("no cell is left")
+    return taken, 1 + max(int(row["round"]) for row in plan)
 
 
 def kernel_name(layer: str, engine: str) -> str:
@@ -226,10 +229,9 @@ def describe(options: argparse.Namespace, plan: list[dict], like: dict[str, str]
         "started_utc": utc_now(), "kernels": options.kernels, "engines": options.engines or "",
         "grid": options.grid, "seq_len": sorted({row["seq_len"] for row in plan}),
         "hid_size": sorted({row["hid_size"] for row in plan}),
+        **{name: sorted({row[name] for row in plan}) for name in ("batch", *dimensions.OPTIONAL)},
         "heads": [int(text) for text in options.heads.split(",")] if options.heads
                  else "by HidSize",
-        "batch": sorted({row["batch"] for row in plan}),
-        "input": sorted({row["input"] for row in plan}),
         "rounds": 1 + plan[-1]["round"], "samples": options.samples, "until": runs.UNTIL,
         "budget_s": 0, "cache": "hot", "seed": str(options.seed),
         "flush_to_zero": "--no-ftz" not in options.others, "parameters_of": like,
@@ -482,7 +484,7 @@ def run_round(folder: Path, number: int) -> None:
         if int(visit["round"]) != number:
             continue
         layer = visit["kernel"].split("/")[0]
-        sizes = {name: int(visit[name]) for name in SIZES}
+        sizes = {name: int(visit[name]) for name in runs.DIMENSIONS}
         case, arrays = dump(options["parameters_of"][layer], sizes, seed)
         make = maker("conditions" in options, visit["engine"])
         module = make(layer, sizes["hid_size"], sizes["heads"], arrays)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from seqbench.read import dimensions
+
 UNKNOWN = "unknown"
 EVALUATIONS = ["exps", "logs", "sigmoids", "tanhs", "rsqrts"]
 ALL_EVALUATIONS = "transcendentals"  # before they were counted by kind: read as the first
@@ -17,7 +19,6 @@ STEPWISE = ("literal", "fused", "step")  # variants that multiplied each token b
 CUT_INTO_PARTS = ("literal", "full")
 PACKING = {"openblas": "call", "packed": "before", "onednn": "before", "none": "none"}
 FLOAT = 4  # bytes
-ABSENT = {"input": 0}  # what a dimension is that was not given; of others 1
 SQUARE = ("roof/sgemm", "roof/sgemv")  # HidSize x HidSize weights and nothing else
 
 
@@ -70,5 +71,5 @@ def filled(table: pd.DataFrame, missing: list[str], engines: Callable[[], dict])
         table = table.assign(engine=table.kernel.map(engines()).fillna(UNKNOWN).astype(object))
     for column in missing:
         if column != "engine":
-            values[column] = FILL[column](table) if column in FILL else ABSENT.get(column, 1)
+            values[column] = FILL[column](table) if column in FILL else dimensions.ABSENT[column]
     return table.assign(**values)

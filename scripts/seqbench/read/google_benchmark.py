@@ -20,11 +20,13 @@ import re
 import sys
 from pathlib import Path
 
-from seqbench.read import earlier, hosts, objects, runs
+from seqbench.read import dimensions, earlier, hosts, objects, runs
 
 MOST = 1e18  # a count of more digits is none
-PATTERN = (r"(?P<layer>[^/:]+)/(?P<variant>[^/:]+)/S:(?P<S>\d+)/H:(?P<H>\d+)"
-           r"(/A:(?P<A>\d+))?(/B:(?P<B>\d+))?(/I:(?P<I>\d+))?")
+NEEDED = "SH"  # sizes that every name has
+PATTERN = (r"(?P<layer>[^/:]+)/(?P<variant>[^/:]+)" +
+           "".join(rf"(/{letter}:(?P<{letter}>\d+))" + ("" if letter in NEEDED else "?")
+                   for letter in dimensions.LETTERS.values()))
 # What Google Benchmark itself adds to a name.
 SUFFIXES = re.compile(r"(/(min_time|min_warmup_time|iterations|repeats|threads):[^/]*"
                       r"|/(real_time|process_time|manual_time))*$")
@@ -32,8 +34,6 @@ UNITS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
 COSTS = [*runs.COSTS, "resident_bytes"]
 PACKING = earlier.PACKING  # by engine; of others it is not known
 UNKNOWN = earlier.UNKNOWN
-# Of the pattern; a size that a name does not have was not given.
-GROUPS = {"seq_len": "S", "hid_size": "H", "heads": "A", "batch": "B", "input": "I"}
 COUNTS = ["steal_ticks", "cycles", "instructions", "l2_misses", "last_level_misses"]
 
 
@@ -60,8 +60,8 @@ def case_of(path: Path, name: str, pattern: re.Pattern) -> dict:
     found = match.groupdict()
     if not found["layer"] or not found["variant"]:
         raise runs.RunError(f"{path}: {name!r}: no layer or no variant by {pattern.pattern}")
-    sizes = {column: found.get(GROUPS.get(column)) or str(earlier.ABSENT.get(column, 1))
-             for column in runs.DIMENSIONS}
+    sizes = {column: found.get(letter) or str(dimensions.ABSENT[column])
+             for column, letter in dimensions.LETTERS.items()}
     for column, size in sizes.items():
         if not runs.PATTERNS[runs.schema(runs.README, "samples.csv")[column]].fullmatch(size):
             raise runs.RunError(f"{path}: {name!r}: {column} {size} is not a number from 1 on")
@@ -208,7 +208,7 @@ def import_files(options: argparse.Namespace) -> None:
         pattern = re.compile(options.pattern)
     except re.error as error:
         raise runs.RunError(f"--pattern: {error}") from error
-    if missing := {"layer", "variant", "S", "H"} - set(pattern.groupindex):
+    if missing := {"layer", "variant", *NEEDED} - set(pattern.groupindex):
         raise runs.RunError(f"--pattern: no group named {min(missing)}")
     if options.out.exists() and any(options.out.iterdir()):
         raise runs.RunError(f"{options.out}: not empty: a run is never changed")

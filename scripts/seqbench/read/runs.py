@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from seqbench.read import earlier
+from seqbench.read import dimensions, earlier
 
 README = Path(__file__).resolve().parents[3] / "results" / "README.md"
 REFERENCE = "transformer"  # the layer that every other layer is compared with
@@ -36,12 +36,13 @@ PATTERNS = {
     "text": re.compile(r".+", re.DOTALL),
     "count": re.compile(r"[0-9]{1,18}|unavailable"),
     "dimension": re.compile(r"[1-9][0-9]{0,17}"),
-    "dimension or 0": re.compile(r"0|[1-9][0-9]{0,17}"),  # 0: not given
+    dimensions.OR_0: re.compile(r"0|[1-9][0-9]{0,17}"),  # 0: not given
     "integer": re.compile(r"-?[0-9]{1,18}"),
     "number": re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"),
     "time": re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9](:[0-5][0-9]){2}\.[0-9]{3}Z"),
 }
 MAY_BE_EMPTY = ", may be empty"
+OTHER_SIZES = "| the other sizes |"  # the row of the data dictionary for all of dimensions.OPTIONAL
 
 
 class RunError(Exception):
@@ -111,6 +112,8 @@ def schemas(readme: Path) -> dict[str, dict[str, str]]:
             if kind.removesuffix(MAY_BE_EMPTY) not in PATTERNS:
                 raise RunError(f"{readme}: line {number}: {column}: unknown type '{kind}'")
             tables.setdefault(name, {})[column] = kind
+        elif name and line.startswith(OTHER_SIZES):
+            tables.setdefault(name, {}).update(dict.fromkeys(dimensions.OPTIONAL, dimensions.OR_0))
     return tables
 
 
@@ -123,8 +126,7 @@ def schema(readme: Path, name: str) -> dict[str, str]:
 
 
 # The dimensions of a case, and a case.
-DIMENSIONS = [name for name, kind in schema(README, "samples.csv").items()
-              if kind.startswith("dimension")]
+DIMENSIONS = dimensions.COLUMNS
 ACROSS = [name for name in DIMENSIONS if name != "seq_len"]  # what is held while SeqLen grows
 CASE = ["kernel", "kind", "layer", "variant", "engine", "cache", *DIMENSIONS]
 ORDER = ["kind", "kernel", "engine", "cache", *DIMENSIONS]  # of the rows of a table of cases
@@ -160,7 +162,7 @@ def typed(path: Path, column: str, kind: str, lines: list[int], values: Iterable
             raise RunError(f"{path}: line {line}: {column}: '{value}' is not of type {kind}")
     if base in ("text", "count", "time"):
         return pd.Series(values, index=lines, dtype=object)
-    if base in ("integer", "dimension", "dimension or 0") and not may_be_empty:
+    if base in ("integer", "dimension", dimensions.OR_0) and not may_be_empty:
         return pd.Series([int(value) for value in values], index=lines, dtype=np.int64)
     return pd.Series([float(value or "nan") for value in values], index=lines, dtype=float)
 

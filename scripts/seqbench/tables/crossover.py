@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 
 from seqbench.read import runs
-from seqbench.tables.ratios import CELL, FASTER, KEY, LENSES, SAME, SLOWER, Drawn, judged
+from seqbench.tables.ratios import (FASTER, LENSES, SAME, SLOWER, Drawn, judged, own_cases,
+                                    reference_cases)
 from seqbench.tables.table import Made
 
 ALWAYS, NEVER = "faster everywhere", "slower everywhere"
@@ -87,11 +88,10 @@ def crossing_interval(seq_len: np.ndarray, ratio: np.ndarray,
 
 def drawn_ratios(cells: pd.DataFrame, drawn: Drawn) -> np.ndarray:
     """Ratios as they could have been, one column per cell."""
-    own = cells[KEY].assign(heads=cells.own_heads)
-    reference = cells[["kernel_reference", "engine_reference", *CELL]]
-    return np.column_stack([drawn(beside) / drawn(case) * ratio for case, beside, ratio in
-                            zip(own.itertuples(index=False, name=None),
-                                reference.itertuples(index=False, name=None), cells.ratio)])
+    sides = (cases.itertuples(index=False, name=None)
+             for cases in (own_cases(cells), reference_cases(cells)))
+    return np.column_stack([drawn(beside) / drawn(case) * ratio
+                            for case, beside, ratio in zip(*sides, cells.ratio)])
 
 
 def crossover_row(key: tuple, cells: pd.DataFrame, drawn: Drawn) -> dict:

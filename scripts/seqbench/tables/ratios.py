@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from seqbench.read import runs
+from seqbench.read import dimensions, runs
 from seqbench.tables.noise import quantile
 from seqbench.tables.table import Made
 
@@ -72,12 +72,12 @@ def relative(summary: pd.DataFrame, engine: str = runs.HEADLINE,
     """Per layer and cell, fastest variants: time and flops of the reference over the layer's.
 
     A layer with heads meets the reference with as many; one without (heads = 1) meets every. The
-    reference has no InputSize of its own and meets every.
+    reference has none of the sizes that only some layers have and meets every.
     `scale` is what both ratios hold beside times and flops: 1, or parameters over the reference's.
     """
     seen = LENSES[lens]
     kept = ["layer", *KEY, "median_ns", "flops", "parameters", "job"]
-    alike = [name for name in CELL if name not in ("heads", "input")]
+    alike = [name for name in CELL if name not in ("heads", *dimensions.OPTIONAL)]
     best = fastest(of_engine(whole_sequences(summary), engine))[kept]
     best = best.astype({"flops": float, "parameters": float})
     if seen.per_parameter:
@@ -108,14 +108,17 @@ def own_noise(noise: pd.DataFrame) -> pd.DataFrame:
 
 
 def drawn_from(noise: pd.DataFrame) -> Drawn:
-    """What the median of a case could have been over what it is, drawn for each on its own."""
+    """What the median of a case could have been over what it is, drawn for each on its own.
+
+    By its name without the sizes that are not given: one dimension more draws the same.
+    """
     own = {case: tuple(row) for case, row in zip(noise.index, noise.to_numpy())}
     kept: dict[tuple, np.ndarray] = {}
 
     def of_case(case: tuple) -> np.ndarray:
         if case not in kept:
             kernel, engine, *sizes = case
-            name = "\0".join((kernel, engine, *map(str, map(int, sizes))))
+            name = "\0".join((kernel, engine, *(str(int(size)) for size in sizes if size)))
             error, df = own[case]
             draw = np.random.default_rng([runs.SEED, zlib.crc32(name.encode())])
             kept[case] = np.exp(error * draw.standard_t(df, DRAWS)) if df > 0 else np.full(
@@ -125,12 +128,21 @@ def drawn_from(noise: pd.DataFrame) -> Drawn:
     return of_case
 
 
+def own_cases(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The case of the layer in each row."""
+    return pairs[KEY].assign(heads=pairs.own_heads)
+
+
+def reference_cases(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The case of the reference in each row."""
+    return pairs[["kernel_reference", "engine_reference", *CELL]].assign(
+        **dict.fromkeys(dimensions.OPTIONAL, 0))
+
+
 def half_widths(pairs: pd.DataFrame, noise: pd.DataFrame) -> np.ndarray:
     """Half the 95 % interval of the logarithm of each ratio; NaN where noise is not known."""
-    own = pd.MultiIndex.from_frame(pairs[KEY].assign(heads=pairs.own_heads))
-    reference = pd.MultiIndex.from_frame(
-        pairs[["kernel_reference", "engine_reference", *CELL]].assign(input=0))
-    sides = [noise.reindex(index).to_numpy() for index in (own, reference)]
+    sides = [noise.reindex(pd.MultiIndex.from_frame(cases)).to_numpy()
+             for cases in (own_cases(pairs), reference_cases(pairs))]
     squares = [side[:, 0] ** 2 for side in sides]
     df = sum(squares) ** 2 / sum(square ** 2 / side[:, 1] for square, side in zip(squares, sides))
     return quantile(df) * np.sqrt(sum(squares))

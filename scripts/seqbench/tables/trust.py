@@ -73,9 +73,8 @@ def covered(model: Model, pairs: pd.DataFrame, groups: list[pd.DataFrame], logs:
     off = table.reset_index().drop_duplicates(KEY).set_index(KEY).off
 
     def offs(cells: pd.DataFrame) -> np.ndarray:
-        names = [cells[KEY].assign(heads=cells.own_heads),
-                 cells[["kernel_reference", "engine_reference", *ratios.CELL]]]
-        mine, other = (off.reindex(pd.MultiIndex.from_frame(name)).to_numpy() for name in names)
+        mine, other = (off.reindex(pd.MultiIndex.from_frame(cases)).to_numpy()
+                       for cases in (ratios.own_cases(cells), ratios.reference_cases(cells)))
         return other - mine
 
     wrong = offs(pairs)
@@ -102,11 +101,9 @@ def coverage(samples: pd.DataFrame, compared: pd.DataFrame, until: float) -> lis
     """Rows of trust.csv: how often 95 % intervals hold the truth."""
     model = Model.of(noise.round_medians(samples))
     known = set(model.index.to_frame()[KEY].itertuples(index=False, name=None))
-    pairs = compared[[tuple(row) in known for row in
-                      compared[KEY].assign(heads=compared.own_heads).to_numpy().tolist()]]
-    pairs = pairs[[tuple(row) in known for row in
-                   pairs[["kernel_reference", "engine_reference", *ratios.CELL]].to_numpy(
-                       ).tolist()]]
+    pairs = compared
+    for cases_of in (ratios.own_cases, ratios.reference_cases):
+        pairs = pairs[[tuple(row) in known for row in cases_of(pairs).to_numpy().tolist()]]
     groups = [cells for _, cells in pairs.groupby(["layer", *runs.ACROSS]) if len(cells) > 1]
     rows = []
     for rounds, added in ((3, 0), (3, ADDED), (5, 0), (5, ADDED)):

@@ -39,7 +39,7 @@ def widths(run_dirs: list[Path]) -> pd.DataFrame:
         columns={"ci_low": "ratio_low", "ci_high": "ratio_high"})
     if table.empty:
         raise runs.RunError(f"{run_dirs[0]}: no layer was timed in a cell of the Transformer block")
-    for name in ("heads", "batch", "input"):
+    for name in [name for name in runs.ACROSS if name != "hid_size"]:
         if table.groupby("hid_size")[name].nunique().max() > 1:
             raise runs.RunError(f"{run_dirs[0]}: {name} has several values; widths are compared "
                                 "at one")

@@ -7,13 +7,11 @@ import numpy as np
 import pandas as pd
 import tabulate
 
-from seqbench.read import runs
+from seqbench.read import dimensions, runs
 
 tabulate.PRESERVE_WHITESPACE = True  # a blank may stand where another line has a mark
 tabulate.MIN_PADDING = 0  # a column is as wide as its widest cell, header or not
 WIDTH = 112  # of a terminal
-LETTERS = {"seq_len": "S", "hid_size": "H", "heads": "A",
-           "batch": "B", "input": "I"}  # others go by the name of their column
 ROW = tabulate.DataRow("|", "|", "|")
 # Cells are not padded: a cell that changes is a line that changes.
 MARKDOWN = tabulate.TableFormat(
@@ -114,14 +112,14 @@ def size_labels(cells: pd.DataFrame) -> dict[tuple, str]:
     """The columns of a table: HidSizes, with the other sizes where one HidSize has several."""
     told = [name for name in runs.ACROSS
             if name == "hid_size" or cells.groupby("hid_size")[name].nunique().max() > 1]
-    return {key: " ".join(f"{LETTERS.get(name, name)} {size}"
+    return {key: " ".join(f"{dimensions.LETTERS[name]} {size}"
                           for name, size in zip(runs.ACROSS, key) if name in told)
             for key in sorted(set(map(size_of, cells.itertuples())))}
 
 
 def sizes_text(sizes: dict[str, int]) -> str:
     """Some sizes: S=16 H=64, and the others where they are not 1."""
-    return " ".join(f"{LETTERS.get(name, name)}={size}" for name, size in sizes.items()
+    return " ".join(f"{dimensions.LETTERS[name]}={size}" for name, size in sizes.items()
                     if name in ("seq_len", "hid_size") or size > 1)
 
 
