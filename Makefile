@@ -150,7 +150,7 @@ have-deps: $(filter deps $(DEPS_GROUPS),$(MAKECMDGOALS))
 on_core = $(if $(CPU),--cpu "$$CPU")
 with_size = $(if $($(firstword $1)),$(lastword $1) "$$$(firstword $1)")
 with_sizes = $(foreach size,$(SIZES),$(call with_size,$(subst :, ,$(size))))
-what = -g "$$GRID" $(strip $(with_sizes)) -k "$$GLOBS" --engine "$$ENGINE" $(on_core)
+what = $(strip -g "$$GRID" $(with_sizes) -k "$$GLOBS" --engine "$$ENGINE" $(on_core))
 
 # make runs a line that calls make under -n too, unless the call stands in a variable.
 then_make = $(MAKE) --no-print-directory

@@ -27,16 +27,18 @@ static int64_t counted_multiply_adds(const struct kernel *kernel, struct dims di
 static void multiply_adds_are_those_that_run(void **state)
 {
     (void)state;
-    const struct dims shapes[] = {
-        {.S = 1, .H = 1, .A = 1, .B = 1},   {.S = 7, .H = 12, .A = 2, .B = 1},
-        {.S = 65, .H = 24, .A = 3, .B = 1}, {.S = 130, .H = 64, .A = 1, .B = 1},
-        {.S = 33, .H = 40, .A = 5, .B = 1}, {.S = 9, .H = 24, .A = 3, .B = 4},
-        {.S = 2, .H = 8, .A = 2, .B = 100},
-        {.S = 65, .H = 24, .A = 6, .B = 2, .G = 2},
-        {.S = 130, .H = 32, .A = 4, .B = 1, .G = 1, .W = 17},
-        {.S = 700, .H = 8, .A = 2, .B = 1, .W = 600},
-        {.S = 500, .H = 8, .A = 1, .B = 2, .W = 130},
-        {.S = 33, .H = 12, .A = 2, .B = 1, .W = 33}};
+    const struct dims shapes[] = {{.S = 1, .H = 1, .A = 1, .B = 1},
+                                  {.S = 7, .H = 12, .A = 2, .B = 1},
+                                  {.S = 65, .H = 24, .A = 3, .B = 1},
+                                  {.S = 130, .H = 64, .A = 1, .B = 1},
+                                  {.S = 33, .H = 40, .A = 5, .B = 1},
+                                  {.S = 9, .H = 24, .A = 3, .B = 4},
+                                  {.S = 2, .H = 8, .A = 2, .B = 100},
+                                  {.S = 65, .H = 24, .A = 6, .B = 2, .G = 2},
+                                  {.S = 130, .H = 32, .A = 4, .B = 1, .G = 1, .W = 17},
+                                  {.S = 700, .H = 8, .A = 2, .B = 1, .W = 600},
+                                  {.S = 500, .H = 8, .A = 1, .B = 2, .W = 130},
+                                  {.S = 33, .H = 12, .A = 2, .B = 1, .W = 33}};
     for (int i = 0; kernel_at(i); i++) {
         for (size_t k = 0; k < sizeof(shapes) / sizeof(shapes[0]); k++) {
             struct dims d = layer_dims(kernel_at(i)->layer, shapes[k]);

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import BUILD, ROOT, command
 from seqbench.peers import torch_layers, torch_run
-from seqbench.read import hosts, runs
+from seqbench.read import dimensions, hosts, runs
 from seqbench.tables import peer_ratios, streams
 from test_scripts import sample, write_run
 
@@ -154,8 +154,18 @@ def test_onednn_is_built_only_where_its_header_is(tmp_path):
 # torch's side, without torch
 
 
+def test_cells_with_a_window_are_left_out(capsys):
+    kernels = [{"kernel": "decode/cached", "kind": "layer", "layer": "decode"}]
+    plan = [dimensions.ABSENT | {"kernel": "decode/cached", "round": "0", "window": window} for window in ("0", "5")]
+    cells, rounds = torch_run.planned_cells(plan, kernels, torch_layers.METHODS)
+    assert cells == [("decode", *dimensions.ABSENT.values())] and rounds == 1
+    assert "left out: 1 of 2 cells, which have a window" in capsys.readouterr().err
+    with pytest.raises(runs.RunError, match="no cell is left"):
+        torch_run.planned_cells(plan[1:], kernels, torch_layers.METHODS)
+
+
 def test_every_round_visits_every_cell_in_its_own_order():
-    cells = [("rnn", S, 64, 1, 1, 0) for S in range(20)]
+    cells = [("rnn", *(dimensions.ABSENT | {"seq_len": S, "hid_size": 64}).values()) for S in range(20)]
     plan = torch_run.make_plan(cells, 3, 1)
     assert [row["order"] for row in plan] == list(range(60))
     assert {row["kernel"] + row["engine"] for row in plan} == {"rnn/torchtorch"}
@@ -367,10 +377,10 @@ def test_what_is_not_ours_is_not_timed(tmp_path, seqbench, capsys, monkeypatch):
 
 
 @needs_torch
-@pytest.mark.parametrize("batch", [1, 3])
-def test_a_decoded_token_leaves_the_cache_as_it_is(seqbench, monkeypatch, batch):
+@pytest.mark.parametrize("batch, kv_heads", [(1, 0), (3, 0), (1, 2), (3, 1)])
+def test_a_decoded_token_leaves_the_cache_as_it_is(seqbench, monkeypatch, batch, kv_heads):
     monkeypatch.setattr(torch_run, "SEQBENCH", str(BUILD / "seqbench"))
-    sizes = {"seq_len": 6, "hid_size": 16, "heads": 2, "batch": batch, "input": 0}
+    sizes = dimensions.ABSENT | {"seq_len": 6, "hid_size": 16, "heads": 4, "batch": batch, "kv_heads": kv_heads}
     _, arrays = torch_run.dump("decode/cached", sizes, 1)
     for name in ("k_cache", "v_cache"):
         arrays[name][..., -1, :] = np.nan  # the new token's place is not read

@@ -94,11 +94,11 @@ static void rows_hold_what_was_measured(void **state)
         "0,";
     assert_memory_equal(text, want, strlen(want));
     assert_non_null(strstr(text, ",ok,\n"));
-    assert_non_null(
-        strstr(text, "\ntransformer/tiled,layer,transformer,tiled,packed,32,64,2,1,0,0,0,3,hot," LANES
-                     ",1,17,,,,,,"
-                     ",,,,,,,,,,,,,,,,,,,,,,,,,,,,"
-                     ",failed,\"went wrong\"\n"));
+    assert_non_null(strstr(
+        text, "\ntransformer/tiled,layer,transformer,tiled,packed,32,64,2,1,0,0,0,3,hot," LANES
+              ",1,17,,,,,,"
+              ",,,,,,,,,,,,,,,,,,,,,,,,,,,,"
+              ",failed,\"went wrong\"\n"));
     free(text);
     remove_path(path);
 }

@@ -144,8 +144,7 @@ bool plan_cases(const struct grid *grid, struct selection selection, int64_t las
     *out = (struct plan){NULL, 0};
     for (int i = 0; kernel_at(i); i++) {
         struct walk walk = {kernel_at(i), grid, notes, out, NULL};
-        if (!kernel_is_in(walk.kernel, selection) ||
-            (grid->keys > 0 && !walk.kernel->layer->carry))
+        if (!kernel_is_in(walk.kernel, selection) || (grid->keys > 0 && !walk.kernel->layer->carry))
             continue;
         if (kernel_cells(walk.kernel) == CELLS_OWN) {
             append_own_cells(walk.kernel, last_level_bytes, out);

@@ -230,6 +230,15 @@ static void report_line(FILE *text, const struct bench_case *worst, const struct
     fputc('\n', text);
 }
 
+/* A shape with a size that only some layers have is for these. */
+static bool is_for(const struct layer *layer, struct dims shape)
+{
+    for (int i = 0; i < DIMENSIONS; i++)
+        if (dimensions[i].absent == 0 && dims_get(shape, i) > 0 && !layer_has(layer, i))
+            return false;
+    return true;
+}
+
 /* The shape without the sizes that the layer does not have. */
 static struct dims fit(const struct kernel *kernel, struct dims shape)
 {
@@ -253,7 +262,7 @@ static bool check_kernel(const struct kernel *kernel, FILE *text, FILE *csv, boo
     int checked = 0;
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
         const struct dims dims = fit(kernel, shapes[i]);
-        if (kernel_refuses(kernel, dims))
+        if (!is_for(kernel->layer, shapes[i]) || kernel_refuses(kernel, dims))
             continue;
         struct arena arena;
         if (!arena_map(case_bytes(kernel, dims), &arena, err))

@@ -78,13 +78,14 @@ enum { SHARED_FLOATS = 4096 };
 /* context[heads,size] = probs[heads,seen] of the cached values v[seen - 1,size]. */
 static void weighted_cached(struct group g, const float *probs, const float *v, float *context)
 {
-    const int64_t cached = g.seen - 1, few = SHARED_FLOATS / g.size > 2 ? SHARED_FLOATS / g.size : 2;
+    const int64_t cached = g.seen - 1,
+                  few = SHARED_FLOATS / g.size > 2 ? SHARED_FLOATS / g.size : 2;
     const int64_t block = g.heads > 1 ? few : g.seen;
     memset(context, 0, (size_t)(g.heads * g.size) * sizeof(float));
     for (int64_t j = 0; j < cached; j += block)
         for (int64_t a = 0; a < g.heads; a++)
-            add_weighted(at_most(cached - j, block), g.size, probs + a * g.seen + j,
-                         v + j * g.size, context + a * g.size);
+            add_weighted(at_most(cached - j, block), g.size, probs + a * g.seen + j, v + j * g.size,
+                         context + a * g.size);
 }
 
 /* One group: its q[heads,size], k[size] and v[size] of the new token and its caches. */

@@ -32,8 +32,8 @@ void attend_one(struct dims d, float *qkv, const float *k_cache, const float *v_
                 float *context);
 
 /*
- * For the next token of a stream: the new k and v, [kv_heads,H/A] each, take the place of the oldest
- * that is read.
+ * For the next token of a stream: the new k and v, [kv_heads,H/A] each, take the place of the
+ * oldest that is read.
  */
 void attend_one_carry(struct dims d, int64_t run_number, const float *k_new, const float *v_new,
                       float *k_cache, float *v_cache);

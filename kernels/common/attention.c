@@ -143,7 +143,7 @@ static void pack_head(struct dims d, int64_t head, const float *qkv, float *keys
     }
 }
 
-/* Maximum, and sum of e^(score - maximum), of what a query has seen: at least 1, or 0 of nothing. */
+/* Maximum, and sum of e^(score - maximum), of what a query has seen; the sum is 0 of nothing. */
 struct running {
     float max, total;
 };
@@ -181,8 +181,8 @@ static void attend(struct dims d, int64_t head, struct tile of, bool causal, con
             matrix(size, packed, scratch[ONLINE_VALUES] + key * panels_rows(&of_values));
         panels_product(of.rows, count, &K, q, row, NULL, NULL, false, tile, TILE_KEYS);
         for (int64_t r = 0; r < of.rows; r++) {
-            const struct seen seen = causal ? causally_seen(d, of.first + r, key, count)
-                                            : (struct seen){0, count};
+            const struct seen seen =
+                causal ? causally_seen(d, of.first + r, key, count) : (struct seen){0, count};
             float *scores = tile + r * TILE_KEYS;
             if (seen.to > seen.from)
                 soften(seen.to - seen.from, size, scores + seen.from, &running[r], sums + r * size);
@@ -218,5 +218,6 @@ void attend_online(struct dims d, bool causal, const float *qkv,
                    float *const scratch[ONLINE_SCRATCH], float *context)
 {
     for (int64_t b = 0; b < d.B; b++)
-        attend_sequence(d, causal, qkv + b * d.S * qkv_channels(d), scratch, context + b * d.S * d.H);
+        attend_sequence(d, causal, qkv + b * d.S * qkv_channels(d), scratch,
+                        context + b * d.S * d.H);
 }

@@ -82,8 +82,8 @@ enum { ONLINE_KEYS, ONLINE_VALUES, ONLINE_TILE, ONLINE_SUMS, ONLINE_SCRATCH };
 void attention_online_scratch(struct dims d, struct tensor out[ONLINE_SCRATCH]);
 
 /*
- * context[B,S,H] of all heads from qkv[B,S,qkv_channels]: keys and values laid out in panels head by
- * head, tiles of queries against tiles of keys with a running softmax, one division at the end.
+ * context[B,S,H] of all heads from qkv[B,S,qkv_channels]: keys and values laid out in panels head
+ * by head, tiles of queries against tiles of keys with a running softmax, one division at the end.
  * Causal: a tile of queries meets the tiles of keys that any of them sees, up to its last query; a
  * short window makes these tiles shorter. Memory O(S H).
  */

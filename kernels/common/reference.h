@@ -62,9 +62,9 @@ static inline void reference_layer_norm(int64_t n, const double *x, const double
 }
 
 /*
- * Context of token s of attention over tokens from .. to, head by head. Rows of qkv are [q | k | v]:
- * so many heads of q and kv_heads of k and of v, of size channels; as many heads of q in a row share
- * one of k and v; weight[to] is scratch.
+ * Context of token s of attention over tokens from .. to, head by head. Rows of qkv are
+ * [q | k | v]: so many heads of q and kv_heads of k and of v, of size channels; heads / kv_heads of q
+ * in a row share one of k and v; weight[to] is scratch.
  */
 static inline void reference_attend(int64_t heads, int64_t kv_heads, int64_t size,
                                     const double *qkv, int64_t s, int64_t from, int64_t to,

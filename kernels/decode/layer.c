@@ -114,7 +114,7 @@ static void reference(struct dims d, double *const t[])
     free(qkv);
 }
 
-/* The new key and value take the place of the oldest ones: the caches hold all but one of a window. */
+/* The new key and value take the place of the oldest ones: the caches hold a window less one. */
 static void carry(struct instance *in, int64_t run_number)
 {
     attend_one_carry(in->dims, run_number, in->t[DECODE_K_NEW], in->t[DECODE_V_NEW],

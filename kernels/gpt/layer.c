@@ -66,8 +66,8 @@ static void reference(struct dims d, double *const t[])
         double *y = t[GPT_Y] + s * H;
         reference_layer_norm(H, x, p[BLOCK_LN1_G], p[BLOCK_LN1_B], normed);
         reference_linear(1, H, row, normed, p[BLOCK_WQKV], p[BLOCK_BQKV], qkv + s * row);
-        reference_attend(d.A, kv_heads(d), H / d.A, qkv, s, d.W > 0 && s > d.W - 1 ? s - d.W + 1 : 0,
-                         s + 1, weight, context);
+        reference_attend(d.A, kv_heads(d), H / d.A, qkv, s,
+                         d.W > 0 && s > d.W - 1 ? s - d.W + 1 : 0, s + 1, weight, context);
         reference_linear(1, H, H, context, p[BLOCK_WO], p[BLOCK_BO], branch);
         for (int64_t i = 0; i < H; i++)
             y[i] = x[i] + branch[i];

@@ -125,10 +125,10 @@ def planned_cells(plan: list[dict], kernels: list[dict],
         raise runs.RunError(f"torch has none of these layers; it has {', '.join(methods)}")
     taken = [cell for cell in known if not dict(zip(runs.DIMENSIONS, cell[1:]))["window"]]
     if len(taken) < len(known):
-        print(f"peer_torch.py: left out: {len(known) - len(taken)} cells with a window: what is made "
-              "of torch here sees all keys", file=sys.stderr)
+        print(f"peer_torch.py: left out: {len(known) - len(taken)} of {len(known)} cells, which have a "
+              "window: what is made of torch here sees all keys", file=sys.stderr)
     if not taken:
-        raise runs.RunError("no cell is left")
+        raise runs.RunError("no cell is left without a window")
     return taken, 1 + max(int(row["round"]) for row in plan)
 
 
