@@ -147,4 +147,13 @@ static inline void sgemm_tn(int64_t m, int64_t n, int64_t k, const float *A, int
                 B, (int)ldb, beta, C, (int)ldc);
 }
 
+/* X[n,m] = (I + L)^-1 X, L[n,n] strictly lower: what stands on its diagonal and above is not read. */
+static inline void solve_unit_lower(int64_t n, int64_t m, const float *L, int64_t ldl, float *X,
+                                    int64_t ldx)
+{
+    multiply_adds_done += n * (n - 1) / 2 * m;
+    cblas_strsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasUnit, (int)n, (int)m, 1.0f,
+                L, (int)ldl, X, (int)ldx);
+}
+
 #endif

@@ -37,15 +37,17 @@ enum {
 #define EVERY_LAYER (USES(S) | USES(H) | USES(B))
 
 /*
- * INITIAL: a state before the first token; zeros where a case folder has no such file. FINAL: a
- * state behind the last token; a case folder need not have it.
+ * INITIAL: a state before the first token; zeros where a case folder has no such file.
+ * INITIAL_NONE: the same, but -infinity then, which says that no token was before. FINAL: a state
+ * behind the last token; a case folder need not have it.
  */
-enum role { INPUT, INITIAL, PARAMETER, OUTPUT, FINAL, PREPARED, SCRATCH };
+enum role { INPUT, INITIAL, INITIAL_NONE, PARAMETER, OUTPUT, FINAL, PREPARED, SCRATCH };
 
 enum {
     RANK_MAX = 4,
-    TENSOR_MAX = 20,
-    MAPS_MAX = 8,
+    TENSOR_MAX = 32,
+    MAPS_MAX = 10,
+    MADE_OF_MAX = 2,
     ENGINE_ARRAYS = 6, /* that an engine prepares of one map, at most */
     OWN_PREPARED_MAX = 4,
     PREPARED_MAX = OWN_PREPARED_MAX + MAPS_MAX * ENGINE_ARRAYS,
@@ -171,12 +173,14 @@ struct layer {
  * before the clock starts and makes the products (products.h).
  */
 struct map {
-    int matrix;      /* its tensor; its last size is in, the others together are out */
-    bool is_made;    /* `matrix` counts the arrays of the algorithm's `prepared` instead */
-    int part, parts; /* the part-th of so many equal parts of the rows; 0, 0: all rows */
-    int bias;        /* its tensor, b[out]; 0: none, as tensor 0 is an input */
-    bool one_row;    /* always multiplied by one token's vector, not by many rows at once */
-    bool relu;       /* negative results become 0 */
+    int matrix;               /* its tensor; its last size is in, the others together are out */
+    bool is_made;             /* `matrix` counts the arrays of the algorithm's `prepared` instead */
+    int rows_of[MADE_OF_MAX]; /* is_made: the tensors whose whole rows it has; 0: no more. None: it
+                                 mixes rows, which engines that round cannot tell apart */
+    int part, parts;          /* the part-th of so many equal parts of the rows; 0, 0: all rows */
+    int bias;                 /* its tensor, b[out]; 0: none, as tensor 0 is an input */
+    bool one_row; /* always multiplied by one token's vector, not by many rows at once */
+    bool relu;    /* negative results become 0 */
     /* For algorithms that work panel by panel: rows are reordered so that all gates of a few
      * channels stand together, gate_vectors vectors of each. 0: the order stays. */
     int gates, gate_vectors;

@@ -278,6 +278,25 @@ static inline vfloat v_exp_nonpositive(vfloat x)
     return v_select(is_small, (vfloat){0}, e);
 }
 
+/* e^x - 1 for x <= 0, near 0 without cancellation. */
+static inline vfloat v_expm1_nonpositive(vfloat x)
+{
+    vint n;
+    const vfloat r = v_reduce(v_select(x < -87.0f, -87.0f - (vfloat){0}, x), &n);
+    const vfloat scale = v_of_bits(v_shift_left(n + 127, 23));
+    return v_expm1_small(r) * scale + (scale - 1.0f);
+}
+
+/* Lane by lane, of which compilers make one instruction. */
+static inline vfloat v_sqrt(vfloat x)
+{
+    float lanes[VMATH_LANES];
+    v_store(lanes, x);
+    for (int k = 0; k < VMATH_LANES; k++)
+        lanes[k] = sqrtf(lanes[k]);
+    return v_load(lanes);
+}
+
 /* Two-sided, so that neither end loses its small values: e^-|x| never overflows. */
 static inline vfloat v_sigmoid(vfloat x)
 {
@@ -532,6 +551,12 @@ static inline void vmath_layer_norm(int64_t n, const float *x, const float *gain
     const float scale = vmath_inverse_deviation(n, x, mean, epsilon);
     for (int64_t i = 0; i < n; i++)
         y[i] = (x[i] - mean) * scale * gain[i] + bias[i];
+}
+
+/* 1 / sqrt(mean of x^2 + epsilon) of a row. */
+static inline float vmath_inverse_rms(int64_t n, const float *x, float epsilon)
+{
+    return 1.0f / sqrtf(vmath_dot(n, x, x) / (float)n + epsilon);
 }
 
 /* y = (x - mean) / sqrt(variance + epsilon): the layer norm without gain and bias. y may be x. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -148,12 +149,20 @@ static bool has_file(const char *folder, const struct tensor *spec)
 {
     char path[PATH_MAX];
     struct err ignored;
-    if (spec->role != INITIAL && spec->role != FINAL)
+    if (spec->role != INITIAL && spec->role != INITIAL_NONE && spec->role != FINAL)
         return true;
     return join(folder, spec->name, ".npy", path, &ignored) && access(path, F_OK) == 0;
 }
 
-/* Everything but the outputs; a state that the folder does not have is zeros. */
+/* What a state is that the folder does not have. */
+static void fill_absent(const struct tensor *spec, float *data)
+{
+    const int64_t n = tensor_elements(spec);
+    for (int64_t i = 0; i < n; i++)
+        data[i] = spec->role == INITIAL_NONE ? -INFINITY : 0.0f;
+}
+
+/* Everything but the outputs. */
 static bool load_case(const char *folder, struct bench_case *c, struct err *err)
 {
     for (int i = 0; i < c->tensor_count; i++) {
@@ -161,7 +170,7 @@ static bool load_case(const char *folder, struct bench_case *c, struct err *err)
         if (case_is_result(&c->tensor[i]))
             continue;
         if (!has_file(folder, spec))
-            memset(c->tensor[i].data, 0, (size_t)tensor_elements(spec) * sizeof(float));
+            fill_absent(spec, c->tensor[i].data);
         else if (!load_tensor(folder, spec, c->tensor[i].data, err))
             return false;
     }

@@ -103,6 +103,17 @@ static bool is_same_matrix(const struct map *a, const struct map *b)
     return a->matrix == b->matrix && a->part == b->part && a->parts == b->parts;
 }
 
+/* The tensors whose rows a made matrix has. */
+static void round_rows(const struct bench_case *c, const struct weights *w, double *const wide[])
+{
+    for (int k = 0; k < MADE_OF_MAX && w->map->rows_of[k]; k++) {
+        const int tensor = w->map->rows_of[k];
+        struct weights rows = *w;
+        rows.out = tensor_elements(&c->tensor[tensor].spec) / w->in;
+        round_matrix(c->kernel->engine, &rows, wide[tensor]);
+    }
+}
+
 /* The weights of every map as its engine keeps them. */
 static void round_weights(const struct bench_case *c, double *const wide[])
 {
@@ -110,6 +121,7 @@ static void round_weights(const struct bench_case *c, double *const wide[])
     for (int m = 0; m < algorithm->map_count; m++) {
         const struct weights *w = &c->instance.weights[m];
         bool is_done = w->map->is_made;
+        round_rows(c, w, wide);
         for (int other = 0; other < m; other++)
             is_done |= is_same_matrix(w->map, &algorithm->maps[other]);
         if (!is_done)

@@ -1,5 +1,5 @@
 /*
- * convolution.h - the short depthwise causal convolution of state-space layers, silu behind it.
+ * convolution.h - short depthwise causal convolutions of a few taps.
  *
  * Weights are stored w[channel][tap] as torch.nn.Conv1d stores them; the last tap meets the current
  * token. For vectors over channels they are packed once into taps[tap][channel].
@@ -8,50 +8,79 @@
 #define SEQBENCH_CONVOLUTION_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "seqbench.h"
 #include "vmath.h"
 
-enum { CONV_TAPS = 4 };
+enum { CONV_TAPS = 4 }; /* of most layers */
 
-static inline void conv_pack_taps(int64_t channels, const float *w, float *taps)
+/* Packed rows of taps are `row` floats long: channels, or more where several maps stand together. */
+static inline void conv_pack_taps(int64_t taps, int64_t channels, const float *w, int64_t row,
+                                  float *packed)
 {
     for (int64_t c = 0; c < channels; c++)
-        for (int64_t tap = 0; tap < CONV_TAPS; tap++)
-            taps[tap * channels + c] = w[c * CONV_TAPS + tap];
+        for (int64_t tap = 0; tap < taps; tap++)
+            packed[tap * row + c] = w[c * taps + tap];
 }
 
-/* channels [c, c + n) of conv_silu, n <= VMATH_LANES */
-static inline __attribute__((always_inline)) void
-conv_silu_lanes(int64_t channels, int64_t c, int64_t n, const float *const rows[],
-                const float *taps, const float *bias, float *y)
+/* A vector of channels from c on: the sum over taps of taps[tap] rows[tap]. */
+static inline __attribute__((always_inline)) vfloat conv_sum(int taps, int64_t channels, int64_t c,
+                                                             int64_t lanes,
+                                                             const float *const rows[],
+                                                             const float *packed, vfloat sum)
 {
-    vfloat sum = v_load_head(bias + c, n, 0.0f);
-    for (int tap = 0; tap < CONV_TAPS; tap++)
-        sum +=
-            v_load_head(taps + tap * channels + c, n, 0.0f) * v_load_head(rows[tap] + c, n, 0.0f);
-    v_store_head(y + c, v_silu(sum), n);
+    for (int tap = 0; tap < taps; tap++)
+        sum += v_load_head(packed + tap * channels + c, lanes, 0.0f) *
+               v_load_head(rows[tap] + c, lanes, 0.0f);
+    return sum;
 }
 
-/* y = silu(bias + sum over taps of taps[tap] rows[tap]), one token; rows[] from old to new. */
-static inline void conv_silu(int64_t channels, const float *const rows[CONV_TAPS],
-                             const float *taps, const float *bias, float *y)
+/* y = bias + sum over CONV_TAPS taps of taps[tap] rows[tap], one token; rows[] from old to new. */
+static inline void conv(int64_t channels, const float *const rows[CONV_TAPS], const float *packed,
+                        const float *bias, float *y)
 {
     multiply_adds_done += channels * CONV_TAPS;
-    V_EACH(c, lanes, channels, conv_silu_lanes(channels, c, lanes, rows, taps, bias, y));
+    V_EACH(c, lanes, channels,
+           v_store_head(y + c,
+                        conv_sum(CONV_TAPS, channels, c, lanes, rows, packed,
+                                 v_load_head(bias + c, lanes, 0.0f)),
+                        lanes));
+}
+
+/* The same, silu behind it; bias NULL: none. */
+static inline void conv_silu(int64_t channels, const float *const rows[CONV_TAPS],
+                             const float *packed, const float *bias, float *y)
+{
+    multiply_adds_done += channels * CONV_TAPS;
+    V_EACH(c, lanes, channels,
+           v_store_head(y + c,
+                        v_silu(conv_sum(CONV_TAPS, channels, c, lanes, rows, packed,
+                                        bias ? v_load_head(bias + c, lanes, 0.0f) : (vfloat){0})),
+                        lanes));
 }
 
 /*
  * The rows of x that token t meets, stride floats apart. Before the sequence they are those of
- * past[CONV_TAPS - 1], from old to new, past_stride floats apart.
+ * past[taps - 1], from old to new, past_stride floats apart.
  */
-static inline void conv_window(const float *x, int64_t stride, int64_t t, const float *past,
-                               int64_t past_stride, const float *rows[CONV_TAPS])
+static inline void conv_window(int64_t taps, const float *x, int64_t stride, int64_t t,
+                               const float *past, int64_t past_stride, const float *rows[])
 {
-    for (int64_t tap = 0; tap < CONV_TAPS; tap++) {
-        const int64_t from = t - (CONV_TAPS - 1) + tap;
-        rows[tap] = from < 0 ? past + (from + CONV_TAPS - 1) * past_stride : x + from * stride;
+    for (int64_t tap = 0; tap < taps; tap++) {
+        const int64_t from = t - (taps - 1) + tap;
+        rows[tap] = from < 0 ? past + (from + taps - 1) * past_stride : x + from * stride;
     }
+}
+
+/* The last inputs of a sequence of S tokens, for the token that follows: last[taps-1,channels]. */
+static inline void conv_keep_window(int64_t taps, int64_t channels, const float *x, int64_t stride,
+                                    int64_t S, const float *past, float *last)
+{
+    const float *rows[CONV_TAPS];
+    conv_window(taps, x, stride, S, past, channels, rows);
+    for (int64_t tap = 0; tap < taps - 1; tap++)
+        memcpy(last + tap * channels, rows[tap], (size_t)channels * sizeof(float));
 }
 
 #endif

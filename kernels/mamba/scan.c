@@ -3,8 +3,6 @@
  * tiles of tokens that stay in cache; the state of a vector of channels stays in registers through
  * a tile.
  */
-#include <string.h>
-
 #include "mamba.h"
 
 static const struct map maps[MAMBA_MAPS] = {
@@ -34,23 +32,13 @@ static void tile(const struct instance *in, int64_t first, int64_t tokens)
     float *uz = in->scratch[UZ], *u = in->scratch[U], *h = in->t[MAMBA_H_LAST];
     for (int64_t t = 0; t < tokens; t++) {
         const float *rows[CONV_TAPS];
-        conv_window(uz, 2 * D, first + t, in->t[MAMBA_WINDOW], D, rows);
+        conv_window(CONV_TAPS, uz, 2 * D, first + t, in->t[MAMBA_WINDOW], D, rows);
         conv_silu(D, rows, in->prepared[MAMBA_TAPS], in->t[MAMBA_CONV_B], u + t * D);
     }
     mamba_select(in, tokens, first > 0 ? h : in->t[MAMBA_H0], h, in->scratch[DT],
                  in->scratch[SELECTORS], u);
     for (int64_t t = 0; t < tokens; t++)
         mamba_gate(D, u + t * D, uz + (first + t) * 2 * D + D);
-}
-
-/* The last inputs of the convolution, for the token that follows. */
-static void keep_window(const struct instance *in)
-{
-    const int64_t D = MAMBA_EXPAND * in->dims.H;
-    const float *rows[CONV_TAPS];
-    conv_window(in->scratch[UZ], 2 * D, in->dims.S, in->t[MAMBA_WINDOW], D, rows);
-    for (int64_t tap = 0; tap < CONV_TAPS - 1; tap++)
-        memcpy(in->t[MAMBA_WINDOW_LAST] + tap * D, rows[tap], (size_t)D * sizeof(float));
 }
 
 static void run(const struct instance *in)
@@ -60,7 +48,7 @@ static void run(const struct instance *in)
     product_rows(in, MAMBA_OF_INPUT, S, in->t[MAMBA_X], uz);
     for (int64_t first = 0; first < S; first += TILE)
         tile(in, first, at_most(S - first, TILE));
-    keep_window(in);
+    conv_keep_window(CONV_TAPS, D, uz, 2 * D, S, in->t[MAMBA_WINDOW], in->t[MAMBA_WINDOW_LAST]);
     product(in, MAMBA_OF_OUTPUT, S, uz + D, 2 * D, NULL, in->t[MAMBA_Y], in->dims.H);
 }
 

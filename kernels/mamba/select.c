@@ -23,7 +23,7 @@ void mamba_prepare(struct instance *in)
         for (int64_t n = 0; n < N; n++)
             in->prepared[MAMBA_RATES][n * D + c] =
                 (float)(-exp((double)in->t[MAMBA_A_LOG][c * N + n]) * log2_e);
-    conv_pack_taps(D, in->t[MAMBA_CONV_W], in->prepared[MAMBA_TAPS]);
+    conv_pack_taps(CONV_TAPS, D, in->t[MAMBA_CONV_W], D, in->prepared[MAMBA_TAPS]);
 }
 
 /* lanes of dt = softplus(dt + bias) */

@@ -24,7 +24,8 @@ int mamba2_prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX])
 void mamba2_prepare(struct instance *in)
 {
     const struct mamba2_sizes s = mamba2_sizes(in->dims);
-    conv_pack_taps(s.convolved, in->t[MAMBA2_CONV_W], in->prepared[MAMBA2_TAPS]);
+    conv_pack_taps(CONV_TAPS, s.convolved, in->t[MAMBA2_CONV_W], s.convolved,
+                   in->prepared[MAMBA2_TAPS]);
     for (int64_t head = 0; head < s.heads; head++)
         in->prepared[MAMBA2_RATES][head] = (float)-exp((double)in->t[MAMBA2_A_LOG][head]);
 }
@@ -94,7 +95,7 @@ void mamba2_run(const struct instance *in,
         float *z = zxbcdt + first * row;
         for (int64_t t = 0; t < tokens; t++) {
             const float *rows[CONV_TAPS];
-            conv_window(zxbcdt + s.D, row, first + t, zeros, 0, rows);
+            conv_window(CONV_TAPS, zxbcdt + s.D, row, first + t, zeros, 0, rows);
             conv_silu(s.convolved, rows, in->prepared[MAMBA2_TAPS], in->t[MAMBA2_CONV_B],
                       xbc + t * s.convolved);
             step_sizes(s.heads, z + t * row + s.D + s.convolved, in->t[MAMBA2_DT_BIAS],
