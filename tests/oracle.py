@@ -35,16 +35,26 @@ def softmax(a: np.ndarray) -> np.ndarray:
     return powers / np.sum(powers)
 
 
-def layer_norm(x: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """(x - mean) / sqrt(variance + 1e-5) gain + bias, along the last axis"""
+def layer_norm(x: np.ndarray, gain: np.ndarray, bias: np.ndarray, eps: float = 1e-5) -> np.ndarray:
+    """(x - mean) / sqrt(variance + eps) gain + bias, along the last axis"""
     centred = x - np.mean(x, axis=-1, keepdims=True)
     variance = np.mean(centred**2, axis=-1, keepdims=True)
-    return centred / np.sqrt(variance + 1e-5) * gain + bias
+    return centred / np.sqrt(variance + eps) * gain + bias
+
+
+def rms_norm(x: np.ndarray, gain: np.ndarray, eps: float) -> np.ndarray:
+    """x / sqrt(mean of x^2 + eps) gain, along the last axis"""
+    return x / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + eps) * gain
 
 
 def initial(t: Tensors, name: str, *shape: int) -> np.ndarray:
     """A state before the first token: zeros where it is not given."""
     return t.get(name, np.zeros(shape))
+
+
+def initial_maximum(t: Tensors, *shape: int) -> np.ndarray:
+    """The running maximum m0 before the first token: -inf where it is not given."""
+    return t.get("m0", np.full(shape, -np.inf))
 
 
 # recurrent layers
@@ -83,6 +93,38 @@ def gru(t: Tensors, heads: int) -> Tensors:
         h = (1.0 - z) * n + z * h
         y.append(h)
     return {"y": np.array(y)}
+
+
+def slstm(t: Tensors, heads: int) -> Tensors:
+    """i, f, z, o = W x + R y + b; f = log sigmoid(f) + m; m = max(i, f);
+    c = e^(f-m) c + e^(i-m) tanh(z); n = e^(f-m) n + e^(i-m); y = sigmoid(o) c/n"""
+    H = t["x"].shape[1]
+    size = H // heads
+    h, c, n = (initial(t, name, H) for name in ("y0", "c0", "n0"))
+    m = initial_maximum(t, H)
+    R = t["R"].reshape(4, heads, size, size)
+    y = []
+    for x in t["x"]:
+        of_h = np.ravel(R @ h.reshape(heads, size, 1))
+        i, f, z, o = np.split(t["W"] @ x + of_h + t["b"], 4)
+        f = m - softplus(-f)
+        m = np.maximum(i, f)
+        c = np.exp(f - m) * c + np.exp(i - m) * np.tanh(z)
+        n = np.exp(f - m) * n + np.exp(i - m)
+        h = sigmoid(o) * c / n
+        y.append(h)
+    return {"y": np.array(y), "c_last": c, "n_last": n, "m_last": m}
+
+
+def ssru(t: Tensors, heads: int) -> Tensors:
+    """f = sigmoid(Wf x + bf); c = f c + (1 - f) W x; y = max(c, 0)"""
+    c = initial(t, "c0", t["x"].shape[1])
+    y = []
+    for x in t["x"]:
+        f = sigmoid(t["Wf"] @ x + t["bf"])
+        c = f * c + (1.0 - f) * (t["W"] @ x)
+        y.append(np.maximum(c, 0.0))
+    return {"y": np.array(y), "c_last": c}
 
 
 # attention and what is built from it
@@ -158,6 +200,48 @@ def decode(t: Tensors, heads: int, window: int = 0) -> Tensors:
     return {"y": gelu_branch(t, x1), "k_new": k_new, "v_new": v_new}
 
 
+def rotate(a: np.ndarray, positions: np.ndarray, size: int) -> np.ndarray:
+    """(a1, a2) -> (a1 cos - a2 sin, a2 cos + a1 sin), the halves of each head of a[n,.]"""
+    angles = np.outer(positions, 10000.0 ** (-np.arange(0, size, 2) / size))[:, np.newaxis]
+    a1, a2 = np.split(a.reshape(len(a), -1, size), 2, axis=2)
+    cos, sin = np.cos(angles), np.sin(angles)
+    return np.concatenate([a1 * cos - a2 * sin, a2 * cos + a1 * sin], axis=2).reshape(a.shape)
+
+
+def modern_qkv(t: Tensors, x: np.ndarray, positions: np.ndarray, size: int) -> list[np.ndarray]:
+    """q, k, v = Wq n, Wk n, Wv n, q and k rotated; n = RMSNorm(x)"""
+    n = rms_norm(x, t["n1"], 1e-6)
+    return [rotate(n @ t["Wq"].T, positions, size), rotate(n @ t["Wk"].T, positions, size),
+            n @ t["Wv"].T]
+
+
+def modern_token(t: Tensors, x: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray,
+                 heads: int) -> np.ndarray:
+    """x1 = x + Wo attend(q, k, v), head a over key head floor(a G/A); n = RMSNorm(x1);
+    y = x1 + Wdown (silu(Wgate n) Wup n)"""
+    groups = np.split(np.arange(k.shape[1]), k.shape[1] * heads // len(x))
+    shared = np.concatenate([groups[a * len(groups) // heads] for a in range(heads)])
+    x1 = x + t["Wo"] @ attend(q, k[:, shared], v[:, shared], heads)
+    n = rms_norm(x1, t["n2"], 1e-6)
+    return x1 + t["Wdown"] @ (silu(t["Wgate"] @ n) * (t["Wup"] @ n))
+
+
+def modern(t: Tensors, heads: int) -> Tensors:
+    """x1 = x + grouped causal attention(RMSNorm(x)); y = x1 + gated silu(RMSNorm(x1))"""
+    x = t["x"]
+    q, k, v = modern_qkv(t, x, np.arange(len(x)), x.shape[1] // heads)
+    return {"y": np.array([modern_token(t, x[s], q[s], k[:s + 1], v[:s + 1], heads)
+                           for s in range(len(x))])}
+
+
+def modern_decode(t: Tensors, heads: int) -> Tensors:
+    """modern's last token, its key and value in the last place of the caches (which is free)"""
+    k, v = (np.concatenate(t[name], axis=1) for name in ("k_cache", "v_cache"))
+    last, size = np.array([len(k) - 1]), len(t["x"]) // heads
+    q, k[-1:], v[-1:] = modern_qkv(t, t["x"][np.newaxis], last, size)
+    return {"y": modern_token(t, t["x"], q[0], k, v, heads), "k_new": k[-1], "v_new": v[-1]}
+
+
 def linear_attention(t: Tensors, heads: int) -> Tensors:
     """f = elu + 1; M += f(k) v^T; z += f(k); y = Wo (M^T f(q) / (f(q) z + 1e-6)) + bo"""
     q, k, v = np.split(t["x"] @ t["Wqkv"].T + t["bqkv"], 3, axis=1)
@@ -172,15 +256,47 @@ def linear_attention(t: Tensors, heads: int) -> Tensors:
     return {"y": context @ t["Wo"].T + t["bo"]}
 
 
-# state spaces
+# convolutions and state spaces
+
+
+def weigh(rows: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """u_s = sum over j < K of w_j rows_(s+j), rows[K-1+S,channels], w[channels,K]"""
+    taps = w.shape[1]
+    tokens = len(rows) - (taps - 1)
+    return np.array([np.sum(w.T * rows[s:s + taps], axis=0) for s in range(tokens)])
 
 
 def convolve(rows: np.ndarray, t: Tensors) -> np.ndarray:
-    """u_s = silu(conv_b + sum over j < K of conv_w_j rows_(s+j)), rows[K-1+S,channels]"""
-    taps = t["conv_w"].shape[1]
-    tokens = len(rows) - (taps - 1)
-    return np.array([silu(t["conv_b"] + np.sum(t["conv_w"].T * rows[s:s + taps], axis=0))
-                     for s in range(tokens)])
+    """silu(conv_b + sum over j < K of conv_w_j rows_(s+j)), rows[K-1+S,channels]"""
+    return silu(t["conv_b"] + weigh(rows, t["conv_w"]))
+
+
+def short_conv(t: Tensors, heads: int) -> Tensors:
+    """b, g, u = Win x; y = Wout (g conv(b u))"""
+    b, g, u = np.split(t["x"] @ t["Win"].T, 3, axis=1)
+    rows = np.concatenate([initial(t, "window", 2, u.shape[1]), b * u])
+    return {"y": g * weigh(rows, t["conv_w"]) @ t["Wout"].T, "window_last": rows[-2:]}
+
+
+def rglru(t: Tensors, heads: int) -> Tensors:
+    """u = conv(Wx x + bx); i, r = sigmoid(W u + b), head by head; a = exp(-8 r softplus(lam));
+    h = a h + sqrt(1 - a^2) u i, a sequence's first h = u i; y = Wo (h gelu(Wy x + by)) + bo"""
+    x, H = t["x"], t["x"].shape[1]
+    rows = np.concatenate([initial(t, "window", 3, H), x @ t["Wx"].T + t["bx"]])
+    u = weigh(rows, t["conv_w"]) + t["conv_b"]
+    by_head = u.reshape(len(x), heads, H // heads, 1)
+    i, r = (sigmoid((t["W" + n] @ by_head).reshape(x.shape) + t["b" + n]) for n in "ia")
+    log_a = -8.0 * r * softplus(t["lam"])
+    factor = np.sqrt(-np.expm1(2.0 * log_a))
+    if "h0" not in t:
+        factor[0] = 1.0
+    h = initial(t, "h0", H)
+    states = []
+    for s in range(len(x)):
+        h = np.exp(log_a[s]) * h + factor[s] * u[s] * i[s]
+        states.append(h)
+    y = np.array(states) * gelu(x @ t["Wy"].T + t["by"]) @ t["Wo"].T + t["bo"]
+    return {"y": y, "window_last": rows[-3:], "h_last": h}
 
 
 def scan(u: np.ndarray, dt: np.ndarray, A: np.ndarray, B: np.ndarray, C: np.ndarray,
@@ -217,9 +333,94 @@ def mamba2(t: Tensors, heads: int) -> Tensors:
     dt = np.repeat(softplus(dt + t["dt_bias"]), size, axis=1)
     A, Dskip = np.repeat(-np.exp(t["A_log"]), size), np.repeat(t["Dskip"], size)
     y, _ = scan(u, dt, A[:, np.newaxis], B, C, Dskip, np.zeros((N, D)))
-    y = y * silu(z)
-    y = y / np.sqrt(np.mean(y**2, axis=1, keepdims=True) + 1e-5) * t["norm"]
-    return {"y": y @ t["Wout"].T}
+    return {"y": rms_norm(y * silu(z), t["norm"], 1e-5) @ t["Wout"].T}
+
+
+# a matrix per head as the state: S[k][v]
+
+
+def read(S: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """S^T k, head by head"""
+    return np.einsum("akv,ak->av", S, k)
+
+
+def outer(k: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """k v^T, head by head"""
+    return np.einsum("ak,av->akv", k, v)
+
+
+def gated_deltanet(t: Tensors, heads: int) -> Tensors:
+    """q, k, v = silu(conv(W x)), |q| = |k| = 1; S = exp(-exp(A_log) softplus(Wa x + dt_bias)) S;
+    S += k (sigmoid(Wb x) (v - S^T k))^T; y = Wo (RMSNorm(S^T q / sqrt(H/A)) silu(Wg x))"""
+    x, H = t["x"], t["x"].shape[1]
+    size = H // heads
+    projected = x @ np.concatenate([t["Wq"], t["Wk"], t["Wv"]]).T
+    rows = np.concatenate([initial(t, "window", 3, 3 * H), projected])
+    u = silu(weigh(rows, np.concatenate([t["conv_q"], t["conv_k"], t["conv_v"]])))
+    q, k, v = np.split(u.reshape(len(x), 3 * heads, size), 3, axis=1)
+    q, k = (a / np.sqrt(np.sum(a**2, axis=2, keepdims=True) + 1e-6) for a in (q, k))
+    decay = np.exp(-np.exp(t["A_log"]) * softplus(x @ t["Wa"].T + t["dt_bias"]))
+    beta = sigmoid(x @ t["Wb"].T)
+    S = initial(t, "S0", heads, size, size)
+    o = []
+    for s in range(len(x)):
+        S = decay[s, :, np.newaxis, np.newaxis] * S
+        S = S + outer(k[s], beta[s, :, np.newaxis] * (v[s] - read(S, k[s])))
+        o.append(read(S, q[s]) / np.sqrt(size))
+    o = rms_norm(np.array(o), t["norm_w"], 1e-5).reshape(x.shape)
+    return {"y": o * silu(x @ t["Wg"].T) @ t["Wo"].T, "window_last": rows[-3:], "S_last": S}
+
+
+def rwkv7(t: Tensors, heads: int) -> Tensors:
+    """x_n = x + (x' - x) mu_n; r, k, v = W x; w = exp(-e^(-1/2) sigmoid(w0 + W2 tanh(W1 x)));
+    a = sigmoid(a0 + A2 A1 x); K = k k_k of length 1; k = k (1 + (a - 1) k_a);
+    S = w S - (K a) (S^T K)^T + k v^T; o = GroupNorm(S^T r) + (r k r_k) v;
+    y = Wo (o G2 sigmoid(G1 x))"""
+    x = t["x"]
+    by_head = (len(x), heads, x.shape[1] // heads)
+    before = np.concatenate([initial(t, "x_before", x.shape[1])[np.newaxis], x[:-1]])
+    of_r, of_w, of_k, of_v, of_a, of_g = (x + (before - x) * t["mu_" + n] for n in "rwkvag")
+    r, k, v = of_r @ t["Wr"].T, of_k @ t["Wk"].T, of_v @ t["Wv"].T
+    w = sigmoid(t["w0"] + np.tanh(of_w @ t["W1"].T) @ t["W2"].T)
+    w = np.exp(-np.exp(-0.5) * w)
+    a = sigmoid(t["a0"] + of_a @ t["A1"].T @ t["A2"].T)
+    gate = sigmoid(of_g @ t["G1"].T) @ t["G2"].T
+    unit = (k * t["k_k"]).reshape(by_head)
+    unit = unit / np.maximum(np.linalg.norm(unit, axis=2, keepdims=True), 1e-12)
+    k = k * (1.0 + (a - 1.0) * t["k_a"])
+    bonus = np.sum((r * k * t["r_k"]).reshape(by_head), axis=2, keepdims=True)
+    r, w, k, v, a = (part.reshape(by_head) for part in (r, w, k, v, a))
+    S = initial(t, "S0", heads, by_head[2], by_head[2])
+    o = []
+    for s in range(len(x)):
+        S = w[s, :, :, np.newaxis] * S - outer(unit[s] * a[s], read(S, unit[s])) + outer(k[s], v[s])
+        o.append(read(S, r[s]))
+    gain, bias = (t[name].reshape(by_head[1:]) for name in ("ln_g", "ln_b"))
+    o = layer_norm(np.array(o), gain, bias, 64e-5) + bonus * v
+    return {"y": o.reshape(x.shape) * gate @ t["Wo"].T, "x_last": x[-1], "S_last": S}
+
+
+def mlstm(t: Tensors, heads: int) -> Tensors:
+    """i, f = W x + b; f = log sigmoid(f) + m; m = max(f, i); C = e^(f-m) C + e^(i-m) k v^T;
+    n = e^(f-m) n + e^(i-m) k; h = C^T q / (max(|n q|, e^-m) + 1e-6);
+    y = Wo (RMSNorm(h) sigmoid(Wog x))"""
+    x = t["x"]
+    q, k, v = ((x @ t[name].T).reshape(len(x), heads, -1) for name in ("Wq", "Wk", "Wv"))
+    width, size = k.shape[2], v.shape[2]
+    k = k / np.sqrt(width)
+    i, f = x @ t["Wi"].T + t["bi"], -softplus(-(x @ t["Wf"].T + t["bf"]))
+    C, n = initial(t, "C0", heads, width, size), initial(t, "n0", heads, width)
+    m = initial_maximum(t, heads)
+    h = []
+    for s in range(len(x)):
+        before, m = m, np.maximum(f[s] + m, i[s])
+        keep, add = (np.exp(a - m)[:, np.newaxis] for a in (f[s] + before, i[s]))
+        C = keep[:, :, np.newaxis] * C + outer(add * k[s], v[s])
+        n = keep * n + add * k[s]
+        scale = np.maximum(np.abs(np.sum(n * q[s], axis=1)), np.exp(-m)) + 1e-6
+        h.append(read(C, q[s]) / scale[:, np.newaxis])
+    h = rms_norm(np.array(h), t["norm_w"].reshape(heads, size), 1e-6).reshape(x.shape)
+    return {"y": h * sigmoid(x @ t["Wog"].T) @ t["Wo"].T, "C_last": C, "n_last": n, "m_last": m}
 
 
 LAYERS: dict[str, Callable[[Tensors, int], Tensors]] = {
@@ -234,4 +435,13 @@ LAYERS: dict[str, Callable[[Tensors, int], Tensors]] = {
     "linear_attention": linear_attention,
     "mamba": mamba,
     "mamba2": mamba2,
+    "gated_deltanet": gated_deltanet,
+    "rwkv7": rwkv7,
+    "mlstm": mlstm,
+    "slstm": slstm,
+    "rglru": rglru,
+    "ssru": ssru,
+    "short_conv": short_conv,
+    "modern": modern,
+    "modern_decode": modern_decode,
 }
