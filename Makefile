@@ -39,7 +39,7 @@ GLOBS = $(or $(globs_$(KERNELS)),$(KERNELS))
 
 # What a person or the name of a folder says reaches the shell as data, in the environment.
 # Options of seqbench that these give, one for each size of include/dims.def.
-SIZES := S:-S H:-H HEADS:--heads BATCH:--batch INPUT:--input KV_HEADS:--kv-heads WINDOW:--window
+SIZES := S:-S H:-H HEADS:--heads BATCH:--batch INPUT:--input KV_HEADS:--kv-heads WINDOW:--window FFN_SIZE:--ffn-size
 DATA := GRID $(foreach size,$(SIZES),$(firstword $(subst :, ,$(size)))) GLOBS ENGINE CPU OUT RUN VARIANTS ROOFS A B
 export $(DATA)
 

@@ -49,6 +49,7 @@ static const struct dims shapes[] = {
     {.S = 131, .H = 24, .A = 3, .B = 3, .W = 64},
     {.S = 700, .H = 16, .A = 2, .G = 1, .W = 600},
     {.S = 1300, .H = 8, .W = 150},
+    {.S = 20, .H = 24, .A = 2, .F = 37},
 };
 
 bool verdict_passed(const struct verdict *verdict)
