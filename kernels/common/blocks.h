@@ -70,11 +70,10 @@ static inline void blocks_take(const struct instance *in, int map, const float *
 
 /* sums[WALK_VECTORS] += one group. Multiply-adds are counted by the caller. */
 static inline void blocks_walk(const struct instance *in, int map, struct blocks b, int64_t head,
-                               int64_t group, bool backward, const float *x,
-                               vfloat sums[WALK_VECTORS])
+                               int64_t group, const float *x, vfloat sums[WALK_VECTORS])
 {
     in->engine->walk(&in->weights[map], head * blocks_rows(b) + group * BLOCKS_GROUP, WALK_VECTORS,
-                     backward, x, sums);
+                     false, x, sums);
 }
 
 /*
@@ -97,7 +96,7 @@ static inline void blocks_product(const struct instance *in, int map, struct blo
         blocks_take(in, map, X);
         for (int64_t group = 0; group < blocks_groups(b); group++) {
             vfloat sums[WALK_VECTORS] = {(vfloat){0}};
-            blocks_walk(in, map, b, head, group, false, X, sums);
+            blocks_walk(in, map, b, head, group, X, sums);
             for (int v = 0; v < WALK_VECTORS; v++)
                 v_store(Y + group * BLOCKS_GROUP + v * VMATH_LANES, sums[v]);
         }

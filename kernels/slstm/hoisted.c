@@ -2,7 +2,8 @@
  * slstm/hoisted, slstm.step: W x of many tokens as one product; per step and head one product with
  * the four gates of R, then the cells.
  * slstm/registers: the same, but the cells of a group of channels are updated while the sums of
- * their gates are in registers.
+ * their gates are in registers. Every step walks through R forward: heads are short, and turning
+ * round at their ends costs more than what the nearest cache still has.
  */
 #include "slstm.h"
 
@@ -42,7 +43,6 @@ struct step {
     struct blocks blocks;
     const float *wx, *y;
     float *y_next, *c, *n, *m;
-    bool backward;
 };
 
 /* Gates of the channels of a group from the sums with R. */
@@ -83,14 +83,13 @@ static inline void step_hoisted(const struct step *s)
 
 static inline void step_registers(const struct step *s)
 {
-    const int64_t heads = s->blocks.heads, groups = blocks_groups(s->blocks);
-    for (int64_t i = 0; i < heads; i++) {
-        const int64_t head = s->backward ? heads - 1 - i : i;
+    const int64_t groups = blocks_groups(s->blocks);
+    for (int64_t head = 0; head < s->blocks.heads; head++) {
         const float *y = s->y + head * s->blocks.size;
         blocks_take(s->in, OF_STATE, y);
         for (int64_t group = 0; group < groups; group++) {
             vfloat sums[WALK_VECTORS] = {(vfloat){0}};
-            blocks_walk(s->in, OF_STATE, s->blocks, head, group, s->backward, y, sums);
+            blocks_walk(s->in, OF_STATE, s->blocks, head, group, y, sums);
             update_group(s, head, group, sums);
         }
     }
@@ -115,7 +114,6 @@ static inline void run(const struct instance *in, void (*one_step)(const struct 
             product_rows(in, OF_INPUT, at_most(S - token, CHUNK), in->t[SLSTM_X] + token * H,
                          in->scratch[WX]);
         s.wx = in->scratch[WX] + in_chunk * SLSTM_GATES * H;
-        s.backward = (in->run_number * S + token) % 2;
         one_step(&s);
         s.y = s.y_next;
         s.y_next += H;
