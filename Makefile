@@ -104,7 +104,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(CXX
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 DEPS_GROUPS := deps-dev deps-arm deps-peers deps-slurm deps-browser
-.PHONY: all check width batch precision stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
+.PHONY: all check width batch precision models stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -256,6 +256,16 @@ precision: beside = accuracy() { $(BUILD)/seqbench accuracy --engine packed,pack
     accuracy -k "$$GLOBS" > "$$dir/accuracy.csv" && \
     accuracy -k '*/registers,minlstm/hoisted' -g accuracy-long > "$$dir/accuracy_long.csv" &&
 precision: bench ## 12 minutes: bench for engines of fewer bytes per weight, and how accurate they are
+
+# Textbook forms and those that are never the fastest are left out.
+models: GRID = $(BUILD)/models.grid
+models: KERNELS = */registers,*/joined,*/hoisted,*/scan,*/recurrent,*/online,*/tiled,*/cached,*/shifted
+models: ENGINE = openblas,packed,packed-bf16,packed-int8
+models: all ## 10 minutes: time the layers of named models (scripts/models.csv) at their own shapes
+	$(Q)$(PYTHON) scripts/models.py --grid > $(BUILD)/models.grid
+	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)
+	$(Q)dir=$$($(BUILD)/seqbench run $(what) $(if $(OUT),-o "$$OUT")) && RUN="$$dir" $(then_make) csv && \
+	    $(PYTHON) scripts/models.py "$$dir"
 
 stream-peers: KERNELS = lstm/joined,gru/joined,rnn/registers,lstm/hoisted,gru/hoisted,rnn/hoisted,*/eigen,lstm/onednn,gru/onednn,rnn/onednn
 stream-peers: GRID = stream

@@ -94,6 +94,12 @@ static void bad_grids_name_the_line(void **state)
         {"S 16 32\n", "g:1: 'S' needs exactly one value"},
         {"S 16\nH 64\nrounds none\n", "g:3: rounds: 'none' is not a whole number"},
         {"S 16\nH 64\nrounds 0\n", "g:3: rounds: '0' is not"},
+        {"case lstm S=16\n", "g:1: a case needs S=N and H=N"},
+        {"case\n", "g:1: 'case' needs the name of a layer"},
+        {"case lstm S=16 H=64 S=32\n", "g:1: the case has two sizes S"},
+        {"case lstm S=16 H=64\ncase lstm H=64 S=16\n", "g:2: this case is there already"},
+        {"case lstm S=16 H=x\n", "g:1: H"},
+        {"case lstm S=16 H=64 width=3\n", "g:1: 'width': the sizes of a case"},
         {"S 16\n", "g: a grid needs a line `S LIST` and a line `H LIST`"},
         {"", "g: a grid needs"},
     };
@@ -298,12 +304,54 @@ static void plan_survives_its_file(void **state)
     plan_free(&plan);
 }
 
+/* Single cases: the shapes themselves, of all variants of their layer. */
+static void cases_are_planned_as_they_stand(void **state)
+{
+    (void)state;
+    struct plan plan = make_plan("lstm/*,gru/*,lstm.step",
+                                 "case lstm S=31 H=128 input=257\ncase gru S=5 H=24\nrounds 1", 1);
+    bool has_lstm = false;
+    for (int64_t i = 0; i < plan.count; i++) {
+        const struct dims d = plan.visits[i].dims;
+        const bool is_lstm = strncmp(plan.visits[i].kernel->name, "lstm/", 5) == 0;
+        assert_true(is_lstm ? d.S == 31 && d.H == 128 && d.In == 257
+                            : d.S == 5 && d.H == 24 && d.In == 0);
+        has_lstm |= is_lstm;
+    }
+    assert_true(has_lstm);
+    plan_free(&plan);
+}
+
+static void bad_cases_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } bad[] = {
+        {"case ltsm S=1 H=8\n", "g: case ltsm: there is no such layer"},
+        {"case lstm S=1 H=8 heads=2\n", "g: case lstm: the layer has no size heads"},
+        {"case lstm S=1 H=8\nS 4\nH 8\n", "g: a grid has cases or lists: S is given"},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct grid grid;
+        struct err err;
+        struct plan plan;
+        assert_true(grid_parse(bad[i].text, "g", &grid, &err));
+        assert_false(
+            plan_make(&grid, (struct selection){"lstm/*", "openblas"}, 0, 1, NULL, &plan, &err));
+        if (!strstr(err.text, bad[i].want))
+            fail_msg("'%s' is not in '%s'", bad[i].want, err.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_are_read),
         cmocka_unit_test(bad_lists_are_refused_by_value),
         cmocka_unit_test(grids_are_read),
+        cmocka_unit_test(cases_are_planned_as_they_stand),
+        cmocka_unit_test(bad_cases_are_refused),
         cmocka_unit_test(bad_grids_name_the_line),
         cmocka_unit_test(default_grid_is_what_the_readme_says),
         cmocka_unit_test(head_size_is_64_where_hid_size_allows),

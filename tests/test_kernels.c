@@ -121,49 +121,75 @@ static void kernels_of_a_layer_agree(void **state)
     assert_non_null(seen);
 }
 
+/* The tensor of a name; -1: there is none. */
+static int tensor_named(const struct bench_case *c, const char *name)
+{
+    for (int t = 0; t < c->tensor_count; t++)
+        if (strcmp(c->tensor[t].spec.name, name) == 0)
+            return t;
+    return -1;
+}
+
+static void copy_tensor(const struct placed *from, const struct placed *to)
+{
+    assert_int_equal(tensor_elements(&from->spec), tensor_elements(&to->spec));
+    memcpy(to->data, from->data, (size_t)tensor_elements(&from->spec) * sizeof(float));
+}
+
 /* The layer's output of a sequence is that of its step, token by token with the state carried. */
 static void steps_in_a_row_are_the_sequence(void **state)
 {
     (void)state;
-    enum { S = 65, H = 33 };
+    enum { S = 65, H = 36 };
     static const struct {
-        const char *step, *sequence;
-        int x, y, from[2], to[2]; /* tensors; the state goes from `to` back to `from` */
+        const char *layer, *sequence, *from[4], *to[4]; /* the state goes from `to` to `from` */
     } layers[] = {
-        {"rnn.step", "rnn/hoisted", 0, 5, {1, 1}, {5, 5}},
-        {"lstm.step", "lstm/hoisted", 0, 6, {1, 2}, {6, 7}},
-        {"gru.step", "gru/hoisted", 0, 6, {1, 1}, {6, 6}},
-        {"mingru.step", "mingru/hoisted", 0, 4, {1, 1}, {4, 4}},
-        {"mamba.step", "mamba/scan", 0, 12, {1, 2}, {13, 14}},
+        {"rnn", "hoisted", {"h0"}, {"y"}},
+        {"lstm", "hoisted", {"h0", "c0"}, {"y", "c_last"}},
+        {"gru", "hoisted", {"h0"}, {"y"}},
+        {"mingru", "hoisted", {"h0"}, {"y"}},
+        {"mamba", "scan", {"window", "h0"}, {"window_last", "h_last"}},
+        {"gated_deltanet", "chunked", {"window", "S0"}, {"window_last", "S_last"}},
+        {"rwkv7", "recurrent", {"x_before", "S0"}, {"x_last", "S_last"}},
+        {"mlstm", "chunked", {"C0", "n0", "m0"}, {"C_last", "n_last", "m_last"}},
+        {"slstm", "literal", {"y0", "c0", "n0", "m0"}, {"y", "c_last", "n_last", "m_last"}},
+        {"rglru", "scan", {"window", "h0"}, {"window_last", "h_last"}},
+        {"ssru", "scan", {"c0"}, {"c_last"}},
+        {"short_conv", "shifted", {"window"}, {"window_last"}},
     };
     for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
+        char step_name[64], sequence_name[64];
+        snprintf(step_name, sizeof(step_name), "%s.step", layers[i].layer);
+        snprintf(sequence_name, sizeof(sequence_name), "%s/%s", layers[i].layer,
+                 layers[i].sequence);
+        const struct kernel *kernel = kernel_find(step_name, "packed");
+        const int64_t A = kernel->layer->uses & USES(A) ? 3 : 1;
         struct arena one, two;
-        struct bench_case step = make_case(layers[i].step, "packed",
-                                           (struct dims){.S = 1, .H = H, .A = 1, .B = 1}, &one);
-        struct bench_case sequence = make_case(layers[i].sequence, "openblas",
-                                               (struct dims){.S = S, .H = H, .A = 1, .B = 1}, &two);
+        struct bench_case step =
+            make_case(step_name, "packed", (struct dims){.S = 1, .H = H, .A = A, .B = 1}, &one);
+        struct bench_case sequence = make_case(sequence_name, "openblas",
+                                               (struct dims){.S = S, .H = H, .A = A, .B = 1}, &two);
         case_run(&sequence);
+        const int x = tensor_named(&step, "x"), y = tensor_named(&step, "y");
         for (int t = 0; t < step.tensor_count; t++) /* parameters and first state of both */
-            if (t != layers[i].x && !case_is_result(&step.tensor[t]))
-                memcpy(step.tensor[t].data, sequence.tensor[t].data,
-                       (size_t)tensor_elements(&step.tensor[t].spec) * sizeof(float));
+            if (t != x && !case_is_result(&step.tensor[t]))
+                copy_tensor(&sequence.tensor[t], &step.tensor[t]);
         case_prepare(&step);
         for (int s = 0; s < S; s++) {
-            memcpy(step.tensor[layers[i].x].data, sequence.tensor[layers[i].x].data + s * H,
-                   H * sizeof(float));
+            memcpy(step.tensor[x].data, sequence.tensor[x].data + s * H, H * sizeof(float));
             case_run(&step);
-            for (int k = 0; k < 2; k++)
-                memcpy(step.tensor[layers[i].from[k]].data, step.tensor[layers[i].to[k]].data,
-                       (size_t)tensor_elements(&step.tensor[layers[i].from[k]].spec) *
-                           sizeof(float));
+            for (int k = 0; k < 4 && layers[i].from[k]; k++)
+                copy_tensor(&step.tensor[tensor_named(&step, layers[i].to[k])],
+                            &step.tensor[tensor_named(&step, layers[i].from[k])]);
         }
         for (int c = 0; c < H; c++) {
-            const float want = sequence.tensor[layers[i].y].data[(S - 1) * H + c];
-            const float got = step.tensor[layers[i].y].data[c];
+            const float want = sequence.tensor[y].data[(S - 1) * H + c];
+            const float got = step.tensor[y].data[c];
             if (fabsf(got - want) > 1e-5f)
-                fail_msg("%s: channel %d is %g, not %g", layers[i].step, c, (double)got,
-                         (double)want);
+                fail_msg("%s: channel %d is %g, not %g", step_name, c, (double)got, (double)want);
         }
+        case_release(&step);
+        case_release(&sequence);
         arena_unmap(&one);
         arena_unmap(&two);
     }

@@ -309,12 +309,15 @@ def test_crossover_has_a_row_per_head_count_of_the_transformer(tmp_path):
 # ---- parts -------------------------------------------------------------------------------------
 
 
+NOT_GIVEN = [0] * len(dimensions.OPTIONAL)
+
+
 def test_parts_count_once_or_once_per_step(grid):
     summary = runs.load_summary(grid)
     lstm = medians.part_times(summary, "lstm")
-    assert lstm.loc[(128, 64, 1, 1, 0, 0, 0)].to_dict() == {"gates": 128 * 30 * 64, "update": 128 * 5 * 64}
+    assert lstm.loc[(128, 64, 1, 1, *NOT_GIVEN)].to_dict() == {"gates": 128 * 30 * 64, "update": 128 * 5 * 64}
     transformer = medians.part_times(summary, "transformer")
-    sum_of_parts = transformer.loc[(16, 256, 4, 1, 0, 0, 0)].sum()
+    sum_of_parts = transformer.loc[(16, 256, 4, 1, *NOT_GIVEN)].sum()
     assert sum_of_parts == pytest.approx((16 / 50) ** 0.5 * 40 * 256 * 16, rel=1e-6)
 
 
@@ -484,19 +487,21 @@ def test_run_in_which_everything_failed_is_refused(tmp_path, capsys):
 
 # ---- the data dictionary -----------------------------------------------------------------------
 
+ZEROS = ",0" * len(dimensions.OPTIONAL)
+LAST = dimensions.COLUMNS[-1]
 GOOD_FILES = {
     "plan.csv": f"order,round,kernel,engine,{','.join(dimensions.COLUMNS)}\n"
-                "0,0,lstm/hoisted,packed,16,64,1,1,0,0,0\n",
+                f"0,0,lstm/hoisted,packed,16,64,1,1{ZEROS}\n",
     "checks.csv": f"kernel,engine,{','.join(dimensions.COLUMNS)},error,bound,verdict\n"
-                  "lstm/hoisted,packed,16,64,1,1,0,0,0,1.5e-07,0.0001,PASS\n"
-                  "lstm/fused,openblas,16,64,1,1,1,0,0,,0.0001,FAIL\n",
+                  f"lstm/hoisted,packed,16,64,1,1{ZEROS},1.5e-07,0.0001,PASS\n"
+                  f"lstm/fused,openblas,16,64,1,1{ZEROS},,0.0001,FAIL\n",
 }
 
 
 def test_data_dictionary_describes_every_file(grid, tmp_path):
     assert list(runs.schemas(README)) == [
         "samples.csv", "plan.csv", "kernels.csv", "checks.csv", "instructions.csv", "accuracy.csv",
-        *[name for name in runs.schemas(README) if name in derived.TABLES or name in ("trust.csv", "width.csv", "calls.csv", "stream.csv")],
+        *[name for name in runs.schemas(README) if name in derived.TABLES or name in ("trust.csv", "models.csv", "width.csv", "calls.csv", "stream.csv")],
         "compare.csv", "compare_groups.csv", "peers.csv"]
     for name in ("samples.csv", "kernels.csv", *derived.TABLES):
         runs.validate(grid / name, README)
@@ -506,11 +511,11 @@ def test_data_dictionary_describes_every_file(grid, tmp_path):
 
 
 @pytest.mark.parametrize("change, message", [
-    (replaced("window\n", "windows\n"), "column window is missing"),
+    (replaced(f"{LAST}\n", f"{LAST}s\n"), f"column {LAST} is missing"),
     (lambda text: "".join(line[:line.rindex(",")] + "\n" for line in text.splitlines()),
-     "column window is missing"),
-    (replaced("window\n0", "window,more\n0"), "line 2: 11 fields, the header has 12"),
-    (lambda text: text.replace("window\n", "window,b\n").replace(",0\n", ",0,1\n"),
+     f"column {LAST} is missing"),
+    (replaced(f"{LAST}\n0", f"{LAST},more\n0"), r"line 2: (\d+) fields, the header has"),
+    (lambda text: text.replace(f"{LAST}\n", f"{LAST},b\n").replace(",0\n", ",0,1\n"),
      "column b is not in the data dictionary"),
     (replaced("order,round", "round,order"), "columns are not in the order"),
     (replaced(",64,1,1,0,", ",64,one,1,0,"), "line 2: heads: 'one' is not of type dimension"),

@@ -264,10 +264,11 @@ enum { CALLS = 40, CHANNELS = 24 };
 static void assert_last_is_that_of_its_window(const struct kernel *kernel, struct dims d)
 {
     static float k[CALLS][CHANNELS], v[CALLS][CHANNELS];
-    const int64_t size = d.H / d.A, heads = kv_heads(d);
-    const size_t bytes = (size_t)size * sizeof(float);
     struct streamed s, other;
     open_streamed(kernel, d, &s);
+    const int64_t size = d.H / d.A;
+    const int64_t heads = tensor_elements(&s.c.tensor[place_of(&s.c, "k_new")].spec) / size;
+    const size_t bytes = (size_t)size * sizeof(float);
     open_streamed(kernel, d, &other);
     for (int call = 0; call < CALLS; call++) {
         stream_call(&s.stream);

@@ -278,7 +278,8 @@ def test_a_stream_of_every_layer_with_a_state(tmp_path, seqbench):
                     "--conditions", "hot,20us", "--calls", 100, "--keys", 6, "-o", folder)
     assert done.returncode == 0, done.stderr
     table = streams.streams([folder])
-    assert {"rnn", "lstm", "gru", "mingru", "minlstm", "mamba", "decode"} == set(table.layer)
+    assert {"rnn", "lstm", "gru", "mingru", "minlstm", "mamba", "decode", "gated_deltanet", "rwkv7", "mlstm",
+            "slstm", "rglru", "ssru", "short_conv", "modern_decode"} == set(table.layer)
     assert set(table.seq_len[table.layer == "decode"]) == {6}
     assert set(table.seq_len[table.layer == "lstm"]) == {1, 4}
     host = json.loads((folder / "host.json").read_text())

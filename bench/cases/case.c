@@ -96,6 +96,20 @@ size_t case_bytes(const struct kernel *kernel, struct dims dims)
            total_bytes(a.scratch, a.buffer);
 }
 
+/* What an engine's weights of a map are shorter than those of the layer. */
+static double saved_bytes(const struct engine *engine, const struct arrays *a, int m)
+{
+    const struct weights *w = &a->weights[m];
+    const double float_bytes = sizeof(float);
+    double of_rows = 0.0;
+    for (int k = 0; k < MADE_OF_MAX && w->map->rows_of[k]; k++)
+        of_rows += (double)tensor_elements(&a->tensor[w->map->rows_of[k]]);
+    if (of_rows > 0.0)
+        return (float_bytes - engine->bytes_per_weight) * of_rows;
+    return float_bytes * (double)(w->out * w->in) -
+           engine->bytes_per_weight * (double)weights_multiply_adds(engine, w);
+}
+
 int64_t case_compulsory_bytes(const struct kernel *kernel, struct dims dims)
 {
     struct arrays a;
@@ -104,9 +118,7 @@ int64_t case_compulsory_bytes(const struct kernel *kernel, struct dims dims)
     for (int i = 0; i < a.tensors; i++)
         bytes += sizeof(float) * (double)tensor_elements(&a.tensor[i]);
     for (int m = 0; m < kernel->algorithm->map_count; m++)
-        bytes -= sizeof(float) * (double)(a.weights[m].out * a.weights[m].in) -
-                 kernel->engine->bytes_per_weight *
-                     (double)weights_multiply_adds(kernel->engine, &a.weights[m]);
+        bytes -= saved_bytes(kernel->engine, &a, m);
     return (int64_t)bytes;
 }
 

@@ -112,23 +112,71 @@ bool parse_sizes(const char *text, const char *what, int64_t max, struct sizes *
     }
 }
 
+static int dimension_named(const char *name)
+{
+    for (int i = 0; i < DIMENSIONS; i++)
+        if (strcmp(name, dimensions[i].name) == 0)
+            return i;
+    return -1;
+}
+
+/* NAME=SIZE of a case. */
+static bool parse_size(char *word, struct grid_case *c, struct err *err)
+{
+    char *value = strchr(word, '=');
+    if (value)
+        *value++ = '\0';
+    const int dimension = dimension_named(word);
+    if (!value || dimension < 0)
+        return err_set(err, "'%.60s': the sizes of a case are written as S=64", word);
+    if (c->sizes[dimension])
+        return err_set(err, "the case has two sizes %s", word);
+    return parse_whole(value, word, 1, dimensions[dimension].max, &c->sizes[dimension], err);
+}
+
+/* What follows `case`: a layer and its sizes. */
+static bool parse_case(char **rest, struct grid *grid, struct err *err)
+{
+    const char *layer = strtok_r(NULL, " \t\r", rest);
+    if (!layer || strlen(layer) >= LAYER_NAME_MAX)
+        return err_set(err, "'case' needs the name of a layer");
+    if (grid->case_count == GRID_CASES_MAX)
+        return err_set(err, "more than %d cases", GRID_CASES_MAX);
+    struct grid_case *c = &grid->cases[grid->case_count];
+    *c = (struct grid_case){.layer = ""};
+    strcpy(c->layer, layer);
+    for (char *word = strtok_r(NULL, " \t\r", rest); word; word = strtok_r(NULL, " \t\r", rest))
+        if (!parse_size(word, c, err))
+            return false;
+    if (!c->sizes[DIM_S] || !c->sizes[DIM_H])
+        return err_set(err, "a case needs S=N and H=N");
+    for (int i = 0; i < grid->case_count; i++)
+        if (memcmp(&grid->cases[i], c, sizeof(*c)) == 0)
+            return err_set(err, "this case is there already");
+    grid->case_count++;
+    return true;
+}
+
 static bool parse_line(char *line, struct grid *grid, struct err *err)
 {
     char *rest;
     const char *key = strtok_r(line, " \t\r", &rest);
-    const char *value = strtok_r(NULL, " \t\r", &rest);
     if (!key)
         return true;
+    if (strcmp(key, "case") == 0)
+        return parse_case(&rest, grid, err);
+    const char *value = strtok_r(NULL, " \t\r", &rest);
     if (!value || strtok_r(NULL, " \t\r", &rest))
         return err_set(err, "'%.60s' needs exactly one value", key);
-    for (int i = 0; i < DIMENSIONS; i++)
-        if (strcmp(key, dimensions[i].name) == 0)
-            return parse_sizes(value, key, dimensions[i].max, &grid->sizes[i], err);
+    const int dimension = dimension_named(key);
+    if (dimension >= 0)
+        return parse_sizes(value, key, dimensions[dimension].max, &grid->sizes[dimension], err);
     if (strcmp(key, "rounds") == 0)
         return parse_whole(value, "rounds", 1, ROUNDS_MAX, &grid->rounds, err);
     if (strcmp(key, "budget") == 0)
         return parse_whole(value, "budget", 1, BUDGET_MAX, &grid->budget_s, err);
-    return err_set(err, "unknown key '%.60s'; known: a dimension as S or H, rounds, budget", key);
+    return err_set(err, "unknown key '%.60s'; known: a dimension as S or H, case, rounds, budget",
+                   key);
 }
 
 bool grid_parse(const char *text, const char *name, struct grid *out, struct err *err)
@@ -154,8 +202,8 @@ bool grid_parse(const char *text, const char *name, struct grid *out, struct err
         if (!parse_line(line, out, &cause))
             return err_set(err, "%s:%d: %.700s", name, number, cause.text);
     }
-    if (out->sizes[DIM_S].count == 0 || out->sizes[DIM_H].count == 0)
-        return err_set(err, "%s: a grid needs a line `S LIST` and a line `H LIST`", name);
+    if (out->case_count == 0 && (out->sizes[DIM_S].count == 0 || out->sizes[DIM_H].count == 0))
+        return err_set(err, "%s: a grid needs a line `S LIST` and a line `H LIST`, or cases", name);
     return true;
 }
 

@@ -87,6 +87,51 @@ static bool append_cells(struct walk *w, int depth, struct dims d, struct err *e
     return true;
 }
 
+static const struct layer *find_layer(const char *name)
+{
+    for (int i = 0; kernel_at(i); i++)
+        if (strcmp(kernel_at(i)->layer->name, name) == 0)
+            return kernel_at(i)->layer;
+    return NULL;
+}
+
+/* Whether single cases stand alone, and each is of a layer that has its sizes. */
+static bool cases_are_valid(const struct grid *grid, struct err *err)
+{
+    for (int i = 0; grid->case_count > 0 && i < DIMENSIONS; i++)
+        if (grid->sizes[i].count > 0)
+            return err_set(err, "%s: a grid has cases or lists: %s is given beside its cases",
+                           grid->name, dimensions[i].name);
+    for (int i = 0; i < grid->case_count; i++) {
+        const struct grid_case *c = &grid->cases[i];
+        const struct layer *layer = find_layer(c->layer);
+        if (!layer)
+            return err_set(err, "%s: case %s: there is no such layer", grid->name, c->layer);
+        for (int k = 0; k < DIMENSIONS; k++)
+            if (c->sizes[k] && !layer_has(layer, k))
+                return err_set(err, "%s: case %s: the layer has no size %s", grid->name, c->layer,
+                               dimensions[k].name);
+    }
+    return true;
+}
+
+/* The cases that the grid lists of the kernel's layer: not of its parts or steps. */
+static bool append_listed(struct walk *w, struct err *err)
+{
+    for (int i = 0; i < w->grid->case_count; i++) {
+        const struct grid_case *c = &w->grid->cases[i];
+        struct dims d = {0};
+        if (strcmp(kernel_kind(w->kernel), "layer") != 0 ||
+            strcmp(w->kernel->layer->name, c->layer) != 0)
+            continue;
+        for (int k = 0; k < DIMENSIONS; k++)
+            dims_set(&d, k, c->sizes[k]);
+        if (!append_cell(w, kernel_dims(w->kernel, d), err))
+            return false;
+    }
+    return true;
+}
+
 static void shuffle(struct visit *visits, int64_t count, uint64_t *state)
 {
     for (int64_t i = count - 1; i > 0; i--) {
@@ -142,13 +187,16 @@ bool plan_cases(const struct grid *grid, struct selection selection, int64_t las
                 FILE *notes, struct plan *out, struct err *err)
 {
     *out = (struct plan){NULL, 0};
+    if (!cases_are_valid(grid, err))
+        return false;
     for (int i = 0; kernel_at(i); i++) {
         struct walk walk = {kernel_at(i), grid, notes, out, NULL};
         if (!kernel_is_in(walk.kernel, selection) || (grid->keys > 0 && !walk.kernel->layer->carry))
             continue;
         if (kernel_cells(walk.kernel) == CELLS_OWN) {
             append_own_cells(walk.kernel, last_level_bytes, out);
-        } else if (!append_cells(&walk, 0, (struct dims){0}, err)) {
+        } else if (!(grid->case_count > 0 ? append_listed(&walk, err)
+                                          : append_cells(&walk, 0, (struct dims){0}, err))) {
             plan_free(out);
             return false;
         }

@@ -252,12 +252,13 @@ bool folder_verify(const char *path, FILE *text, struct folder_counts *counts, s
     return true;
 }
 
-static void add_names(cJSON *json, const char *key, const struct bench_case *c, enum role role,
-                      enum role or)
+/* The tensors whose roles lie between two, as enum role lists them. */
+static void add_names(cJSON *json, const char *key, const struct bench_case *c, enum role first,
+                      enum role last)
 {
     cJSON *names = cJSON_AddArrayToObject(json, key);
     for (int i = 0; i < c->tensor_count; i++)
-        if (c->tensor[i].spec.role == role || c->tensor[i].spec.role == or)
+        if (c->tensor[i].spec.role >= first && c->tensor[i].spec.role <= last)
             cJSON_AddItemToArray(names, cJSON_CreateString(c->tensor[i].spec.name));
 }
 
@@ -279,7 +280,7 @@ static bool write_description(const struct bench_case *c, const char *path, stru
     cJSON_AddStringToObject(json, "layer", c->kernel->layer->name);
     for (int i = 0; i < DIMENSIONS; i++)
         cJSON_AddNumberToObject(json, dimensions[i].name, (double)dims_get(c->instance.dims, i));
-    add_names(json, "inputs", c, INPUT, INITIAL);
+    add_names(json, "inputs", c, INPUT, INITIAL_NONE);
     add_names(json, "outputs", c, OUTPUT, FINAL);
     cJSON_AddStringToObject(json, "oracle", c->kernel->name);
     cJSON_AddStringToObject(json, "engine", c->kernel->engine_name);

@@ -11,7 +11,8 @@
  * Flops       with W = S unless it is given: 4 H^2 + 4 K H + 6 F H + 4 W H in matrix-vector
  *             products; 11 H + 3 K + 2 F + 2 + A (4W - 2) elementwise; A W exp, F sigmoid, 2 rsqrt
  * Bytes       weights and the window of both caches once (8 W K bytes): no byte is used twice
- * State       the window of the caches: 2 W K floats
+ * State       the window of the caches: 2 W K floats; in a stream every token is at position S - 1,
+ *             which takes as long as any other
  * Inputs      x and caches in [-1,1]; parameters as the modern layer's
  * Timed       one token, from x to y, k_new and v_new. Not timed: cos and sin of the position,
  *             copying the new key and value into the caches (2 K floats)

@@ -7,7 +7,7 @@
  *             conv_w[H,K] conv_b[H] Wi[A,H/A,H/A] bi[H] Wa[A,H/A,H/A] ba[H] lam[H] Wo[H,H] bo[H]
  *             -> y[S,H] window_last[K-1,H] h_last[H]; K = 4; matrices [out][in]; h0 of -infinity
  *             says that no token was before
- * Parameters  3 H^2 + 2 H H/A + 12 H
+ * Parameters  3 H^2 + 2 H H/A + 11 H
  * Job         mixer
  * Flops       S (6 H^2 + 4 H H/A + 2 K H) in products; 17 S H elementwise; S H exp, 2 S H sigmoid,
  *             S H tanh, S H roots

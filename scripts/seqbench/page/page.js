@@ -234,7 +234,13 @@ byId("bar").addEventListener("change", ({target}) => {
     if (target.id === "run") fillSizes();
     show();
 });
-byId("size").addEventListener("input", lookUp);
+byId("size").addEventListener("input", ({target}) => {
+    if (target.id === "model" && target.value)
+        [byId("s").value, byId("h").value] = target.value.split(",");
+    else if (target.id !== "model" && byId("model"))
+        byId("model").value = "";
+    lookUp();
+});
 
 // ---- values in figures -------------------------------------------------------------------------
 

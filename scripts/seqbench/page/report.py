@@ -15,7 +15,7 @@ from seqbench.figures.drawing import (NAMES, PALETTE, STYLE, Drawing, Figure, Ru
                                       case_text, heat_looks, heat_panels, layer_hues, shade_of)
 from seqbench.page import embed, stream, tables
 from seqbench.read import hosts, runs
-from seqbench.tables import ratios
+from seqbench.tables import models, ratios
 from seqbench.words import answer, wording
 
 PAGE = Path(__file__).resolve().parent
@@ -208,6 +208,7 @@ def page(run_dirs: list[Path]) -> str:
                   if len(everything) > 1 else None)
     return template.render(
         runs=views, beside=beside, palette=PALETTE, size=SIZE_WANTED,
+        models=models.names(everything[0].summary),
         classes=[(name, "all engines of float32" if name == ratios.ANY else name) for name in classes],
         lenses=[(lens, LENSES[lens]) for lens in lenses], pictures=pictures.style(),
         style=Markup(runs.read_text(PAGE / "style.css")),

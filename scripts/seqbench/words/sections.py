@@ -10,7 +10,7 @@ from pathlib import Path
 from seqbench.figures import FIGURES, streaming as stream_drawing, width
 from seqbench.read import hosts, runs
 from seqbench.tables import ratios
-from seqbench.words import (answer, comparison, layers, machines, noise_floor, parallel,
+from seqbench.words import (answer, comparison, layers, machines, models, noise_floor, parallel,
                             peer_tables, precision, streaming, trust, wording)
 from seqbench.words.phrases import LANGUAGES
 
@@ -167,6 +167,8 @@ SECTIONS: dict[str, Callable[[Source], str]] = {
         map(source.figure, ("precision", "precision_crossings"))),
     "accuracy": lambda source: precision.accuracy_section(source.first),
     "accuracy_growth": lambda source: precision.growth_section(source.first),
+    "models": lambda source: models.section(source.first),
+    "models_differ": lambda source: models.differences(),
     "streaming": lambda source: streaming.section(source.first),
     "stream_figure": stream_figure,
     "stream_times": lambda source: streaming.times_section(source.first),
