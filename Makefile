@@ -7,6 +7,7 @@ MARCH ?= native
 OPT ?= -O3
 SAN ?=
 LANES ?=
+CHUNK ?=
 OPENBLAS ?=
 V ?= 0
 
@@ -49,7 +50,7 @@ budget = $(if $(filter all,$(KERNELS)),--budget 1380)
 comma := ,
 Q := $(if $(filter 0,$(V)),@)
 BUILD_OF_ALL := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
-BUILD := $(BUILD_OF_ALL)$(if $(LANES),-lanes$(LANES))
+BUILD := $(BUILD_OF_ALL)$(if $(LANES),-lanes$(LANES))$(if $(CHUNK),-chunk$(CHUNK))
 # Asked when it is needed: `make deps bench` may install the compiler first.
 MULTIARCH = $(shell $(CC) -print-multiarch 2>/dev/null)
 
@@ -80,12 +81,20 @@ $(error LANES=$(LANES): with MARCH=$(MARCH) a vector can hold $(strip $(WIDTHS))
 endif
 endif
 
+CHUNKS := 16 32 64 128
+ifneq ($(CHUNK),)
+ifeq ($(filter $(CHUNK),$(CHUNKS)),)
+$(error CHUNK=$(CHUNK): chunks have $(CHUNKS) tokens)
+endif
+endif
+
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wcast-qual -Wwrite-strings -Wformat=2 \
             -Wdouble-promotion -Wfloat-conversion
 C_WARNINGS := -Wstrict-prototypes -Wmissing-prototypes
 # What is measured is decided in the code: contraction to FMA is asked for, nothing else is relaxed.
 CODEGEN := $(OPT) -march=$(MARCH) -ffp-contract=fast -fno-math-errno -g \
            $(if $(LANES),-DSEQBENCH_LANES=$(LANES) -fno-tree-vectorize -fno-tree-slp-vectorize) \
+           $(if $(CHUNK),-DSEQBENCH_CHUNK=$(CHUNK)) \
            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 CPPFLAGS_ALL = -Iinclude -Ikernels -Ibench -I$(BUILD)/gen -I$(BLAS_INCLUDE) -MMD -MP $(CPPFLAGS)
 CFLAGS_ALL := -std=gnu11 $(if $(ONEDNN),-DSEQBENCH_ONEDNN) $(if $(EIGEN),-DSEQBENCH_EIGEN) $(CODEGEN) $(WARNINGS) $(C_WARNINGS) $(CFLAGS)
@@ -104,7 +113,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(CXX
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 DEPS_GROUPS := deps-dev deps-arm deps-peers deps-slurm deps-browser
-.PHONY: all check width batch precision models stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
+.PHONY: all check width chunks batch precision models stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -130,6 +139,7 @@ help: ## this list
 	@echo 'deps-dev, deps-arm, deps-peers, deps-slurm, deps-browser   deps, and what formatting and a second'
 	@echo '             compiler, check-arm, peers, the test of scripts/slurm, the test of the report need'
 	@echo 'LANES=1|4|8|16       kernels of so many floats per vector, in a build folder of its own'
+	@echo 'CHUNK=16|32|64|128   tokens that chunked forms of layers take at once, in the same way'
 	@echo 'V=1          show the commands'
 
 all: have-deps $(BUILD)/seqbench ## build build/seqbench
@@ -243,6 +253,18 @@ width: have-deps ## 12 minutes: time our kernels built for vectors of every widt
 	    scripts/turns --at-most 600 "$$out" $(foreach n,$(WIDTHS),lanes$(n)=$(BUILD_OF_ALL)-lanes$(n)/seqbench) $(what) && \
 	    $(PYTHON) scripts/summarise.py $(WIDTHS:%="$$out/lanes%") && \
 	    $(PYTHON) scripts/width.py $(WIDTHS:%="$$out/lanes%") -o "$$out"
+
+chunks: KERNELS = linear_attention/*,supra/*,mamba2/*,mlstm/*,gated_deltanet/*
+chunks: ENGINE = packed
+chunks: S = 1024
+chunks: H = 512
+chunks: HEADS = 8,4,2
+chunks: have-deps ## 2 minutes: time layers with a state token by token and in chunks of several lengths
+	$(Q)for chunk in $(CHUNKS); do $(then_make) CHUNK=$$chunk all || exit; done
+	$(Q)out=$(turns_folder) && \
+	    scripts/turns "$$out" $(foreach n,$(CHUNKS),chunk$(n)=$(BUILD_OF_ALL)-chunk$(n)/seqbench) $(what) --rounds 5 && \
+	    $(PYTHON) scripts/summarise.py $(CHUNKS:%="$$out/chunk%") && \
+	    $(PYTHON) scripts/chunks.py $(CHUNKS:%="$$out/chunk%") -o "$$out"
 
 batch: GRID = batch
 batch: KERNELS = rnn/registers,rnn/hoisted,lstm/registers,gru/registers,transformer/online,attention/online,decode/*,roof/*

@@ -219,27 +219,28 @@ def modern_token(t: Tensors, x: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.
                  heads: int) -> np.ndarray:
     """x1 = x + Wo attend(q, k, v), head a over key head floor(a G/A); n = RMSNorm(x1);
     y = x1 + Wdown (silu(Wgate n) Wup n)"""
-    groups = np.split(np.arange(k.shape[1]), k.shape[1] * heads // len(x))
-    shared = np.concatenate([groups[a * len(groups) // heads] for a in range(heads)])
-    x1 = x + t["Wo"] @ attend(q, k[:, shared], v[:, shared], heads)
+    x1 = x + t["Wo"] @ attend(q, k, v, heads)
     n = rms_norm(x1, t["n2"], 1e-6)
     return x1 + t["Wdown"] @ (silu(t["Wgate"] @ n) * (t["Wup"] @ n))
 
 
-def modern(t: Tensors, heads: int) -> Tensors:
-    """x1 = x + grouped causal attention(RMSNorm(x)); y = x1 + gated silu(RMSNorm(x1))"""
+def modern(t: Tensors, heads: int, window: int = 0) -> Tensors:
+    """x1 = x + grouped causal attention(RMSNorm(x)); y = x1 + gated silu(RMSNorm(x1)); token s sees
+    0 .. s, of them the last `window` where that is not 0"""
     x = t["x"]
+    first = [max(0, s + 1 - (window or len(x))) for s in range(len(x))]
     q, k, v = modern_qkv(t, x, np.arange(len(x)), x.shape[1] // heads)
-    return {"y": np.array([modern_token(t, x[s], q[s], k[:s + 1], v[:s + 1], heads)
+    return {"y": np.array([modern_token(t, x[s], q[s], k[first[s] : s + 1],
+                                        v[first[s] : s + 1], heads)
                            for s in range(len(x))])}
 
 
-def modern_decode(t: Tensors, heads: int) -> Tensors:
+def modern_decode(t: Tensors, heads: int, window: int = 0) -> Tensors:
     """modern's last token, its key and value in the last place of the caches (which is free)"""
     k, v = (np.concatenate(t[name], axis=1) for name in ("k_cache", "v_cache"))
     last, size = np.array([len(k) - 1]), len(t["x"]) // heads
     q, k[-1:], v[-1:] = modern_qkv(t, t["x"][np.newaxis], last, size)
-    return {"y": modern_token(t, t["x"], q[0], k, v, heads), "k_new": k[-1], "v_new": v[-1]}
+    return {"y": modern_token(t, t["x"], q[0], k[-window:], v[-window:], heads), "k_new": k[-1], "v_new": v[-1]}
 
 
 def linear_attention(t: Tensors, heads: int) -> Tensors:

@@ -123,7 +123,7 @@ def test_batch_is_its_sequences(seqbench, tmp_path, layer, shape):
 
 
 # shared heads of keys; a window of one key, within a tile and beyond some; both
-@pytest.mark.parametrize("layer", ["gpt", "decode"])
+@pytest.mark.parametrize("layer", ["gpt", "decode", "modern", "modern_decode"])
 @pytest.mark.parametrize("kv_heads, window", [(2, None), (1, None), (None, 1), (None, 30), (4, 5),
                                               (1, 66)])
 def test_shared_heads_and_windows(seqbench, tmp_path, layer, kv_heads, window):
@@ -131,15 +131,23 @@ def test_shared_heads_and_windows(seqbench, tmp_path, layer, kv_heads, window):
     assert_batch_is_its_sequences(seqbench, tmp_path / "case", layer, (170, 24, 4, 2), *others)
 
 
+@pytest.mark.parametrize("layer", ["modern", "modern_decode"])
+def test_ffn_of_another_size(seqbench, tmp_path, layer):
+    assert_batch_is_its_sequences(seqbench, tmp_path / "case", layer, (9, 24, 4, 2), "--ffn-size", 37)
+
+
 def outputs(folder):
     """The bytes of what dump wrote, parameters too."""
     return {path.name: path.read_bytes() for path in folder.glob("*.npy")}
 
 
-@pytest.mark.parametrize("kernel", ["gpt/full", "gpt/tiled", "gpt/online", "decode/cached"])
+@pytest.mark.parametrize("kernel", ["gpt/full", "gpt/tiled", "gpt/online", "decode/cached", "modern/tiled",
+                                    "modern/online", "modern_decode/cached"])
 @pytest.mark.parametrize("others", [["--window", 70], ["--window", 1000], ["--kv-heads", 4],
                                     ["--kv-heads", 4, "--window", 71]])
 def test_what_makes_no_difference_makes_the_same_bits(seqbench, tmp_path, kernel, others):
+    if kernel.startswith("modern"):  # a quarter of the heads, and 8/3 of HidSize up to a whole 32
+        others = ["--ffn-size", 64, *(1 if word == 4 else word for word in others)]
     sizes = ["-S", 70, "-H", 24, "--heads", 4, "--engine", "packed"]
     for name, added in (("plain", []), ("given", others)):
         assert seqbench("dump", "-k", kernel, *sizes, *added, "-o", tmp_path / name).returncode == 0

@@ -140,7 +140,7 @@ static void copy_tensor(const struct placed *from, const struct placed *to)
 static void steps_in_a_row_are_the_sequence(void **state)
 {
     (void)state;
-    enum { S = 65, H = 36 };
+    enum { S = 2048, H = 36 };
     static const struct {
         const char *layer, *sequence, *from[4], *to[4]; /* the state goes from `to` to `from` */
     } layers[] = {

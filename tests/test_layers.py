@@ -44,8 +44,26 @@ def test_table_has_the_fastest_variant_and_its_share_of_the_roof():
 
 def test_decoded_token_over_a_step():
     lines = layers.decode(SUMMARY).splitlines()
-    assert lines[0] == "| layer | µs per step | block / it, 16 tokens | block / it, 512 tokens |"
+    assert lines[0] == "| layer | µs per step | decode / it, 16 tokens | decode / it, 512 tokens |"
     assert lines[2] == "| rnn | 0.010 | 15x | 30x |"
+
+
+def test_the_block_of_today_goes_before_gpt():
+    modern = SUMMARY[SUMMARY.layer == "decode"].assign(layer="modern_decode", median_ns=200.0)
+    lines = layers.decode(pd.concat([SUMMARY, modern])).splitlines()
+    assert "modern_decode / it, 512 tokens" in lines[0] and lines[2] == "| rnn | 0.010 | 20x | 20x |"
+
+
+def test_forms_of_a_layer_with_a_state():
+    rows = [("supra", "recurrent", 16, 100.0), ("supra", "chunked", 16, 150.0),
+            ("supra", "chunked", 16, 120.0), ("supra", "recurrent", 512, 100.0),
+            ("ttt", "primal", 64, 100.0), ("ttt", "dual", 64, 50.0), ("rnn", "hoisted", 16, 1.0)]
+    table = pd.DataFrame([{"kind": "layer", "layer": layer, "variant": variant, "seq_len": seq_len,
+                           "hid_size": 512, "samples": 1, "median_ns": ns}
+                          for layer, variant, seq_len, ns in rows])
+    lines = layers.forms(table).splitlines()
+    assert lines[2:] == ["| supra | chunked / recurrent | 1.2x | - | - | - |",
+                         "| ttt | dual / primal | - | 0.50x | - | - |"]
 
 
 def test_engines_are_named_where_a_kernel_has_several_and_peers_are_left_out():

@@ -59,6 +59,23 @@ def test_width_and_batch_time_their_own_grids(house, goal, words):
     assert re.search(rf"^{goal}: GRID = {goal}$", shown, re.M)
 
 
+def test_chunks_are_builds_of_their_own(house):
+    dry = make(house, "-n", "chunks", "BUILD_OF_ALL=build", "OUT=somewhere")
+    assert dry.returncode == 0, dry.stderr
+    assert all(f"chunk{n}=build-chunk{n}/seqbench" in dry.stdout for n in (16, 32, 64, 128))
+    assert '-S "$S" -H "$H" --heads "$HEADS"' in dry.stdout and "scripts/chunks.py" in dry.stdout
+    assert "-DSEQBENCH_CHUNK=32" in make(house, "-n", "V=1", "CHUNK=32", "all").stdout
+    made = make(house, "-n", "CHUNK=10", "all")
+    assert made.returncode == 2 and "CHUNK=10: chunks have 16 32 64 128 tokens" in made.stderr
+
+
+def test_models_are_a_run_of_their_own_grid(house):
+    dry = make(house, "-n", "models", "BUILD_OF_ALL=build", "OUT=somewhere")
+    assert dry.returncode == 0, dry.stderr
+    assert "scripts/models.py --grid > build/models.grid" in dry.stdout
+    assert 'build/seqbench run -g "$GRID"' in dry.stdout and 'scripts/models.py "$dir"' in dry.stdout
+
+
 @pytest.mark.parametrize("lists", ["HEADS=1,2", "BATCH=1,4"])
 def test_width_refuses_lists_of_what_it_compares_at_one_of(house, lists):
     made = make(house, "-n", "width", lists)

@@ -464,3 +464,35 @@ def test_other_options_are_those_of_plan(tmp_path, seqbench, capsys, monkeypatch
     assert "unknown option '--nonsense'" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         command("peer_torch", ["run", "--resume", str(tmp_path), "--nonsense"])
+
+
+# layers that torch.nn has not
+
+
+@needs_torch
+@pytest.mark.parametrize("layer, kernel", [("mamba", "mamba/scan"), ("gated_deltanet", "gated_deltanet/chunked"),
+                                           ("rwkv7", "rwkv7/recurrent")])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_torch_by_hand_makes_our_outputs(layer, kernel, batch):
+    sizes = dimensions.ABSENT | {"seq_len": 9, "hid_size": 24, "batch": batch,
+                                 "heads": 1 if layer == "mamba" else 3}
+    _, arrays = torch_run.dump(kernel, {name: size for name, size in sizes.items() if name != "heads" or size > 1}, 1)
+    assert torch_run.check(layer, sizes, arrays) <= torch_run.BOUND
+    arrays["y"] = arrays["y"] + 1e-3
+    assert torch_run.check(layer, sizes, arrays) > torch_run.BOUND
+
+
+@needs_torch
+def test_layers_by_hand_are_timed_beside_ours(tmp_path):
+    out = tmp_path / "out"
+    made = subprocess.run(
+        [ROOT / "scripts" / "turns", out, f"a={BUILD / 'seqbench'}", f"b={ROOT / 'scripts' / 'peer_torch.py'}",
+         "-k", "mamba/scan,rwkv7/*", "--engine", "openblas", "-S", "3", "-H", "16", "--rounds", "2",
+         "--cpu", str(CORE)], capture_output=True, text=True,
+        env={**os.environ, "SEQBENCH": str(BUILD / "seqbench")})
+    assert made.returncode == 0, (out / "log").read_text()
+    assert {(row["kernel"], row["engine"]) for row in rows_of(out / "b" / "samples.csv")} == {
+        ("mamba/torch_eager", "torch-eager"), ("rwkv7/torch_eager", "torch-eager")}
+    assert command("peers", [str(out / "a"), str(out / "b"), "-o", str(out)]) == 0
+    for row in rows_of(out / "peers.csv"):
+        assert row["layer"] in ("mamba", "rwkv7") and float(row["torch_ratio"]) > 1

@@ -396,7 +396,7 @@ def test_every_control_works(browser, runs_page, width):
     show(browser, runs_page, width)
     assert_fits(browser)
     names = [element.get_attribute("id") for element in find(browser, "select")]
-    assert set(names) == {"run", "engine", "lens", "theme"}
+    assert set(names) == {"run", "engine", "lens", "theme", "model"}
     for element in find(browser, "summary"):
         browser.execute_script("arguments[0].click()", element)
     assert all(element.get_attribute("open") for element in find(browser, "details"))
@@ -533,6 +533,16 @@ def test_lookup_interpolates_between_sizes_and_refuses_others(browser, runs_page
     assert text_of(browser, "lookup-result") == "SeqLen 5000 is outside the measured 16 to 1024."
     choose(browser, "s", "")
     assert text_of(browser, "lookup-result") == "Type a number for SeqLen."
+
+
+def test_lookup_goes_to_the_size_of_a_model(browser, runs_page):
+    show(browser, runs_page, 1280)
+    choose(browser, "model", "31,128")
+    assert text_of(browser, "lookup-result").startswith("At S = 31, H = 128")
+    assert browser.execute_script("return document.querySelector('#model option:checked').textContent"
+                                  ) == "Silero VAD, decoder LSTM"
+    choose(browser, "s", "32")
+    assert browser.execute_script("return document.getElementById('model').value") == ""
 
 
 def test_lookup_knows_no_difference(browser, tmp_path):

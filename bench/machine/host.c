@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "common/chunk.h"
 #include "kernels.h"
 #include "machine/turbo.h"
 #include "measure/memory.h"
@@ -173,6 +174,7 @@ static void add_build(cJSON *host)
     cJSON_AddStringToObject(group, "compiler", SEQBENCH_COMPILER);
     cJSON_AddStringToObject(group, "flags", SEQBENCH_FLAGS);
     cJSON_AddNumberToObject(group, "lanes", VMATH_LANES);
+    cJSON_AddNumberToObject(group, "chunk", STATE_CHUNK);
     cJSON_AddStringToObject(group, "cxx_compiler", SEQBENCH_CXX_COMPILER);
     cJSON_AddStringToObject(group, "cxx_flags", SEQBENCH_CXX_FLAGS);
     cJSON_AddStringToObject(group, "commit", SEQBENCH_COMMIT);

@@ -79,6 +79,17 @@ int64_t attention_causal_pairs(struct dims d, int64_t rows)
     return pairs;
 }
 
+void attend_causal_tiles(struct dims d, const float *qkv, float *scores, float *context)
+{
+    for (int64_t head = 0; head < d.A; head++)
+        for (int64_t first = 0; first < d.S; first += TILED_QUERIES) {
+            const struct tile tile = causal_tile(d, first, TILED_QUERIES);
+            attention_scores(d, head, tile, qkv, scores);
+            attention_causal_softmax(d, tile, scores);
+            attention_weighted(d, head, tile, scores, qkv, context);
+        }
+}
+
 /* ---- running softmax ---- */
 
 enum { TILE_KEYS = 512, SHORT_TILE_KEYS = 64 }; /* multiples of every vector's lanes */

@@ -69,6 +69,12 @@ static inline void attend_each(struct dims d, const float *qkv, float *scores, f
         attend(d, qkv + b * d.S * qkv_channels(d), scores, context + b * d.S * d.H);
 }
 
+enum { TILED_QUERIES = 64 }; /* of a tile of stored scores */
+
+/* Tiles of queries against the keys that any of them sees, head by head: an attend_by_scores with
+ * scores[TILED_QUERIES,S]. */
+void attend_causal_tiles(struct dims d, const float *qkv, float *scores, float *context);
+
 /* ---- running softmax ---- */
 
 enum { ONLINE_QUERIES = 48 }; /* of a tile */

@@ -89,6 +89,28 @@ static inline void reference_attend(int64_t heads, int64_t kv_heads, int64_t siz
     }
 }
 
+/*
+ * Context[size] of one head of one token, which sees the keys first .. S of a cache [S,size] whose
+ * last place is the token's own, k_new and v_new; weight[S] is scratch.
+ */
+static inline void reference_attend_one(int64_t first, int64_t S, int64_t size, const double *q,
+                                        const double *k_cache, const double *v_cache,
+                                        const double *k_new, const double *v_new, double *weight,
+                                        double *context)
+{
+    double sum = 0.0;
+    for (int64_t j = first; j < S; j++) {
+        const double *k = j < S - 1 ? k_cache + j * size : k_new;
+        weight[j] = exp(reference_dot(size, q, k) / sqrt((double)size));
+        sum += weight[j];
+    }
+    for (int64_t c = 0; c < size; c++) {
+        context[c] = 0.0;
+        for (int64_t j = first; j < S; j++)
+            context[c] += weight[j] / sum * (j < S - 1 ? v_cache[j * size + c] : v_new[c]);
+    }
+}
+
 static inline double reference_gelu_tanh(double x)
 {
     return 0.5 * x * (1.0 + tanh(sqrt(2.0 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));

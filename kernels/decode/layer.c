@@ -59,27 +59,6 @@ static int64_t state(struct dims d)
     return 2 * seen_keys(d) * kv_channels(d);
 }
 
-/* Context of one head of size channels, which sees the keys from first on; weight[S] is scratch. */
-static void attend(int64_t first, int64_t S, int64_t size, const double *q, const double *k_cache,
-                   const double *v_cache, const double *k_new, const double *v_new, double *weight,
-                   double *context)
-{
-    double sum = 0.0;
-    for (int64_t j = first; j < S; j++) {
-        const double *k = j < S - 1 ? k_cache + j * size : k_new;
-        double score = 0.0;
-        for (int64_t c = 0; c < size; c++)
-            score += q[c] * k[c] / sqrt((double)size);
-        weight[j] = exp(score); /* scores of a check stay far below 700 */
-        sum += weight[j];
-    }
-    for (int64_t c = 0; c < size; c++) {
-        context[c] = 0.0;
-        for (int64_t j = first; j < S; j++)
-            context[c] += weight[j] / sum * (j < S - 1 ? v_cache[j * size + c] : v_new[c]);
-    }
-}
-
 static void reference(struct dims d, double *const t[])
 {
     const int64_t S = d.S, H = d.H, F = BLOCK_FFN_FACTOR * d.H, size = d.H / d.A;
@@ -97,7 +76,7 @@ static void reference(struct dims d, double *const t[])
     }
     for (int64_t head = 0; head < d.A; head++) {
         const int64_t k = head / shared * size;
-        attend(d.W > 0 && d.W < S ? S - d.W : 0, S, size, qkv + head * size,
+        reference_attend_one(d.W > 0 && d.W < S ? S - d.W : 0, S, size, qkv + head * size,
                t[DECODE_K_CACHE] + k * S, t[DECODE_V_CACHE] + k * S, t[DECODE_K_NEW] + k,
                t[DECODE_V_NEW] + k, weight, context + head * size);
     }

@@ -2,6 +2,7 @@
 #ifndef SEQBENCH_GATED_DELTANET_H
 #define SEQBENCH_GATED_DELTANET_H
 
+#include "common/chunk.h"
 #include "common/convolution.h"
 #include "products.h"
 
@@ -27,7 +28,7 @@ enum {
     DELTANET_S_LAST,
 };
 
-enum { DELTANET_TILE = 64 }; /* tokens */
+enum { DELTANET_TILE = STATE_CHUNK }; /* tokens */
 
 extern const struct layer gated_deltanet_layer;
 

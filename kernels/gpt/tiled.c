@@ -6,35 +6,21 @@
  */
 #include "gpt.h"
 
-enum { TILE_ROWS = 64 };
-
 static struct cost cost(struct dims d)
 {
-    return gpt_cost(d, attention_causal_pairs(d, TILE_ROWS));
+    return gpt_cost(d, attention_causal_pairs(d, TILED_QUERIES));
 }
 
 static int scratch(struct dims d, struct tensor out[SCRATCH_MAX])
 {
     const int count = gpt_scratch(d, out);
-    out[GPT_SCORES] = (struct tensor){.name = "tile", .shape = {at_most(d.S, TILE_ROWS), d.S}};
+    out[GPT_SCORES] = (struct tensor){.name = "tile", .shape = {at_most(d.S, TILED_QUERIES), d.S}};
     return count + 1;
-}
-
-/* One sequence: qkv[S,qkv_channels] to context[S,H]. */
-static void attend(struct dims d, const float *qkv, float *tile, float *context)
-{
-    for (int64_t head = 0; head < d.A; head++)
-        for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
-            const struct tile of = causal_tile(d, first, TILE_ROWS);
-            attention_scores(d, head, of, qkv, tile);
-            attention_causal_softmax(d, of, tile);
-            attention_weighted(d, head, of, tile, qkv, context);
-        }
 }
 
 static void run(const struct instance *in)
 {
-    gpt_run(in, attend);
+    gpt_run(in, attend_causal_tiles);
 }
 
 const struct algorithm gpt_tiled = {

@@ -9,12 +9,13 @@
  */
 #include <string.h>
 
+#include "common/chunk.h"
 #include "linear_attention.h"
 #include "products.h"
 #include "vmath.h"
 
 enum { QKV, CONTEXT, MATRIX, SUM, WEIGHTS };
-enum { CHUNK = 64 };
+enum { CHUNK = STATE_CHUNK };
 
 static struct cost cost(struct dims d)
 {

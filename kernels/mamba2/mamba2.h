@@ -6,6 +6,7 @@
 #ifndef SEQBENCH_MAMBA2_H
 #define SEQBENCH_MAMBA2_H
 
+#include "common/chunk.h"
 #include "common/convolution.h"
 #include "products.h"
 
@@ -22,7 +23,7 @@ enum {
     MAMBA2_Y,
 };
 
-enum { MAMBA2_EXPAND = 2, MAMBA2_HEAD_SIZE = 64, MAMBA2_STATES = 64, MAMBA2_TILE = 64 };
+enum { MAMBA2_EXPAND = 2, MAMBA2_HEAD_SIZE = 64, MAMBA2_STATES = 64, MAMBA2_TILE = STATE_CHUNK };
 
 struct mamba2_sizes {
     int64_t D, heads, convolved, projected; /* convolved: E; projected: rows of Win */

@@ -13,10 +13,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/chunk.h"
 #include "mlstm.h"
 
 enum { WEIGHTS = MLSTM_OWN_SCRATCH, QUERIES, KEYS, SUMS };
-enum { CHUNK = 64 };
+enum { CHUNK = STATE_CHUNK };
 
 static struct cost cost(struct dims d)
 {

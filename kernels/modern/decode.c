@@ -58,24 +58,6 @@ static int64_t state(struct dims d)
     return 2 * seen_keys(d) * kv_channels(modern_dims(d));
 }
 
-/* Context[size] of one head, which sees the keys from first on; weight[S] is scratch. */
-static void reference_head(int64_t first, int64_t S, int64_t size, const double *q,
-                           const double *k_cache, const double *v_cache, const double *k_new,
-                           const double *v_new, double *weight, double *context)
-{
-    double sum = 0.0;
-    for (int64_t j = first; j < S; j++) {
-        const double *k = j < S - 1 ? k_cache + j * size : k_new;
-        weight[j] = exp(reference_dot(size, q, k) / sqrt((double)size));
-        sum += weight[j];
-    }
-    for (int64_t c = 0; c < size; c++) {
-        context[c] = 0.0;
-        for (int64_t j = first; j < S; j++)
-            context[c] += weight[j] / sum * (j < S - 1 ? v_cache[j * size + c] : v_new[c]);
-    }
-}
-
 static void reference(struct dims given, double *const t[])
 {
     const struct dims d = modern_dims(given);
@@ -88,7 +70,7 @@ static void reference(struct dims given, double *const t[])
     memcpy(t[MODERN_DECODE_V_NEW], qkv + H + K, (size_t)K * sizeof(double));
     for (int64_t head = 0; head < d.A; head++) {
         const int64_t k = head / (d.A / d.G) * size;
-        reference_head(d.W > 0 && d.W < S ? S - d.W : 0, S, size, qkv + head * size,
+        reference_attend_one(d.W > 0 && d.W < S ? S - d.W : 0, S, size, qkv + head * size,
                        t[MODERN_DECODE_K_CACHE] + k * S, t[MODERN_DECODE_V_CACHE] + k * S,
                        t[MODERN_DECODE_K_NEW] + k, t[MODERN_DECODE_V_NEW] + k, weight,
                        context + head * size);

@@ -8,7 +8,7 @@
 static const struct map maps[MODERN_MAPS] = MODERN_MAP_TABLE(MODERN_PARAMETERS, false);
 
 enum { NORMED, QKV, CONTEXT, HIDDEN, SCORES };
-enum { TILE_ROWS = 64, CHUNK_TOKENS = 96 };
+enum { CHUNK_TOKENS = 96 };
 
 static int prepared(struct dims d, struct tensor out[OWN_PREPARED_MAX])
 {
@@ -32,7 +32,7 @@ static int scratch(struct dims d, int64_t finished, struct tensor out[SCRATCH_MA
 
 static int scratch_tiled(struct dims d, struct tensor out[SCRATCH_MAX])
 {
-    out[SCORES] = (struct tensor){.name = "tile", .shape = {at_most(d.S, TILE_ROWS), d.S}};
+    out[SCORES] = (struct tensor){.name = "tile", .shape = {at_most(d.S, TILED_QUERIES), d.S}};
     return scratch(d, token_rows(d), out) + 1;
 }
 
@@ -44,24 +44,12 @@ static int scratch_online(struct dims d, struct tensor out[SCRATCH_MAX])
 
 static struct cost cost_tiled(struct dims d)
 {
-    return modern_cost(d, attention_causal_pairs(d, TILE_ROWS));
+    return modern_cost(d, attention_causal_pairs(d, TILED_QUERIES));
 }
 
 static struct cost cost_online(struct dims d)
 {
     return modern_cost(d, attention_online_pairs(modern_dims(d)));
-}
-
-/* One sequence: qkv[S,qkv_channels] to context[S,H]. */
-static void attend(struct dims d, const float *qkv, float *tile, float *context)
-{
-    for (int64_t head = 0; head < d.A; head++)
-        for (int64_t first = 0; first < d.S; first += TILE_ROWS) {
-            const struct tile of = causal_tile(d, first, TILE_ROWS);
-            attention_scores(d, head, of, qkv, tile);
-            attention_causal_softmax(d, of, tile);
-            attention_weighted(d, head, of, tile, qkv, context);
-        }
 }
 
 /* The block from qkv's attention on, for tokens first .. first + rows. */
@@ -78,7 +66,7 @@ static void run_tiled(const struct instance *in)
     const struct dims d = modern_dims(in->dims);
     float *const *s = in->scratch;
     modern_begin(in, MODERN_PARAMETERS, token_rows(d), d.S, in->t[MODERN_X], s[NORMED], s[QKV]);
-    attend_each(d, s[QKV], s[SCORES], s[CONTEXT], attend);
+    attend_each(d, s[QKV], s[SCORES], s[CONTEXT], attend_causal_tiles);
     finish(in, 0, token_rows(d));
 }
 

@@ -2,11 +2,12 @@
 #ifndef SEQBENCH_SUPRA_H
 #define SEQBENCH_SUPRA_H
 
+#include "common/chunk.h"
 #include "products.h"
 
 enum { SUPRA_X, SUPRA_WQKV, SUPRA_WE, SUPRA_BE, SUPRA_WO, SUPRA_Y };
 
-enum { SUPRA_CHUNK = 64 }; /* tokens */
+enum { SUPRA_CHUNK = STATE_CHUNK }; /* tokens */
 
 /* Prepared by every algorithm. */
 enum { SUPRA_COS, SUPRA_SIN, SUPRA_POWERS };

@@ -24,7 +24,7 @@ def is_of(folder: Path) -> bool:
 def row_of(row) -> dict:
     """What the page knows of one row of stream.csv; times in ns, None where there is none."""
     return {"layer": row.layer, "kernel": f"{row.kernel.partition('/')[2] or row.kernel} {row.engine}",
-            "tokens": "" if row.layer == "decode" else str(row.seq_len), "h": row.hid_size, "perHead": row.hid_size // row.heads if row.heads > 1 else "",
+            "tokens": "" if row.layer in runs.ONE_TOKEN else str(row.seq_len), "h": row.hid_size, "perHead": row.hid_size // row.heads if row.heads > 1 else "",
             "between": streaming.condition_text(row.condition, row.period_ns),
             "calls": row.calls, "ns": [embed.rounded(getattr(row, name)) for name in QUANTILES]}
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from seqbench.peers import torch_eager
 from seqbench.read import runs
 
 METHODS = {
@@ -122,6 +123,10 @@ def make_module(layer: str, hid_size: int, heads: int, t: dict[str, np.ndarray])
     """torch's layer with these parameters and, if there is one, this state before token 0."""
     if layer == "decode":
         return decode_step(hid_size, heads, t)
+    if layer in torch_eager.LAYERS:
+        torch = use_torch()
+        tensors = {name: torch.from_numpy(array) for name, array in t.items()}
+        return torch_eager.LAYERS[layer](torch, tensors, heads)
     return begun(module_of(layer, hid_size, heads, t), initial_state(layer, t, 1, -1, hid_size))
 
 
@@ -163,6 +168,8 @@ def outputs_of(layer: str, result) -> dict:
         return {"y": result}
     if layer == "decode":
         return dict(zip(("y", "k_new", "v_new"), result))
+    if layer in torch_eager.LAYERS:
+        return dict(zip(torch_eager.OUTPUTS[layer], result))
     if layer == "lstm":
         return {"y": result[0], "c_last": result[1][1]}
     return {"y": result[0]}

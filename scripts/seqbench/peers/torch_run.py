@@ -31,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seqbench.peers import torch_layers
+from seqbench.peers import torch_eager, torch_layers
 from seqbench.read import dimensions, hosts, runs
 from seqbench.tables import streams
 
@@ -262,6 +262,9 @@ def create(options: argparse.Namespace) -> Path:
                else torch_layers.NARROW_METHODS.get(precision, torch_layers.METHODS))
     kernels = table(ask_seqbench(["list", "--csv"]))
     ours = table(ask_seqbench(["plan", *chosen, *options.others]))
+    layers = {row["kernel"].split("/")[0] for row in ours}
+    if not is_stream and not layers & set(methods) and layers & set(torch_eager.METHODS):
+        engine, methods = torch_eager.ENGINE, torch_eager.METHODS
     cells, rounds = planned_cells(ours, kernels, methods)
     rows = {layer: likest(kernels, layer) for layer in methods
             if layer in {cell[0] for cell in cells}}

@@ -19,7 +19,7 @@ README = Path(__file__).resolve().parents[3] / "results" / "README.md"
 REFERENCE = "transformer"  # the layer that every other layer is compared with
 HEADLINE = "openblas"  # the engine of the comparison; others are further curves
 PEERS = ["onednn", "torch", "eigen", "onednn-bf16", "onednn-int8",
-         "torch-bf16", "torch-int8"]  # engines that are whole libraries of layers, not ours
+         "torch-bf16", "torch-int8", "torch-eager"]  # engines that are whole libraries of layers, not ours
 NARROW = r"-(bf16|int8|sparse\d+)$"  # so end the names of engines that keep other weights
 EVALUATIONS = earlier.EVALUATIONS
 COSTS = ["flops", "elementwise_flops", *EVALUATIONS, "parameters", "bytes", "streamed_bytes"]
@@ -27,6 +27,7 @@ KNOWN_COSTS = ["flops", "bytes"]  # of every case; the others may be unknown of 
 KERNEL = ["kernel", "engine"]  # what a row of kernels.csv is of
 # Of kernels.csv, beside summary.csv.
 FACTS = ["job", "products", "batches", "parts", "packing", "bytes_per_weight", "roof"]
+ONE_TOKEN = ["decode", "modern_decode"]  # layers whose run makes one token against a context
 LONGEST_NS = 1e16  # a third of a year: no sample takes so long
 UNTIL = 0.02  # wanted half width of an interval over its median, where host.json does not say
 SEED = 20240229

@@ -13,6 +13,8 @@ ROOF_AT = (256, 512)  # HidSizes whose share of the roof is listed, at the same 
 STEP_LENGTHS = (16, 512, 4096)  # contexts at which a decoded token meets the steps
 HEADER = ["layer", "job", "equation", "parameters", "operations per token", "sequential", "state",
           "fastest algorithm", "µs per token", "share of roof", "source"]
+FORMS = [("recurrent", "chunked"), ("primal", "dual")]  # token by token; many tokens by products
+FORM_LENGTHS = (16, 64, 512, 4096)
 KERNELS_AT = 512  # HidSize at which kernels.csv counts
 FIRST = ["transformer", "lstm", "gru", "rnn", "mamba"]  # of the front page
 
@@ -34,10 +36,13 @@ def ours(table: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(kernel=runs.kernel_names(rows))
 
 
-def timed_at(summary: pd.DataFrame, layer: str, seq_len: int, hid_size: int) -> pd.Series | None:
-    """The fastest variant of a layer in one cell."""
+def timed_at(summary: pd.DataFrame, layer: str, seq_len: int, hid_size: int,
+             variant: str | None = None) -> pd.Series | None:
+    """The fastest variant of a layer in one cell, or this one with the fastest engine."""
     rows = summary[(summary.layer == layer) & (summary.kind == "layer") & (summary.samples > 0) &
                    (summary.seq_len == seq_len) & (summary.hid_size == hid_size)]
+    if variant is not None:
+        rows = rows[rows.variant == variant]
     return None if rows.empty else rows.loc[rows.median_ns.idxmin()]
 
 
@@ -93,18 +98,34 @@ def first_section(run_dir: Path) -> str:
 
 
 def decode(summary: pd.DataFrame) -> str:
-    """A token of the GPT block against a cache, over one step of each layer with carried state."""
+    """A token of a block against a cache, over one step of each layer with carried state."""
     hid_size = TABLE_AT[1]
+    block = next((layer for layer in runs.ONE_TOKEN[::-1] if (summary.layer == layer).any()), runs.ONE_TOKEN[0])
     steps = summary[(summary.kind == "step") & (summary.samples > 0)
                     & (summary.hid_size == hid_size)]
     steps = steps.loc[steps.groupby("layer").median_ns.idxmin()]  # of several engines
-    tokens = {seq_len: timed_at(summary, "decode", seq_len, hid_size) for seq_len in STEP_LENGTHS}
+    tokens = {seq_len: timed_at(summary, block, seq_len, hid_size) for seq_len in STEP_LENGTHS}
     tokens = {seq_len: token for seq_len, token in tokens.items() if token is not None}
     rows = [[row.layer, wording.two(row.median_ns / 1000),
              *(wording.times(token.median_ns / row.median_ns) for token in tokens.values())]
             for row in steps.sort_values("median_ns").itertuples()]
-    head = ["layer", "µs per step", *(f"block / it, {seq_len} tokens" for seq_len in tokens)]
+    head = ["layer", "µs per step", *(f"{block} / it, {seq_len} tokens" for seq_len in tokens)]
     return wording.markdown_table(head, rows)
+
+
+def forms(summary: pd.DataFrame) -> str:
+    """Layers with a state: many tokens at once by matrix products, over token by token."""
+    rows = []
+    for layer, own in summary[summary.kind == "layer"].groupby("layer", sort=False):
+        for single, many in FORMS:
+            if not {single, many} <= set(own.variant):
+                continue
+            times = [[timed_at(own, layer, seq_len, TABLE_AT[1], variant) for variant in (many, single)]
+                     for seq_len in FORM_LENGTHS]
+            rows.append([layer, f"{many} / {single}", *(
+                "-" if chunk is None or step is None
+                else wording.times(chunk.median_ns / step.median_ns) for chunk, step in times)])
+    return wording.markdown_table(["layer", "forms", *(f"S={size}" for size in FORM_LENGTHS)], rows)
 
 
 def section(run_dir: Path) -> str:
@@ -120,6 +141,11 @@ def section(run_dir: Path) -> str:
         f"least time that the run's own roofs allow over the time taken, at S = {seq_len} and "
         f"H = {roof_at}; above 100 % a kernel reads its weights faster than `roof/read` does.",
         table(kernels.reset_index(), summary, roofline)])
+
+
+def forms_section(run_dir: Path) -> str:
+    """Token by token against many tokens at once."""
+    return forms(ours(runs.load_summary(run_dir)))
 
 
 def decode_section(run_dir: Path) -> str:

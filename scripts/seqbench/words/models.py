@@ -90,7 +90,7 @@ def sentences(table: pd.DataFrame) -> list[str]:
     narrow = best.merge(table[table.engine == NARROW[-1]], on=["model", "part"], suffixes=("", "_narrow"))
     if len(narrow):
         gains = narrow.layers_us / narrow.layers_us_narrow
-        found.append(f"Weights of int8 give {wording.spread(gains)} (median "
+        found.append(f"Time with float32 over time with int8: {wording.spread(gains)} (median "
                      f"{wording.times(gains.median())}).")
     return found
 

@@ -76,6 +76,15 @@ def batch_section(folder: Path) -> str:
         ["faster peer / ours", *(f"B={batch}" for batch in every), "all"], rows), last])
 
 
+def eager_section(folder: Path) -> str:
+    """Every cell of layers that torch.nn has not: ours, and torch-eager over it."""
+    frame = runs.load_derived(folder, "peers.csv")
+    rows = [[row.layer, str(row.seq_len), str(row.hid_size), wording.plain(row.ours_ns / 1000),
+             f"{wording.times(row.torch_ratio)} ({wording.two(row.torch_ci_low)} to "
+             f"{wording.two(row.torch_ci_high)})"] for row in frame.itertuples()]
+    return wording.markdown_table(["layer", "SeqLen", "HidSize", "ours, µs", "torch-eager / ours"], rows)
+
+
 def section(folder: Path) -> str:
     """The page's part on the peers: per layer the ratios of peers.csv."""
     frame = runs.load_derived(folder, "peers.csv")

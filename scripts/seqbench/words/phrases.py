@@ -8,6 +8,9 @@ from __future__ import annotations
 EN = {
     "rnn": "an RNN", "lstm": "an LSTM", "gru": "a GRU", "transformer": "a Transformer block",
     "mingru": "a minGRU", "minlstm": "a minLSTM", "mamba": "Mamba", "mamba2": "Mamba-2",
+    "gated_deltanet": "Gated DeltaNet", "rwkv7": "RWKV-7", "mlstm": "an mLSTM", "slstm": "an sLSTM",
+    "rglru": "an RG-LRU", "ssru": "an SSRU", "short_conv": "a gated short convolution",
+    "gpt": "a GPT block", "modern": "a LLaMA block",
     "question": "Which takes less time on one CPU core: an RNN, an LSTM or a Transformer block?",
     "nothing": "No layer was timed beside the layer {b}: there is nothing to compare.",
     # models of equal size, along SeqLen at one HidSize
@@ -63,6 +66,9 @@ EN = {
 ZH = {
     "rnn": "RNN", "lstm": "LSTM", "gru": "GRU", "transformer": "Transformer 块",
     "mingru": "minGRU", "minlstm": "minLSTM", "mamba": "Mamba", "mamba2": "Mamba-2",
+    "gated_deltanet": "Gated DeltaNet", "rwkv7": "RWKV-7", "mlstm": "mLSTM", "slstm": "sLSTM",
+    "rglru": "RG-LRU", "ssru": "SSRU", "short_conv": "门控短卷积", "gpt": "GPT 块",
+    "modern": "LLaMA 块",
     "question": "在单个 CPU 核上，RNN、LSTM 和 Transformer 块，哪个更快？",
     "nothing": "没有与 {b} 一起测量的层，无从比较。",
     "crosses": "参数量相同时，序列长度约 {x} 以上 {a} 比 {b} 快（HidSize {h}），更短则更慢。",

@@ -10,7 +10,7 @@ from pathlib import Path
 from seqbench.figures import FIGURES, streaming as stream_drawing, width
 from seqbench.read import hosts, runs
 from seqbench.tables import ratios
-from seqbench.words import (answer, comparison, layers, machines, models, noise_floor, parallel,
+from seqbench.words import (answer, chunks, comparison, layers, machines, models, noise_floor, parallel,
                             peer_tables, precision, streaming, trust, wording)
 from seqbench.words.phrases import LANGUAGES
 
@@ -142,10 +142,13 @@ SECTIONS: dict[str, Callable[[Source], str]] = {
     "answer": answer_section, "crossings": crossings, "figures": figures,
     "claims": lambda source: answer.claims_table(source.every),
     "times": times, "layers": lambda source: layers.section(source.first),
+    "chunks": lambda source: chunks.text(runs.load_derived(source.first, "chunks.csv")),
+    "forms": lambda source: layers.forms_section(source.first),
     "decode": lambda source: layers.decode_section(source.first),
     "peers": lambda source: peer_tables.section(source.first),
     "peers_in_bf16": lambda source: peer_tables.section(source.first),
     "peers_in_int8": lambda source: peer_tables.section(source.first),
+    "peers_eager": lambda source: peer_tables.eager_section(source.first),
     "peers_of_batches": lambda source: peer_tables.batch_section(source.first),
     "noise": lambda source: noise_floor.section(source.first, source.link),
     "trust": lambda source: trust.section(source.first),

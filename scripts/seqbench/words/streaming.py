@@ -21,7 +21,7 @@ PAYS = 0.95  # of the time of a single step: from here on larger calls are said 
 
 def steps(table: pd.DataFrame) -> pd.DataFrame:
     """Calls that make one token."""
-    return table[(table.seq_len == 1) | (table.layer == "decode")]
+    return table[(table.seq_len == 1) | table.layer.isin(runs.ONE_TOKEN)]
 
 
 def period_text(ns: float) -> str:
@@ -142,7 +142,7 @@ def pause_sentences(table: pd.DataFrame) -> list[str]:
 
 def chunk_sentences(table: pd.DataFrame) -> list[str]:
     """Per layer: from which tokens per call on a token takes less time than a single step."""
-    rows = best(under(table[table.layer != "decode"], "hot", np.nan))
+    rows = best(under(table[~table.layer.isin(runs.ONE_TOKEN)], "hot", np.nan))
     found = []
     for layer, of_layer in rows.groupby("layer"):
         shares = of_layer.assign(ns=of_layer.p50_ns / of_layer.seq_len).pivot(

@@ -1,0 +1,33 @@
+"""Chunked forms over recurrent ones, in words: from chunks.csv."""
+from __future__ import annotations
+
+import pandas as pd
+
+from seqbench.words import wording
+
+
+def sentence(table: pd.DataFrame) -> str:
+    """From which length of a chunk on the chunked form pays."""
+    pays = table[table.ratio_high < 1]
+    if pays.empty:
+        return (f"With chunks of {table.chunk.min()} to {table.chunk.max()} tokens the chunked form takes "
+                f"less time in none of {len(table)} cells.")
+    told = [f"{layer} with chunks of {wording.listing([str(size) for size in sorted(set(rows.chunk))])}"
+            for layer, rows in pays.groupby("layer")]
+    return f"The chunked form takes less time for {wording.listing(told)}; else it does not."
+
+
+def table_text(table: pd.DataFrame) -> str:
+    """A line for each layer and length of a head, a column for each chunk."""
+    sizes = sorted(set(table.chunk))
+    lines = []
+    for (layer, hid_size, heads), rows in table.groupby(["layer", "hid_size", "heads"], sort=False):
+        by_chunk = rows.set_index("chunk").ratio
+        lines.append([layer, str(hid_size // heads) if heads > 1 or (table[table.layer == layer].heads > 1).any()
+                      else "-", *(wording.times(by_chunk[size]) if size in by_chunk else "-" for size in sizes)])
+    return wording.markdown_table(["layer", "channels of a head", *(f"{size} tokens" for size in sizes)], lines)
+
+
+def text(table: pd.DataFrame) -> str:
+    """Sentence and table."""
+    return f"{sentence(table)}\n\n{table_text(table)}"
