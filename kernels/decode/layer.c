@@ -77,8 +77,9 @@ static void reference(struct dims d, double *const t[])
     for (int64_t head = 0; head < d.A; head++) {
         const int64_t k = head / shared * size;
         reference_attend_one(d.W > 0 && d.W < S ? S - d.W : 0, S, size, qkv + head * size,
-               t[DECODE_K_CACHE] + k * S, t[DECODE_V_CACHE] + k * S, t[DECODE_K_NEW] + k,
-               t[DECODE_V_NEW] + k, weight, context + head * size);
+                             t[DECODE_K_CACHE] + k * S, t[DECODE_V_CACHE] + k * S,
+                             t[DECODE_K_NEW] + k, t[DECODE_V_NEW] + k, weight,
+                             context + head * size);
     }
     reference_linear(1, H, H, context, p[BLOCK_WO], p[BLOCK_BO], branch);
     for (int64_t i = 0; i < H; i++)

@@ -71,9 +71,9 @@ static void reference(struct dims given, double *const t[])
     for (int64_t head = 0; head < d.A; head++) {
         const int64_t k = head / (d.A / d.G) * size;
         reference_attend_one(d.W > 0 && d.W < S ? S - d.W : 0, S, size, qkv + head * size,
-                       t[MODERN_DECODE_K_CACHE] + k * S, t[MODERN_DECODE_V_CACHE] + k * S,
-                       t[MODERN_DECODE_K_NEW] + k, t[MODERN_DECODE_V_NEW] + k, weight,
-                       context + head * size);
+                             t[MODERN_DECODE_K_CACHE] + k * S, t[MODERN_DECODE_V_CACHE] + k * S,
+                             t[MODERN_DECODE_K_NEW] + k, t[MODERN_DECODE_V_NEW] + k, weight,
+                             context + head * size);
     }
     modern_reference_finish(d, p, t[MODERN_DECODE_X], context, room, t[MODERN_DECODE_Y]);
     free(qkv);
