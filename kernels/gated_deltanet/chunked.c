@@ -3,8 +3,9 @@
  * Equation    c = running sum of g within the chunk; D_ts = e^(c_t - c_s);
  *             L_ts = b_t D_ts (k_t k_s) for s < t; (I + L) U = b (V - e^c K S);
  *             O = e^c Q S + (Q K^T) D U, s <= t; then S = e^c_T S + (e^(c_T - c) K)^T U
- * Flops       beside S A (D + 6 D^2): in matrix products A (7 D) sum of T^2 less A D sum of T;
- *             elementwise and exp A (2 and 1/2) sum of T^2
+ * Flops       in matrix products those of maps and convolutions, 6 S H D and H times the sum of
+ *             7 T^2 - T; elementwise beside them S (14 H + 6 A) + A times the sum of 2 T (T + 1) + D^2;
+ *             A (3 S + sum of T (T + 1) / 2) exp
  * Sequential  S, chunk after chunk, the products with it, and the solve
  * Source      Yang, Wang, Zhang, Shen, Kim 2024, arXiv:2406.06484, with the decay of the layer
  */
@@ -26,7 +27,7 @@ static struct cost cost(struct dims d)
         const int64_t T = at_most(d.S - first, DELTANET_TILE), pairs = T * (T + 1) / 2;
         cost.multiply_adds += d.H * (3 * T * T + T * (T - 1) / 2);
         cost.elementwise += d.A * (4 * pairs + D * D);
-        cost.exps += d.A * (pairs + 2 * T);
+        cost.exps += d.A * (pairs + T);
     }
     return cost;
 }

@@ -9,7 +9,7 @@
  *             norm is per head, epsilon 1e-6; m0 of -infinity says that no token was before
  * Parameters  4 H^2 + 2 A H + H + 2 A
  * Job         mixer
- * Flops       S (8 H^2 + 4 A H) + S A (4 K V + 2 K) in products; S (A K V + 6 H + H/2 + A K + 9 A)
+ * Flops       S (8 H^2 + 4 A H) + S A (4 K V + 2 K) in products; S (A K V + 6 H + H/2 + 2 A K + 9 A)
  *             elementwise; S A (1 + 3) exp, S A log (softplus is one of each), S H sigmoid,
  *             S A roots
  * Bytes       weights (16 H^2 bytes and little more), input and output once

@@ -7,14 +7,20 @@ from seqbench.words import wording
 
 
 def sentence(table: pd.DataFrame) -> str:
-    """From which length of a chunk on the chunked form pays."""
+    """Where the chunked form pays: the interval of the ratio lies below 1."""
     pays = table[table.ratio_high < 1]
     if pays.empty:
-        return (f"With chunks of {table.chunk.min()} to {table.chunk.max()} tokens the chunked form takes "
-                f"less time in none of {len(table)} cells.")
-    told = [f"{layer} with chunks of {wording.listing([str(size) for size in sorted(set(rows.chunk))])}"
-            for layer, rows in pays.groupby("layer")]
-    return f"The chunked form takes less time for {wording.listing(told)}; else it does not."
+        return (f"With chunks of {table.chunk.min()} to {table.chunk.max()} tokens the chunked form "
+                f"takes less time in none of {len(table)} cells.")
+    told = []
+    for layer, rows in pays.groupby("layer"):
+        best = rows.loc[rows.ratio.idxmin()]
+        heads = wording.listing([str(size) for size in sorted(set(rows.hid_size // rows.heads))])
+        told.append(f"{layer} with heads of {heads} channels, least with chunks of {best.chunk} tokens "
+                    f"({wording.times(best.ratio)})")
+    never = sorted(set(table.layer) - set(pays.layer))
+    return (f"The chunked form takes less time in {len(pays)} of {len(table)} cells: for "
+            f"{wording.listing(told)}" + (f"; never for {wording.listing(never)}." if never else "."))
 
 
 def table_text(table: pd.DataFrame) -> str:

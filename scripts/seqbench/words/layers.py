@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from seqbench.read import runs
-from seqbench.words import wording
+from seqbench.read import hosts, runs
+from seqbench.words import answer, wording
 
 TABLE_AT = (512, 512)  # SeqLen, HidSize of the times in the table
 ROOF_AT = (256, 512)  # HidSizes whose share of the roof is listed, at the same SeqLen
@@ -135,6 +135,7 @@ def section(run_dir: Path) -> str:
     seq_len, hid_size = TABLE_AT
     roof_at = wording.listing([str(size) for size in ROOF_AT])
     return "\n\n".join([
+        answer.machine_sentence(hosts.load(run_dir)),
         f"Parameters, operations and state at H = {KERNELS_AT}; operations count 2 per "
         "multiply-add, and `sequential` is the share of them that waits for the token before. "
         f"Times at S = {seq_len}, H = {hid_size}, fastest algorithm and engine. Share of roof: the "

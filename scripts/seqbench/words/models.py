@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from seqbench.read import runs
+from seqbench.read import hosts, runs
 from seqbench.tables import models
-from seqbench.words import wording
+from seqbench.words import answer, wording
 
 FLOAT32 = ["openblas", "packed"]
 NARROW = ["packed-bf16", "packed-int8"]
@@ -96,10 +96,11 @@ def sentences(table: pd.DataFrame) -> list[str]:
 
 
 def section(run_dir: Path) -> str:
-    """Sentences and the table."""
+    """The machine, sentences and the table."""
     table = table_of(run_dir)
     words = "\n".join(f"- {sentence}" for sentence in sentences(table))
-    return f"{words}\n\n{wording.markdown_table(HEADER, lines_of(table))}"
+    machine = answer.machine_sentence(hosts.load(run_dir))
+    return f"{machine}\n\n{words}\n\n{wording.markdown_table(HEADER, lines_of(table))}"
 
 
 def text(run_dir: Path) -> str:
