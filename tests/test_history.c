@@ -138,7 +138,7 @@ static struct plan two_cases(void)
     const struct kernel *kernel = kernel_find("rnn/literal", NULL);
     for (int i = 0; i < 6; i++) {
         const int64_t seq_len = (i == 2 || i == 3) ? 17 - i % 2 : 16 + i % 2;
-        visits[i] = (struct visit){kernel, {seq_len, 8, 1, 1, 0}, i, i / 2};
+        visits[i] = (struct visit){kernel, {.S = seq_len, .H = 8, .A = 1, .B = 1}, i, i / 2};
     }
     return (struct plan){visits, 6};
 }
