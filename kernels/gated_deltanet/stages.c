@@ -5,13 +5,13 @@
 #include "gated_deltanet.h"
 
 const struct map deltanet_maps[DELTANET_MAPS] = {
-    [DELTANET_OF_Q] = {DELTANET_WQ},
-    [DELTANET_OF_K] = {DELTANET_WK},
-    [DELTANET_OF_V] = {DELTANET_WV},
+    [DELTANET_OF_Q] = {.matrix = DELTANET_WQ},
+    [DELTANET_OF_K] = {.matrix = DELTANET_WK},
+    [DELTANET_OF_V] = {.matrix = DELTANET_WV},
     [DELTANET_OF_DECAY] = {DELTANET_WA, .bias = DELTANET_DT_BIAS},
-    [DELTANET_OF_RATE] = {DELTANET_WB},
-    [DELTANET_OF_GATE] = {DELTANET_WG},
-    [DELTANET_OF_OUTPUT] = {DELTANET_WO},
+    [DELTANET_OF_RATE] = {.matrix = DELTANET_WB},
+    [DELTANET_OF_GATE] = {.matrix = DELTANET_WG},
+    [DELTANET_OF_OUTPUT] = {.matrix = DELTANET_WO},
 };
 
 static const float length_epsilon = 1e-6f, norm_epsilon = 1e-5f;

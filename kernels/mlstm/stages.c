@@ -5,13 +5,10 @@
 #include "mlstm.h"
 
 const struct map mlstm_maps[MLSTM_MAPS] = {
-    [MLSTM_OF_Q] = {MLSTM_WQ},
-    [MLSTM_OF_K] = {MLSTM_WK},
-    [MLSTM_OF_V] = {MLSTM_WV},
-    [MLSTM_OF_I] = {MLSTM_WI, .bias = MLSTM_BI},
-    [MLSTM_OF_F] = {MLSTM_WF, .bias = MLSTM_BF},
-    [MLSTM_OF_GATE] = {MLSTM_WOG},
-    [MLSTM_OF_OUTPUT] = {MLSTM_WO},
+    [MLSTM_OF_Q] = {.matrix = MLSTM_WQ},         [MLSTM_OF_K] = {.matrix = MLSTM_WK},
+    [MLSTM_OF_V] = {.matrix = MLSTM_WV},         [MLSTM_OF_I] = {MLSTM_WI, .bias = MLSTM_BI},
+    [MLSTM_OF_F] = {MLSTM_WF, .bias = MLSTM_BF}, [MLSTM_OF_GATE] = {.matrix = MLSTM_WOG},
+    [MLSTM_OF_OUTPUT] = {.matrix = MLSTM_WO},
 };
 
 int mlstm_scratch(struct dims d, struct tensor out[SCRATCH_MAX])

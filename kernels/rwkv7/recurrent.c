@@ -23,16 +23,16 @@ enum {
     OF_OUTPUT,
 };
 static const struct map maps[] = {
-    [OF_R] = {RWKV7_WR},
-    [OF_K] = {RWKV7_WK},
-    [OF_V] = {RWKV7_WV},
-    [TO_DECAY] = {RWKV7_DECAY_1},
+    [OF_R] = {.matrix = RWKV7_WR},
+    [OF_K] = {.matrix = RWKV7_WK},
+    [OF_V] = {.matrix = RWKV7_WV},
+    [TO_DECAY] = {.matrix = RWKV7_DECAY_1},
     [OF_DECAY] = {RWKV7_DECAY_2, .bias = RWKV7_DECAY_0},
-    [TO_RATE] = {RWKV7_RATE_1},
+    [TO_RATE] = {.matrix = RWKV7_RATE_1},
     [OF_RATE] = {RWKV7_RATE_2, .bias = RWKV7_RATE_0},
-    [TO_GATE] = {RWKV7_GATE_1},
-    [OF_GATE] = {RWKV7_GATE_2},
-    [OF_OUTPUT] = {RWKV7_WO},
+    [TO_GATE] = {.matrix = RWKV7_GATE_1},
+    [OF_GATE] = {.matrix = RWKV7_GATE_2},
+    [OF_OUTPUT] = {.matrix = RWKV7_WO},
 };
 
 static const float norm_epsilon = 64e-5f, shortest = 1e-12f;
