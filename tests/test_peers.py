@@ -473,7 +473,8 @@ def test_other_options_are_those_of_plan(tmp_path, seqbench, capsys, monkeypatch
 @pytest.mark.parametrize("layer, kernel", [("mamba", "mamba/scan"), ("gated_deltanet", "gated_deltanet/chunked"),
                                            ("rwkv7", "rwkv7/recurrent")])
 @pytest.mark.parametrize("batch", [1, 2])
-def test_torch_by_hand_makes_our_outputs(layer, kernel, batch):
+def test_torch_by_hand_makes_our_outputs(monkeypatch, layer, kernel, batch):
+    monkeypatch.setattr(torch_run, "SEQBENCH", str(BUILD / "seqbench"))
     sizes = dimensions.ABSENT | {"seq_len": 9, "hid_size": 24, "batch": batch,
                                  "heads": 1 if layer == "mamba" else 3}
     _, arrays = torch_run.dump(kernel, {name: size for name, size in sizes.items() if name != "heads" or size > 1}, 1)

@@ -143,6 +143,7 @@ SECTIONS: dict[str, Callable[[Source], str]] = {
     "claims": lambda source: answer.claims_table(source.every),
     "times": times, "layers": lambda source: layers.section(source.first),
     "chunks": lambda source: chunks.text(runs.load_derived(source.first, "chunks.csv")),
+    "mixers_figure": lambda source: source.figure("mixers"),
     "forms": lambda source: layers.forms_section(source.first),
     "decode": lambda source: layers.decode_section(source.first),
     "peers": lambda source: peer_tables.section(source.first),
