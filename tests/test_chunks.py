@@ -60,7 +60,7 @@ def test_words(planted):
     never["32"] += [timed("mlstm", "recurrent", 100.0, heads=2), timed("mlstm", "chunked", 50.0, heads=2)]
     table = chunks.chunks(planted(never))
     assert words.sentence(table) == (
-        "The chunked form takes less time in 1 of 3 cells: for mlstm with heads of 16 channels, least with "
-        "chunks of 32 tokens (0.50x); never for supra.")
+        "The chunked form takes less time (the whole interval lies below 1) in 1 of 3 cells: for mlstm with heads "
+        "of 16 channels, best 0.50x (16 channels, chunks of 32 tokens); never for supra.")
     assert words.table_text(table).splitlines()[2:] == ["| mlstm | 16 | - | 0.50x |",
                                                         "| supra | - | 1.2x | 1.3x |"]

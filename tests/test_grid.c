@@ -342,6 +342,14 @@ static void bad_cases_are_refused(void **state)
         if (!strstr(err.text, bad[i].want))
             fail_msg("'%s' is not in '%s'", bad[i].want, err.text);
     }
+    struct grid grid;
+    struct err err;
+    struct plan plan;
+    assert_true(grid_parse("case lstm S=1 H=8\n", "g", &grid, &err));
+    grid.keys = 1;
+    assert_false(
+        plan_make(&grid, (struct selection){"lstm/*", "openblas"}, 0, 1, NULL, &plan, &err));
+    assert_non_null(strstr(err.text, "g: a stream takes lists, not cases"));
 }
 
 int main(void)

@@ -99,9 +99,9 @@ def test_a_run_without_such_shapes_is_refused(monkeypatch, tmp_path):
 
 def test_words(table):
     told = words.sentences(table)
-    assert told[0].startswith("Of 1 models that have to keep up with a signal, the layers of 1 do")
+    assert told[0].startswith("Of 1 models that read or make a signal with a known frame rate, the layers of 1 keep up")
     assert "0.0031 % of it (Silero VAD)" in told[0]
-    assert told[1] == "Time with float32 over time with int8: 2.0x (median 2.0x)."
+    assert told[1] == "Time with float32 over time with int8: 2.0x (median 2.0x); above 1 int8 takes less."
     (line,) = words.lines_of(table)
     assert line[0].startswith("[Silero VAD](https://") and line[2:] == [
         "1 lstm, H=128", "31", "1.0", "-", "0.50", "0.0031 %", "gru 0.67x"]

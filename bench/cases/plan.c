@@ -102,6 +102,8 @@ static bool cases_are_valid(const struct grid *grid, struct err *err)
         if (grid->sizes[i].count > 0)
             return err_set(err, "%s: a grid has cases or lists: %s is given beside its cases",
                            grid->name, dimensions[i].name);
+    if (grid->case_count > 0 && grid->keys > 0)
+        return err_set(err, "%s: a stream takes lists, not cases", grid->name);
     for (int i = 0; i < grid->case_count; i++) {
         const struct grid_case *c = &grid->cases[i];
         const struct layer *layer = find_layer(c->layer);
@@ -126,6 +128,7 @@ static bool append_listed(struct walk *w, struct err *err)
             continue;
         for (int k = 0; k < DIMENSIONS; k++)
             dims_set(&d, k, c->sizes[k]);
+        w->noted = NULL;
         if (!append_cell(w, kernel_dims(w->kernel, d), err))
             return false;
     }

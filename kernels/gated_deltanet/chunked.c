@@ -107,7 +107,8 @@ static void run(const struct instance *in)
 
 const struct algorithm gated_deltanet_chunked = {
     .name = "gated_deltanet/chunked",
-    .method = "64 tokens of a head at a time by sgemm and a triangular solve, S carried from chunk "
+    .method = "a chunk of tokens of a head at a time by sgemm and a triangular solve, S carried "
+              "from chunk "
               "to chunk",
     .layer = &gated_deltanet_layer,
     .batch_rows = BATCH_ONE_BY_ONE,

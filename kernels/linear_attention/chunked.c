@@ -125,7 +125,7 @@ static void run(const struct instance *in)
 
 const struct algorithm linear_attention_chunked = {
     .name = "linear_attention/chunked",
-    .method = "64 tokens of a head at a time by sgemm, M and z carried from chunk to chunk",
+    .method = "a chunk of tokens of a head at a time by sgemm, M and z carried from chunk to chunk",
     .layer = &linear_attention_layer,
     .batch_rows = BATCH_ONE_BY_ONE,
     .maps = linear_attention_maps,

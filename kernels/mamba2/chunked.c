@@ -106,7 +106,7 @@ static void run(const struct instance *in)
 
 const struct algorithm mamba2_chunked = {
     .name = "mamba2/chunked",
-    .method = "chunks of 64 tokens by sgemm: decayed C B^T and the state in one product per head",
+    .method = "chunks of tokens by sgemm: decayed C B^T and the state in one product per head",
     .layer = &mamba2_layer,
     .batch_rows = BATCH_ONE_BY_ONE,
     .maps = mamba2_maps,

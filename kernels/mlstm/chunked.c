@@ -152,7 +152,7 @@ static void run(const struct instance *in)
 
 const struct algorithm mlstm_chunked = {
     .name = "mlstm/chunked",
-    .method = "64 tokens of a head at a time by sgemm, C and n carried from chunk to chunk",
+    .method = "a chunk of tokens of a head at a time by sgemm, C and n carried from chunk to chunk",
     .layer = &mlstm_layer,
     .batch_rows = BATCH_ONE_BY_ONE,
     .maps = mlstm_maps,

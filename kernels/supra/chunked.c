@@ -110,7 +110,7 @@ static void run(const struct instance *in)
 
 const struct algorithm supra_chunked = {
     .name = "supra/chunked",
-    .method = "64 tokens of a head at a time by sgemm, M carried from chunk to chunk",
+    .method = "a chunk of tokens of a head at a time by sgemm, M carried from chunk to chunk",
     .layer = &supra_layer,
     .maps = supra_maps,
     .map_count = SUPRA_MAPS,

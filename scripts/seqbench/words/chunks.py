@@ -16,10 +16,11 @@ def sentence(table: pd.DataFrame) -> str:
     for layer, rows in pays.groupby("layer"):
         best = rows.loc[rows.ratio.idxmin()]
         heads = wording.listing([str(size) for size in sorted(set(rows.hid_size // rows.heads))])
-        told.append(f"{layer} with heads of {heads} channels, least with chunks of {best.chunk} tokens "
-                    f"({wording.times(best.ratio)})")
+        told.append(f"{layer} with heads of {heads} channels, best {wording.times(best.ratio)} "
+                    f"({best.hid_size // best.heads} channels, chunks of {best.chunk} tokens)")
     never = sorted(set(table.layer) - set(pays.layer))
-    return (f"The chunked form takes less time in {len(pays)} of {len(table)} cells: for "
+    return (f"The chunked form takes less time (the whole interval lies below 1) in "
+            f"{len(pays)} of {len(table)} cells: for "
             f"{wording.listing(told)}" + (f"; never for {wording.listing(never)}." if never else "."))
 
 
@@ -31,7 +32,7 @@ def table_text(table: pd.DataFrame) -> str:
         by_chunk = rows.set_index("chunk").ratio
         lines.append([layer, str(hid_size // heads) if heads > 1 or (table[table.layer == layer].heads > 1).any()
                       else "-", *(wording.times(by_chunk[size]) if size in by_chunk else "-" for size in sizes)])
-    return wording.markdown_table(["layer", "channels of a head", *(f"{size} tokens" for size in sizes)], lines)
+    return wording.markdown_table(["layer", "channels of a head", *(f"chunks of {size}" for size in sizes)], lines)
 
 
 def text(table: pd.DataFrame) -> str:

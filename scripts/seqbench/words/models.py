@@ -12,7 +12,7 @@ from seqbench.words import answer, wording
 
 FLOAT32 = ["openblas", "packed"]
 NARROW = ["packed-bf16", "packed-int8"]
-HEADER = ["model", "what it is for", "layers", "S", "float32", "bfloat16", "int8",
+HEADER = ["model", "what it is for", "layers", "S", "float32, µs per token", "bfloat16", "int8",
           "of one core", "alternative"]
 
 
@@ -83,15 +83,15 @@ def sentences(table: pd.DataFrame) -> list[str]:
     paced = best[best.core_share.notna()].groupby("model").core_share.sum().sort_values()
     found = []
     if len(paced):
-        found.append(f"Of {len(paced)} models that have to keep up with a signal, the layers of "
-                     f"{(paced < 1).sum()} do with float32 on this core; the least takes "
+        found.append(f"Of {len(paced)} models that read or make a signal with a known frame rate, the "
+                     f"layers of {(paced < 1).sum()} keep up with it on this core (float32); the least takes "
                      f"{wording.two(100 * paced.iloc[0])} % of it ({paced.index[0]}), the most "
                      f"{wording.two(100 * paced.iloc[-1])} % ({paced.index[-1]}).")
     narrow = best.merge(table[table.engine == NARROW[-1]], on=["model", "part"], suffixes=("", "_narrow"))
     if len(narrow):
         gains = narrow.layers_us / narrow.layers_us_narrow
         found.append(f"Time with float32 over time with int8: {wording.spread(gains)} (median "
-                     f"{wording.times(gains.median())}).")
+                     f"{wording.times(gains.median())}); above 1 int8 takes less.")
     return found
 
 
