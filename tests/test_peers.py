@@ -22,7 +22,8 @@ HAS_TORCH = subprocess.run([sys.executable, "-c", "import torch"],
 needs_torch = pytest.mark.skipif(not HAS_TORCH,
                                  reason="no torch: `make deps-peers` installs it")
 CORE = min(os.sched_getaffinity(0))  # the other tests that time use the last
-ENGINES = {"panels": "packed", "onednn": "onednn", "torch": "torch"}  # of the others: openblas
+ENGINES = {"panels": "packed", "onednn": "onednn", "torch": "torch",
+           "torch_eager": "torch-eager"}  # of the others: openblas
 
 
 def rows_of(path):
@@ -494,6 +495,12 @@ def test_layers_by_hand_are_timed_beside_ours(tmp_path):
     assert made.returncode == 0, (out / "log").read_text()
     assert {(row["kernel"], row["engine"]) for row in rows_of(out / "b" / "samples.csv")} == {
         ("mamba/torch_eager", "torch-eager"), ("rwkv7/torch_eager", "torch-eager")}
-    assert command("peers", [str(out / "a"), str(out / "b"), "-o", str(out)]) == 0
-    for row in rows_of(out / "peers.csv"):
-        assert row["layer"] in ("mamba", "rwkv7") and float(row["torch_ratio"]) > 1
+
+
+def test_torch_by_hand_stands_in_the_place_of_torch(tmp_path):
+    a = planted(tmp_path / "a", {("mamba/scan", 16, 64): 1000})
+    b = planted(tmp_path / "b", {("mamba/torch_eager", 16, 64): 9000})
+    assert command("peers", [str(a), str(b), "-o", str(tmp_path / "out")]) == 0
+    row, = rows_of(tmp_path / "out" / "peers.csv")
+    assert (row["layer"], row["faster_peer"]) == ("mamba", "torch")
+    assert float(row["torch_ratio"]) == pytest.approx(9.0, rel=0.01)
