@@ -119,6 +119,14 @@ const struct kernel *kernel_find(const char *name, const char *engine)
     return NULL;
 }
 
+const struct layer *layer_find(const char *name)
+{
+    for (int i = 0; kernel_at(i); i++)
+        if (strcmp(kernel_at(i)->layer->name, name) == 0)
+            return kernel_at(i)->layer;
+    return NULL;
+}
+
 /* ---- selections ---- */
 
 static bool engine_is_in(const struct kernel *kernel, const char *list)

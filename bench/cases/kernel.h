@@ -24,6 +24,9 @@ const struct kernel *kernel_at(int i);
 /* By the algorithm's name, with the engine of that name; NULL: the first engine it takes. */
 const struct kernel *kernel_find(const char *name, const char *engine);
 
+/* The layer of that name, of which some kernel is; NULL: unknown. */
+const struct layer *layer_find(const char *name);
+
 /*
  * Which kernels. globs: of names, with commas between, read from left to right: a glob takes in
  * what it matches, one that begins with ! takes out. engines: globs with commas between, or all.

@@ -87,14 +87,6 @@ static bool append_cells(struct walk *w, int depth, struct dims d, struct err *e
     return true;
 }
 
-static const struct layer *find_layer(const char *name)
-{
-    for (int i = 0; kernel_at(i); i++)
-        if (strcmp(kernel_at(i)->layer->name, name) == 0)
-            return kernel_at(i)->layer;
-    return NULL;
-}
-
 /* Whether single cases stand alone, and each is of a layer that has its sizes. */
 static bool cases_are_valid(const struct grid *grid, struct err *err)
 {
@@ -106,7 +98,7 @@ static bool cases_are_valid(const struct grid *grid, struct err *err)
         return err_set(err, "%s: a stream takes lists, not cases", grid->name);
     for (int i = 0; i < grid->case_count; i++) {
         const struct grid_case *c = &grid->cases[i];
-        const struct layer *layer = find_layer(c->layer);
+        const struct layer *layer = layer_find(c->layer);
         if (!layer)
             return err_set(err, "%s: case %s: there is no such layer", grid->name, c->layer);
         for (int k = 0; k < DIMENSIONS; k++)

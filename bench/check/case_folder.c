@@ -19,15 +19,6 @@
 #include "check/npy.h"
 #include "text.h"
 
-/* Any kernel of the layer tells what the layer is; NULL: unknown. */
-static const struct layer *find_layer(const char *name)
-{
-    for (int i = 0; kernel_at(i); i++)
-        if (strcmp(kernel_at(i)->layer->name, name) == 0)
-            return kernel_at(i)->layer;
-    return NULL;
-}
-
 static bool join(const char *folder, const char *name, const char *ending, char out[PATH_MAX],
                  struct err *err)
 {
@@ -84,7 +75,7 @@ bool description_parse(const char *text, const char *path, struct description *o
         strcpy(out->layer, layer->valuestring);
     else
         err_set(err, "%s: \"layer\" is missing or not a name", path);
-    const struct layer *known = ok ? find_layer(out->layer) : NULL;
+    const struct layer *known = ok ? layer_find(out->layer) : NULL;
     out->known = known != NULL;
     if (known)
         ok = read_dims(json, known, path, &out->dims, err);

@@ -40,6 +40,22 @@ static inline void reference_linear(int64_t rows, int64_t from, int64_t to, cons
             Y[r * to + o] = (b ? b[o] : 0.0) + reference_dot(from, W + o * from, X + r * from);
 }
 
+/*
+ * Channel c of a causal depthwise convolution of so many taps w, the last of which meets the newest
+ * input; the window[taps - 1,channels] of those before it moves on.
+ */
+static inline double reference_convolve(int64_t taps, int64_t channels, int64_t c, const double *w,
+                                        double newest, double *window)
+{
+    double sum = w[taps - 1] * newest;
+    for (int64_t tap = 0; tap < taps - 1; tap++) {
+        double *at = window + tap * channels + c;
+        sum += w[tap] * *at;
+        *at = tap == taps - 2 ? newest : at[channels];
+    }
+    return sum;
+}
+
 /* y = (x - mean) / sqrt(variance + 1e-5), one row; y may be x. */
 static inline void reference_norm(int64_t n, const double *x, double *y)
 {

@@ -103,11 +103,7 @@ static int64_t state(struct dims d)
 /* A channel after convolution and silu; the window of 3H channels moves on by one token. */
 static double convolved(int64_t channels, int64_t c, const double *w, double newest, double *window)
 {
-    double sum = w[K - 1] * newest;
-    for (int64_t tap = 0; tap < K - 1; tap++) {
-        sum += w[tap] * window[tap * channels + c];
-        window[tap * channels + c] = tap == K - 2 ? newest : window[(tap + 1) * channels + c];
-    }
+    const double sum = reference_convolve(K, channels, c, w, newest, window);
     return sum * reference_sigmoid(sum);
 }
 

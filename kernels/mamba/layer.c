@@ -85,11 +85,8 @@ static int64_t state(struct dims d)
 /* u[c] after convolution and silu; the window moves on by one token. */
 static double convolved(int64_t D, int64_t c, double *const t[], double *window, double newest)
 {
-    double sum = t[MAMBA_CONV_B][c] + t[MAMBA_CONV_W][c * K + K - 1] * newest;
-    for (int64_t tap = 0; tap < K - 1; tap++) {
-        sum += t[MAMBA_CONV_W][c * K + tap] * window[tap * D + c];
-        window[tap * D + c] = tap == K - 2 ? newest : window[(tap + 1) * D + c];
-    }
+    const double sum =
+        t[MAMBA_CONV_B][c] + reference_convolve(K, D, c, t[MAMBA_CONV_W] + c * K, newest, window);
     return sum * reference_sigmoid(sum);
 }
 

@@ -85,14 +85,9 @@ static int64_t state(struct dims d)
 /* u[H] from Wx x + bx, the newest row; the window moves on by one token. */
 static void convolve(int64_t H, double *const t[], const double *newest, double *window, double *u)
 {
-    for (int64_t c = 0; c < H; c++) {
-        const double *w = t[RGLRU_CONV_W] + c * K;
-        u[c] = t[RGLRU_CONV_B][c] + w[K - 1] * newest[c];
-        for (int64_t tap = 0; tap < K - 1; tap++) {
-            u[c] += w[tap] * window[tap * H + c];
-            window[tap * H + c] = tap == K - 2 ? newest[c] : window[(tap + 1) * H + c];
-        }
-    }
+    for (int64_t c = 0; c < H; c++)
+        u[c] = t[RGLRU_CONV_B][c] +
+               reference_convolve(K, H, c, t[RGLRU_CONV_W] + c * K, newest[c], window);
 }
 
 static double gate(int64_t size, int64_t c, const double *W, const double *b, const double *u)

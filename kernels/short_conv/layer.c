@@ -56,10 +56,9 @@ static void reference(struct dims d, double *const t[])
     for (int64_t s = 0; s < d.S; s++) {
         reference_linear(1, H, 3 * H, t[SHORT_CONV_X] + s * H, t[SHORT_CONV_WIN], NULL, bgu);
         for (int64_t c = 0; c < H; c++) {
-            const double *w = t[SHORT_CONV_CONV_W] + c * K, newest = bgu[c] * bgu[2 * H + c];
-            gated[c] = bgu[H + c] * (w[0] * past[c] + w[1] * past[H + c] + w[2] * newest);
-            past[c] = past[H + c];
-            past[H + c] = newest;
+            const double newest = bgu[c] * bgu[2 * H + c];
+            gated[c] = bgu[H + c] *
+                       reference_convolve(K, H, c, t[SHORT_CONV_CONV_W] + c * K, newest, past);
         }
         reference_linear(1, H, H, gated, t[SHORT_CONV_WOUT], NULL, t[SHORT_CONV_Y] + s * H);
     }
