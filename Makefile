@@ -14,6 +14,7 @@ V ?= 0
 GRID ?= default
 KERNELS ?= seed
 ENGINE ?= openblas,packed
+PEERS ?= onednn,torch,onnxruntime
 HEADS ?=
 BATCH ?=
 CPU ?=
@@ -38,6 +39,10 @@ globs_seed := rnn/*,rnn.*,lstm/*,!lstm/literal,!lstm/fused,lstm.*,transformer/*,
 globs_all := *
 GLOBS = $(or $(globs_$(KERNELS)),$(KERNELS))
 
+# Programs of other libraries, by name: scripts/peers/torch.py is torch. Others are built in.
+programs_of = $(filter-out %.md %.json,$(wildcard scripts/peers/$1.*))
+programs = $(addprefix --peers ,$(subst $(space),$(comma),$(strip $(foreach peer,$(subst $(comma), ,$(PEERS)),$(call programs_of,$(peer))))))
+
 # What a person or the name of a folder says reaches the shell as data, in the environment.
 # Options of seqbench that these give, one for each size of include/dims.def.
 SIZES := S:-S H:-H HEADS:--heads BATCH:--batch INPUT:--input KV_HEADS:--kv-heads WINDOW:--window FFN_SIZE:--ffn-size
@@ -48,6 +53,7 @@ export $(DATA)
 budget = $(if $(filter all,$(KERNELS)),--budget 1380)
 
 comma := ,
+space := $(subst ,, )
 Q := $(if $(filter 0,$(V)),@)
 BUILD_OF_ALL := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 BUILD := $(BUILD_OF_ALL)$(if $(LANES),-lanes$(LANES))$(if $(CHUNK),-chunk$(CHUNK))
@@ -133,6 +139,7 @@ help: ## this list
 	@echo 'CPU=n  OUT=dir                       ... on which core, into which folder'
 	@echo 'RUN=dir      results folder for csv, plots, report and answer (the newest)'
 	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  a run whose roofs predict takes'
+	@echo 'PEERS=onednn,torch,onnxruntime,eigen   libraries that peers and stream-peers set beside ours'
 	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
 	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
 	@echo 'ONEDNN= EIGEN=       without the kernels of these libraries, which are built where they are found'
@@ -232,13 +239,12 @@ hog: all ## time the same twice, once with the core kept busy for a third of the
 # Another make builds: deps-peers may have installed oneDNN since this one looked for it.
 peers: GRID = peers
 peers: KERNELS = rnn/*,lstm/*,gru/*,transformer/*,decode/*,roof/*,!*/literal,!*/fused,!roof/sgem*
-peers: ENGINE = openblas,packed,onednn
-peers: have-deps ## time ours, oneDNN and PyTorch in turns, and compare (GRID, KERNELS, HEADS, CPU, OUT)
+peers: ENGINE = openblas,packed,$(PEERS)
+peers: have-deps ## time ours and whole layers of other libraries in turns, and compare (PEERS, GRID, KERNELS, OUT)
 	$(Q)PYTHON='$(PYTHON)' scripts/deps missing peers
-	$(Q)$(MAKE) --no-print-directory all
-	$(Q)out=$(turns_folder) && \
-	    SEQBENCH=$(BUILD)/seqbench scripts/turns "$$out" a=$(BUILD)/seqbench b=scripts/peer_torch.py $(what) && \
-	    $(PYTHON) scripts/peers.py "$$out/a" "$$out/b" -o "$$out"
+	$(Q)$(then_make) all
+	$(Q)out=$(turns_folder) && $(BUILD)/seqbench run $(what) $(programs) -o "$$out" && \
+	    $(PYTHON) scripts/summarise.py "$$out" && $(PYTHON) scripts/peers.py "$$out" -o "$$out"
 
 yardstick: all $(BUILD)/tests/yardstick ## time steps of small LSTMs against kernels of fixed sizes
 	$(Q)taskset -c "$${CPU:-1}" $(BUILD)/tests/yardstick
@@ -290,16 +296,15 @@ models: all ## 10 minutes: time the layers of named models (scripts/models.csv) 
 	$(Q)dir=$$($(BUILD)/seqbench run $(what) $(if $(OUT),-o "$$OUT")) && RUN="$$dir" $(then_make) csv && \
 	    $(PYTHON) scripts/models.py "$$dir"
 
-stream-peers: KERNELS = lstm/joined,gru/joined,rnn/registers,lstm/hoisted,gru/hoisted,rnn/hoisted,*/eigen,lstm/onednn,gru/onednn,rnn/onednn
+stream-peers: PEERS = onednn,eigen,torch,onnxruntime
+stream-peers: KERNELS = lstm/joined,gru/joined,rnn/registers,*/hoisted,!min*,!s*,*/eigen,*/onednn,rnn/torch,lstm/torch,gru/torch,*/onnxruntime
 stream-peers: GRID = stream
-stream-peers: ENGINE = openblas,packed,onednn,eigen
-stream-peers: have-deps ## time call by call ours, oneDNN, Eigen and PyTorch in turns (KERNELS, INPUT, CPU, OUT)
+stream-peers: ENGINE = openblas,packed,$(PEERS)
+stream-peers: have-deps ## time call by call ours and other libraries in turns (PEERS, KERNELS, INPUT, CPU, OUT)
 	$(Q)PYTHON='$(PYTHON)' scripts/deps missing peers
-	$(Q)$(MAKE) --no-print-directory all
-	$(Q)out=$(turns_folder) && \
-	    SEQBENCH=$(BUILD)/seqbench scripts/turns --stream "$$out" a=$(BUILD)/seqbench b=scripts/peer_torch.py \
-	        $(what) --conditions hot && \
-	    $(PYTHON) scripts/stream.py "$$out/a" "$$out/b" -o "$$out"
+	$(Q)$(then_make) all
+	$(Q)out=$(turns_folder) && $(BUILD)/seqbench stream $(what) $(programs) --conditions hot -o "$$out" && \
+	    $(PYTHON) scripts/stream.py "$$out" -o "$$out"
 
 # Steps of every layer at all sizes; slow conditions at two sizes; calls of several tokens.
 stream: KERNELS = rnn/registers,lstm/joined,gru/joined,mingru/hoisted,minlstm/hoisted,mamba/scan,decode/cached

@@ -11,6 +11,7 @@
 #include "machine/doctor.h"
 #include "machine/host.h"
 #include "measure/pin.h"
+#include "peers/peer.h"
 #include "run/round.h"
 #include "run/runner.h"
 
@@ -192,7 +193,7 @@ static bool run_verb(const struct verb *verb, int argc, char **argv, struct err 
     }
     if (*call.operands && *verb->operands == '\0')
         return err_set(err, "%s: unexpected '%.60s'", verb->name, *call.operands);
-    return verb->run(&call, err);
+    return peers_start(&call.options.settings, err) && verb->run(&call, err);
 }
 
 /* `seqbench help run` is `seqbench run --help`. */

@@ -204,6 +204,7 @@ struct instance {
     float *t[TENSOR_MAX];
     float *prepared[OWN_PREPARED_MAX];
     float *scratch[SCRATCH_MAX];
+    const struct algorithm *algorithm;
     const struct engine *engine;
     struct weights weights[MAPS_MAX];
     int64_t
@@ -235,6 +236,8 @@ struct algorithm {
     /* The only engine it takes, and why; NULL: any. Without maps: whose code it calls. */
     const char *engine, *because;
     enum rounding rounds;   /* of a library that it calls */
+    const char *packing;    /* when that library brings weights into an order of its own: "call",
+                               "before", "unknown"; NULL: as its engine says */
     bool (*is_there)(void); /* whether that library can do it on this CPU; NULL: it can */
     /* Why it does not support a shape that its layer does, or NULL. NULL: it supports them all. */
     const char *(*refuses)(struct dims d);

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Set our fastest variants beside oneDNN and PyTorch: peers.csv, tables and a figure."""
+"""Set our fastest variants beside other libraries that runs have timed: peers.csv, tables, a figure."""
 from __future__ import annotations
 
 import argparse
@@ -11,7 +11,7 @@ import pandas as pd
 from seqbench.figures import peer_map, plot
 from seqbench.read import hosts, runs
 from seqbench.tables import peer_ratios
-from seqbench.words import peer_tables
+from seqbench.words import peer_tables, wording
 
 
 def compare(folders: list[Path], output: Path) -> None:
@@ -21,12 +21,11 @@ def compare(folders: list[Path], output: Path) -> None:
     if len(cores) > 1:
         raise runs.RunError(f"{folders[0]}: not the same core as {folders[-1]}")
     samples = pd.concat([peer_ratios.load(folder) for folder in folders], ignore_index=True)
-    frame, groups = peer_ratios.peers(peer_ratios.of_one_precision(samples))
+    frame, groups = peer_ratios.peers(samples)
     runs.make_folder(output)
     runs.write_text(output / "peers.csv", runs.csv_text(frame))
-    print(f"{peer_tables.cell_table(frame)}\n\nGeometric means over cells, with 95 % intervals; "
-          f"ahead and behind: cells whose interval leaves out 1\n"
-          f"{peer_tables.layer_table(frame, groups)}\n")
+    print(f"{peer_tables.cell_table(frame)}\n\nGeometric means over cells, with 95 % intervals:\n"
+          f"{peer_tables.mean_table(groups)}\n\n{wording.text_table(*peer_tables.layer_rows(frame))}\n")
     name = output.resolve().name
     plot.write_one("peers", lambda: peer_map.draw(frame), peer_map.TITLE,
                    f"{hosts.machine_name(machines[0])}  ·  {name}", output)
@@ -37,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="peers.py", description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+", metavar="RUN_DIR",
-                        help="runs made in turns: ours with oneDNN's, and torch's")
+                        help="runs on one core, of `make peers`")
     parser.add_argument("-o", dest="output", type=Path, metavar="DIR", required=True)
     options = parser.parse_args(arguments)
     return runs.exit_status("peers.py", lambda: compare(options.folders, options.output))

@@ -84,8 +84,8 @@ def test_width_refuses_lists_of_what_it_compares_at_one_of(house, lists):
 
 def test_streams_of_peers_take_turns(house):
     dry = make(house, "-n", "stream-peers", "INPUT=1", "CPU=3", "OUT=somewhere", "have-deps=")
-    assert 'scripts/turns --stream "$out" a=' in dry.stdout and '--input "$INPUT"' in dry.stdout
-    assert 'scripts/stream.py "$out/a" "$out/b"' in dry.stdout
+    assert "seqbench stream" in dry.stdout and "--peers scripts/peers/torch.py" in dry.stdout and '--input "$INPUT"' in dry.stdout
+    assert 'scripts/stream.py "$out" -o "$out"' in dry.stdout
 
 
 def test_bench_ends_with_where_its_results_are(house):

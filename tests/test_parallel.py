@@ -187,7 +187,7 @@ def test_turns_leave_a_folder_alone_that_is_no_run(tmp_path):
 def test_turns_refuse_what_names_no_program(tmp_path, arguments):
     made = subprocess.run([ROOT / "scripts" / "turns", *arguments], capture_output=True, text=True,
                           cwd=tmp_path)
-    assert made.returncode != 0 and "usage: scripts/turns [--stream] [--at-most SECONDS] OUT NAME=PROGRAM" in made.stderr
+    assert made.returncode != 0 and "usage: scripts/turns [--at-most SECONDS] OUT NAME=PROGRAM" in made.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -41,18 +41,6 @@ static struct weights size_map(const struct kernel *kernel, const struct map *ma
                             .kept = kernel->engine->kept};
 }
 
-/* What each sequence has for itself. */
-static bool is_per_sequence(const struct tensor *tensor)
-{
-    return tensor->role != PARAMETER;
-}
-
-static void give_to_each_sequence(int64_t B, struct tensor *tensor)
-{
-    memmove(tensor->shape + 1, tensor->shape, sizeof(tensor->shape) - sizeof(tensor->shape[0]));
-    tensor->shape[0] = B;
-}
-
 /* The sizes that a run is given at once. */
 static struct dims dims_at_once(const struct kernel *kernel, struct dims d)
 {
@@ -64,10 +52,7 @@ static void list_arrays(const struct kernel *kernel, struct dims dims, struct ar
 {
     const struct algorithm *algorithm = kernel->algorithm;
     const struct dims d = dims_at_once(kernel, dims);
-    a->tensors = kernel->layer->tensors(d, a->tensor);
-    for (int i = 0; i < a->tensors && dims.B > 1; i++)
-        if (is_per_sequence(&a->tensor[i]))
-            give_to_each_sequence(dims.B, &a->tensor[i]);
+    a->tensors = layer_tensors(kernel->layer, dims, a->tensor);
     a->own = algorithm->prepared ? algorithm->prepared(d, a->made) : 0;
     a->scratch = algorithm->scratch ? algorithm->scratch(d, a->buffer) : 0;
     a->prepared = a->own;
@@ -156,6 +141,7 @@ void case_place(const struct kernel *kernel, struct dims dims, const struct aren
     *out = (struct bench_case){
         .kernel = kernel,
         .instance.dims = dims,
+        .instance.algorithm = kernel->algorithm,
         .instance.engine = kernel->engine,
         .tensor_count = a.tensors,
         .prepared_count = a.prepared,
@@ -194,7 +180,7 @@ static inline float uniform(uint32_t key, uint32_t i)
 
 int64_t case_sequence_elements(const struct placed *placed, struct dims dims)
 {
-    return is_per_sequence(&placed->spec) ? tensor_elements(&placed->spec) / dims.B : 0;
+    return tensor_is_per_sequence(&placed->spec) ? tensor_elements(&placed->spec) / dims.B : 0;
 }
 
 bool case_is_result(const struct placed *placed)

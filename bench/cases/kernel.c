@@ -7,6 +7,7 @@
 
 #include "cases/grid.h"
 #include "kernels.h"
+#include "peers/peer.h"
 
 /* ---- lists of words ---- */
 
@@ -85,7 +86,8 @@ static void append(struct table *table, const struct algorithm *algorithm,
         (struct kernel){algorithm->name, algorithm, algorithm->layer, engine, engine_name};
 }
 
-/* One kernel where no map asks for an engine, else one for each engine that the algorithm takes. */
+/* One kernel where no map asks for an engine, else one for each engine that the algorithm takes;
+ * then those of other programs. */
 static struct table make_table(void)
 {
     struct table table = {NULL, 0};
@@ -99,6 +101,8 @@ static struct table make_table(void)
             if (!engine_refused(algorithm, engines[e]))
                 append(&table, algorithm, engines[e], engines[e]->name);
     }
+    for (int i = 0; peers_algorithm(i); i++)
+        append(&table, peers_algorithm(i), NULL, peers_algorithm(i)->engine);
     return table;
 }
 
@@ -121,9 +125,9 @@ const struct kernel *kernel_find(const char *name, const char *engine)
 
 const struct layer *layer_find(const char *name)
 {
-    for (int i = 0; kernel_at(i); i++)
-        if (strcmp(kernel_at(i)->layer->name, name) == 0)
-            return kernel_at(i)->layer;
+    for (int a = 0; algorithms[a]; a++)
+        if (strcmp(algorithms[a]->layer->name, name) == 0)
+            return algorithms[a]->layer;
     return NULL;
 }
 
@@ -327,6 +331,22 @@ int64_t tensor_elements(const struct tensor *tensor)
     return elements;
 }
 
+bool tensor_is_per_sequence(const struct tensor *tensor)
+{
+    return tensor->role != PARAMETER;
+}
+
+int layer_tensors(const struct layer *layer, struct dims d, struct tensor out[TENSOR_MAX])
+{
+    const int count = layer->tensors(d, out);
+    for (int i = 0; i < count && d.B > 1; i++)
+        if (tensor_is_per_sequence(&out[i])) {
+            memmove(out[i].shape + 1, out[i].shape, sizeof(out[i].shape) - sizeof(out[i].shape[0]));
+            out[i].shape[0] = d.B;
+        }
+    return count;
+}
+
 int64_t kernel_parameters(const struct kernel *kernel, struct dims d)
 {
     struct tensor tensors[TENSOR_MAX];
@@ -364,6 +384,8 @@ const char *kernel_refuses(const struct kernel *kernel, struct dims d)
         return kernel->engine->refuses(d);
     if (kernel->algorithm->refuses && kernel->algorithm->refuses(d))
         return kernel->algorithm->refuses(d);
+    if (peers_refuse(kernel->algorithm, d))
+        return peers_refuse(kernel->algorithm, d);
     return kernel->layer->refuses ? kernel->layer->refuses(d) : NULL;
 }
 
@@ -390,6 +412,8 @@ static const char *products_word(const struct kernel *kernel)
 
 static const char *packing_word(const struct kernel *kernel)
 {
+    if (kernel->algorithm->packing)
+        return kernel->algorithm->packing;
     if (kernel->engine)
         return kernel->engine->packs_before ? "before" : "call";
     if (!kernel->algorithm->engine)

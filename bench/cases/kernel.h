@@ -93,4 +93,10 @@ const char *kernel_variant(const struct kernel *kernel);
 
 int64_t tensor_elements(const struct tensor *tensor);
 
+/* Whether each sequence has it for itself. */
+bool tensor_is_per_sequence(const struct tensor *tensor);
+
+/* The tensors of all sequences together, [B,...] where each has its own; returns how many. */
+int layer_tensors(const struct layer *layer, struct dims d, struct tensor out[TENSOR_MAX]);
+
 #endif

@@ -176,6 +176,8 @@ const struct setting settings_table[] = {
      LIST | CHECK | ACCURACY, 0, NULL, NULL, &TEXT, AT(settings.engines), 0, 0},
     {"--engine", "NAME", "", "engine (the first that the kernel takes)",
      DUMP, 0, NULL, NULL, &TEXT, AT(settings.engines), 0, 0},
+    {"--peers", "LIST", "", "programs that have layers of other libraries, see scripts/peers/README.md",
+     LIST | CHECK | PLAN | RUN | STREAM, 0, "run", "peers", &TEXT, AT(settings.peers), 0, 0},
     {"-g", "NAME|FILE", "default", "grid: quick, default, peers, width, batch, precision, full or a file",
      PLAN | RUN, 0, "run", "grid", &GRID, AT(settings.grid), 0, 0},
     {"-g", "NAME|FILE", "stream",

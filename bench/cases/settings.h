@@ -20,6 +20,7 @@ enum { OPTION_TEXT = 4096 };
 struct settings {
     char kernels[OPTION_TEXT]; /* globs */
     char engines[OPTION_TEXT]; /* names with commas */
+    char peers[OPTION_TEXT];   /* paths with commas, see peers/peer.h */
     struct grid grid;          /* with rounds and budget_s */
     int64_t cpu;               /* -1: choose */
     int64_t seed;

@@ -17,6 +17,7 @@
 #include "machine/turbo.h"
 #include "measure/memory.h"
 #include "measure/pin.h"
+#include "peers/peer.h"
 #include "text.h"
 #include "vmath.h"
 
@@ -231,6 +232,7 @@ static void add_libraries(cJSON *host, hwloc_topology_t topology)
     add_blas_environment(group);
     add_onednn(group);
     add_eigen(group);
+    cJSON_AddItemToObject(group, "peers", peers_describe());
     cJSON_AddStringToObject(group, "google_benchmark", SEQBENCH_BENCHMARK_VERSION);
     const char *version = hwloc_obj_get_info_by_name(hwloc_get_root_obj(topology), "hwlocVersion");
     cJSON_AddStringToObject(group, "hwloc", version ? version : unknown);

@@ -20,6 +20,7 @@
 #include "measure/output.h"
 #include "measure/pin.h"
 #include "measure/timer.h"
+#include "peers/peer.h"
 #include "products.h"
 #include "run/append.h"
 #include "run/run_folder.h"
@@ -126,6 +127,11 @@ static void evict(const struct arena *eviction)
         bytes[i]++;
 }
 
+static bool is_peers(const struct bench_case *c)
+{
+    return peers_have(c->kernel->algorithm);
+}
+
 /* Times iterations runs and gathers the evidence around them; false without a result. */
 static bool take_sample(struct bench *bench, const struct bench_case *c, int64_t iterations,
                         struct sample *sample)
@@ -137,11 +143,17 @@ static bool take_sample(struct bench *bench, const struct bench_case *c, int64_t
         evict(&bench->eviction);
     sample->cpu_before = sched_getcpu();
     noise_before(&bench->meter, &before);
-    if (timer_sample(c->kernel->name, run_instance, c, iterations, &timing) != 0)
+    if (is_peers(c))
+        peer_time(c, iterations, &timing);
+    else if (timer_sample(c->kernel->name, run_instance, c, iterations, &timing) != 0)
         return false;
     noise_after(&bench->meter, &after);
     sample->cpu_after = sched_getcpu();
     noise_between(&before, &after, &sample->noise);
+    if (is_peers(c)) {
+        peer_noise(c, &sample->noise);
+        peer_fetch(c);
+    }
     sample->iterations = iterations;
     sample->wall_ns = timing.wall_ns;
     sample->cpu_ns = timing.cpu_ns;
@@ -163,19 +175,28 @@ static void judge_sample(const struct bench *bench, const struct bench_case *c, 
 
 /* ---- one visit ---- */
 
+/* So many runs, as samples have them but without evidence; ns. */
+static double run_batch(const struct bench_case *c, int64_t runs)
+{
+    struct timing timing;
+    if (is_peers(c)) {
+        peer_time(c, runs, &timing);
+        return timing.wall_ns;
+    }
+    const double start = monotonic_ns();
+    for (int64_t i = 0; i < runs; i++)
+        case_run(c);
+    return monotonic_ns() - start;
+}
+
 /* Runs the case for warm_up_ns; returns the time of one run. */
 static double warm_up(struct bench *bench, const struct bench_case *c)
 {
-    const double start = monotonic_ns();
-    double elapsed;
+    double elapsed = 0.0;
     int64_t runs = 0;
-    for (int64_t batch = 1;; batch *= 2) {
-        for (int64_t i = 0; i < batch; i++)
-            case_run(c);
+    for (int64_t batch = 1; elapsed < warm_up_ns; batch *= 2) {
+        elapsed += run_batch(c, batch);
         runs += batch;
-        elapsed = monotonic_ns() - start;
-        if (elapsed >= warm_up_ns)
-            break;
     }
     bench->busy_ns += elapsed;
     return elapsed / (double)runs;
@@ -304,7 +325,8 @@ static bool stream_under(struct bench *bench, struct stream *stream, struct samp
     const struct settings *settings = bench->settings;
     struct noise_mark before, after;
     struct timespec cpu[2];
-    const double clock_ns = stream_clock_ns();
+    struct timing timing = {0.0, 0.0};
+    double clock_ns = stream_clock_ns();
     for (int b = 0; b < STREAM_BLOCKS; b++)
         histogram_clear(&bench->calls[b]);
     sample->condition = settings->conditions.v[sample->index];
@@ -314,7 +336,9 @@ static bool stream_under(struct bench *bench, struct stream *stream, struct samp
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu[0]);
     const double start = monotonic_ns();
     sample->iterations =
-        stream_time(stream, sample->condition, stream_limits(settings), bench->calls);
+        is_peers(stream->c)
+            ? stream_time_peer(stream, stream_limits(settings), bench->calls, &timing)
+            : stream_time(stream, sample->condition, stream_limits(settings), bench->calls);
     sample->wall_ns = monotonic_ns() - start;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu[1]);
     noise_after(&bench->meter, &after);
@@ -322,6 +346,12 @@ static bool stream_under(struct bench *bench, struct stream *stream, struct samp
     sample->cpu_ns =
         1e9 * (double)(cpu[1].tv_sec - cpu[0].tv_sec) + (double)(cpu[1].tv_nsec - cpu[0].tv_nsec);
     noise_between(&before, &after, &sample->noise);
+    if (is_peers(stream->c)) {
+        sample->wall_ns = timing.wall_ns;
+        sample->cpu_ns = timing.cpu_ns;
+        clock_ns = peer_clock_ns(stream->c);
+        peer_noise(stream->c, &sample->noise);
+    }
     bench->busy_ns += sample->wall_ns;
     sample->output = output_examine(stream->c);
     sample->sentinel_ns = sentinel_ns(bench);
@@ -449,7 +479,7 @@ bool round_visit(const char *folder, int64_t round, double deadline_ns, struct e
     int64_t last_level_bytes = 0;
     signal(SIGXFSZ, SIG_IGN); /* a file size limit shows as EFBIG, like a full disk */
     if (!run_folder_read_settings(folder, &settings, err) || !host_blas_is_serial(err) ||
-        !pin_this_process(&settings, &last_level_bytes, err))
+        !pin_this_process(&settings, &last_level_bytes, err) || !peers_start(&settings, err))
         return false;
     run_folder_path(folder, "plan.csv", path);
     if (!plan_read(path, &plan, err))

@@ -22,6 +22,7 @@
 #include "cases/kernel.h"
 #include "machine/host.h"
 #include "measure/pin.h"
+#include "peers/peer.h"
 #include "run/append.h"
 #include "run/lock.h"
 #include "run/progress.h"
@@ -475,7 +476,8 @@ static bool run_new(const struct options *options, hwloc_topology_t topology, st
     struct settings settings = options->settings;
     struct run run = {.options = options, .settings = &settings, .folder = folder};
     run_folder_name(options->folder, folder);
-    if (settings.fifo && !(pin_set_fifo(true, err) && pin_set_fifo(false, err)))
+    if (!selection_check(settings_selection(&settings), err) ||
+        (settings.fifo && !(pin_set_fifo(true, err) && pin_set_fifo(false, err))))
         return false;
     if (!make_plan(&settings, topology, &cpu, &run.plan, err))
         return false;
@@ -499,7 +501,7 @@ static bool run_resumed(const struct options *options, hwloc_topology_t topology
     struct settings settings;
     struct run run = {.options = options, .settings = &settings, .folder = options->resume};
     if (!run_folder_is_ours(run.folder, topology, err) ||
-        !run_folder_read_settings(run.folder, &settings, err))
+        !run_folder_read_settings(run.folder, &settings, err) || !peers_start(&settings, err))
         return false;
     run_folder_path(run.folder, "plan.csv", path);
     if (!pin_choose(topology, (int)settings.cpu, &cpu, err) ||
@@ -515,9 +517,7 @@ bool runner_run(const struct options *options, struct err *err)
 {
     hwloc_topology_t topology;
     signal(SIGXFSZ, SIG_IGN); /* a file size limit shows as EFBIG, like a full disk */
-    if (!host_blas_is_serial(err) ||
-        !selection_check(settings_selection(&options->settings), err) ||
-        !topology_load(&topology, err))
+    if (!host_blas_is_serial(err) || !topology_load(&topology, err))
         return false;
     const bool ok =
         *options->resume ? run_resumed(options, topology, err) : run_new(options, topology, err);

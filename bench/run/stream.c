@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "cases/random.h"
+#include "peers/peer.h"
 #include "run/append.h"
 #include "run/history.h"
 
@@ -131,6 +132,18 @@ int64_t stream_time(struct stream *stream, struct condition condition, struct st
             calls++;
         } while (calls < last && (double)now_ns() < until);
     }
+    return calls;
+}
+
+int64_t stream_time_peer(struct stream *stream, struct stream_limits limits,
+                         struct histogram blocks[STREAM_BLOCKS], struct timing *timing)
+{
+    int64_t calls = 0;
+    float *ns = peer_stream(stream->c, limits.calls, limits.ns, timing, &calls);
+    for (int64_t i = 0; i < calls; i++)
+        histogram_add(&blocks[i * STREAM_BLOCKS / calls], (int64_t)ns[i]);
+    free(ns);
+    peer_fetch(stream->c);
     return calls;
 }
 

@@ -13,6 +13,7 @@
 #include "cases/settings.h"
 #include "measure/histogram.h"
 #include "measure/memory.h"
+#include "measure/timer.h"
 
 enum { STREAM_BLOCKS = 2 }; /* of the calls of one visit under one condition */
 
@@ -53,6 +54,10 @@ double stream_clock_ns(void);
  */
 int64_t stream_time(struct stream *stream, struct condition condition, struct stream_limits limits,
                     struct histogram blocks[STREAM_BLOCKS]);
+
+/* The same of a case of another program, which takes inputs of its own and times itself. */
+int64_t stream_time_peer(struct stream *stream, struct stream_limits limits,
+                         struct histogram blocks[STREAM_BLOCKS], struct timing *timing);
 
 /* calls.csv: its header, and the blocks of one condition of a visit, in one write. */
 bool stream_create(const char *path, struct err *err);

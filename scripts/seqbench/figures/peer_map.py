@@ -1,13 +1,14 @@
-"""The faster peer over ours as a figure: the ratio in every cell of each layer."""
+"""The fastest peer over ours as a figure: the ratio in every cell of each layer."""
 from __future__ import annotations
 
 import pandas as pd
 
-from seqbench.figures.drawing import (Drawing, Skip, heat_looks, heat_panels, shade_of,
+from seqbench.figures.drawing import (Drawing, heat_looks, heat_panels, shade_of,
                                       size_text)
-from seqbench.words import wording
+from seqbench.tables import peer_ratios
+from seqbench.words import peer_tables, wording
 
-TITLE = "Time of the faster of oneDNN and PyTorch / our time"
+TITLE = "Time of the fastest peer / our time"
 
 
 def text(row) -> str:
@@ -17,10 +18,9 @@ def text(row) -> str:
 
 def draw(frame: pd.DataFrame) -> Drawing:
     """One heat map per layer."""
-    cells = frame.rename(columns={"faster_ratio": "ratio"}).dropna(subset=["ratio"])
-    if cells.empty:
-        raise Skip("no cell was timed by us and by a peer")
-    cells["is_same"] = ~((cells.faster_ci_low > 1) | (cells.faster_ci_high < 1))
-    panels, size = heat_panels(dict(list(cells.groupby("layer"))), text, shade_of(cells))
-    return Drawing("above 1 ours takes less time; thick line: where that changes", panels,
+    cells = peer_ratios.fastest_peers(frame)
+    cells["is_same"] = cells.verdict == peer_ratios.LEVEL
+    named = ", ".join(peer_tables.NAMES[peer] for peer in sorted(set(frame.peer)))
+    panels, size = heat_panels(dict(peer_tables.by_layer(cells)), text, shade_of(cells))
+    return Drawing(f"of {named}; above 1 ours takes less time; thick line: where that changes", panels,
                    heat_looks("ours takes less time", "ours takes more"), size, columns=2)

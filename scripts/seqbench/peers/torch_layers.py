@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 
 from seqbench.peers import torch_eager
-from seqbench.read import runs
 
 METHODS = {
     "rnn": "torch.nn.RNN", "lstm": "torch.nn.LSTM", "gru": "torch.nn.GRU",
@@ -16,28 +15,28 @@ METHODS = {
     "decode": "torch: layer_norm, linear, matmul, softmax and gelu; the cache is read, not written",
 }
 NARROW_METHODS = {
-    "bf16": {layer: f"{METHODS[layer]}, in bfloat16" for layer in ("rnn", "lstm", "gru", "transformer")},
+    "bf16": {layer: f"{METHODS[layer]}, in bfloat16"
+             for layer in ("rnn", "lstm", "gru", "transformer")},
     "int8": {"lstm": "torch.nn.LSTM, dynamically quantised to int8",
              "gru": "torch.nn.GRU, dynamically quantised to int8",
              "transformer": "torch.nn.TransformerEncoderLayer, its FFN dynamically quantised to int8"},
 }
+TOLERANCES = {"bf16": 4e-2, "int8": 5e-2}  # where weights, inputs and states are rounded
+SIZES = {"rnn": ["input"], "lstm": ["input"], "gru": ["input"], "decode": ["kv_heads"]}
 CELLS = {"rnn": "torch.nn.RNNCell", "lstm": "torch.nn.LSTMCell", "gru": "torch.nn.GRUCell"}
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMEXPR_NUM_THREADS": "1", "NUMEXPR_MAX_THREADS": "1"}
-TORCH = None  # imported by use_torch
 
 
+@functools.cache
 def use_torch():
-    """Import torch, in one thread and without subnormal numbers."""
-    global TORCH  # it takes seconds to import: only what needs it does
-    if TORCH is None:
-        os.environ.update(ONE_THREAD)
-        try:
-            import torch
-        except ImportError as error:
-            raise runs.RunError(f"torch: {error}: `make deps-peers` installs it") from error
-        torch.set_num_threads(1)
-        TORCH = torch
-    return TORCH
+    """torch, in one thread and without gradients; it takes seconds to import."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(f"{error}; `make deps-peers` installs PyTorch") from error
+    torch.set_num_threads(1)
+    torch.inference_mode().__enter__()  # to the end
+    return torch
 
 
 # ---- layers ------------------------------------------------------------------------------------
@@ -175,25 +174,85 @@ def outputs_of(layer: str, result) -> dict:
     return {"y": result[0]}
 
 
+class Layer:
+    """A layer on its input."""
+
+    def __init__(self, layer: str, module: Callable, x):
+        self.layer, self.module, self.x, self.result = layer, module, x, None
+
+    def run(self) -> None:
+        """The whole layer."""
+        self.result = self.module(self.x)
+
+    def outputs(self) -> dict[str, np.ndarray]:
+        """By our names."""
+        return {name: output.numpy() for name, output in outputs_of(self.layer, self.result).items()}
+
+
 class Cell:
     """A cell of torch that takes one token at a time and keeps its state."""
 
-    def __init__(self, layer: str, hid_size: int, _heads: int, t: dict[str, np.ndarray]):
+    def __init__(self, layer: str, hid_size: int, t: dict[str, np.ndarray], x):
         torch = use_torch()
         kind = {"rnn": torch.nn.RNNCell, "lstm": torch.nn.LSTMCell, "gru": torch.nn.GRUCell}[layer]
         self.cell = loaded(kind(t["W"].shape[1], hid_size),
                            {name.removesuffix("_l0"): value
                             for name, value in parameters_of(layer, t).items()})
-        self.state = initial_state(layer, t, 1, hid_size)
+        self.first = self.state = initial_state(layer, t, -1, hid_size)
+        self.x, self.seen = x, []
 
-    def step(self, x) -> None:
-        """One token, x[1, InputSize]."""
-        self.state = self.cell(x, self.state)
-
-    def __call__(self, x):
-        """All tokens of x[1, SeqLen, InputSize], as a module of the layer gives them."""
-        seen = []
+    def take(self, x) -> None:
+        """All tokens of x[BatchSize, SeqLen, InputSize]."""
+        self.seen = []
         for token in x.unbind(1):
-            self.step(token)
-            seen.append(self.state[0] if isinstance(self.state, tuple) else self.state)
-        return use_torch().stack(seen, 1), self.state
+            self.state = self.cell(token, self.state)
+            self.seen.append(self.state[0] if isinstance(self.state, tuple) else self.state)
+
+    def step(self, x: np.ndarray) -> None:
+        """The next tokens of a stream."""
+        self.take(use_torch().from_numpy(x).view(1, -1, x.shape[-1]))
+
+    def run(self) -> None:
+        """From the first state."""
+        self.state = self.first
+        self.take(self.x)
+
+    def outputs(self) -> dict[str, np.ndarray]:
+        """Of the tokens that were taken last."""
+        y = {"y": use_torch().stack(self.seen, 1).numpy()}
+        return y | {"c_last": self.state[1].numpy()} if isinstance(self.state, tuple) else y
+
+
+# ---- what scripts/peers/torch.py says ----------------------------------------------------------
+
+
+def kernel(layer: str, engine: str, method: str, **more) -> dict:
+    """A line of what there is."""
+    return {"layer": layer, "engine": engine, "method": method, "packing": "call",
+            "sizes": SIZES.get(layer, []), **more}
+
+
+def about() -> dict:
+    """PyTorch and its layers."""
+    torch = use_torch()
+    kernels = [kernel(layer, "torch", method) for layer, method in METHODS.items()]
+    kernels += [kernel(layer, f"torch-{weights}", method, packing="before", weights=weights,
+                       tolerance=TOLERANCES[weights])
+                for weights, methods in NARROW_METHODS.items() for layer, method in methods.items()]
+    kernels += [kernel(layer, torch_eager.ENGINE, method)
+                for layer, method in torch_eager.METHODS.items()]
+    return {"name": "PyTorch", "version": torch.__version__, "threads": torch.get_num_threads(),
+            "mkldnn": torch.backends.mkldnn.is_available(),
+            "built": " ".join(torch.__config__.show().split()), "kernels": kernels}
+
+
+def load(request: dict, tensors: dict[str, np.ndarray]) -> Layer | Cell:
+    """The layer that is asked for."""
+    use_torch().set_flush_denormal(request["flush_to_zero"])
+    layer, sizes = request["layer"], request["sizes"]
+    x = input_of(layer, sizes, tensors["x"])
+    if request["stream"] and layer in CELLS:
+        return Cell(layer, sizes["hid_size"], tensors, x)
+    weights = request["engine"].partition("-")[2]
+    make = functools.partial(make_narrow_module, weights) if weights in NARROW_METHODS else make_module
+    return Layer(layer, make(layer, sizes["hid_size"], sizes["heads"], tensors), x)

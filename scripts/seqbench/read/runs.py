@@ -18,8 +18,7 @@ from seqbench.read import dimensions, earlier
 README = Path(__file__).resolve().parents[3] / "results" / "README.md"
 REFERENCE = "transformer"  # the layer that every other layer is compared with
 HEADLINE = "openblas"  # the engine of the comparison; others are further curves
-PEERS = ["onednn", "torch", "eigen", "onednn-bf16", "onednn-int8",
-         "torch-bf16", "torch-int8", "torch-eager"]  # engines that are whole libraries of layers, not ours
+PEERS = ["onednn", "eigen", "torch", "onnxruntime"]  # libraries of whole layers, which are set beside ours
 NARROW = r"-(bf16|int8|sparse\d+)$"  # so end the names of engines that keep other weights
 EVALUATIONS = earlier.EVALUATIONS
 COSTS = ["flops", "elementwise_flops", *EVALUATIONS, "parameters", "bytes", "streamed_bytes"]
@@ -333,6 +332,16 @@ def kernel_names(table: pd.DataFrame) -> pd.Series:
     """The kernel of each row, with its engine where the table has several of that kernel."""
     several = table.groupby("kernel").engine.transform("nunique") > 1
     return table.kernel + (" " + table.engine).where(several, "")
+
+
+def library_of(engines: pd.Series) -> pd.Series:
+    """torch of the engines torch, torch-eager and torch-int8."""
+    return engines.str.split("-").str[0]
+
+
+def is_peer(engines: pd.Series) -> pd.Series:
+    """Whether an engine is a library of whole layers, not ours."""
+    return library_of(engines).isin(PEERS)
 
 
 def is_narrow(engines: pd.Series) -> pd.Series:

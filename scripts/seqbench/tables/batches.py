@@ -16,7 +16,7 @@ def shares(summary: pd.DataFrame) -> pd.DataFrame:
     peak = summary.gflops[summary.kernel == "roof/fma"].max()
     if not np.isfinite(peak):
         return summary[:0].assign(share=0.0)
-    ours = ratios.of_engine(summary[~summary.engine.isin(runs.PEERS)], ratios.ANY)
+    ours = ratios.of_engine(summary[~runs.is_peer(summary.engine)], ratios.ANY)
     best = ratios.fastest(ours)
     return best.assign(share=best.gflops / peak)
 

@@ -1,4 +1,4 @@
-"""Set our fastest variants beside oneDNN and PyTorch: peers.csv, tables and a figure."""
+"""Our fastest kernels beside whole layers of other libraries: peers.csv, a row per peer and cell."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,11 +9,9 @@ import pandas as pd
 from seqbench.read import runs
 from seqbench.tables import differences
 
-EAGER = "torch-eager"  # by hand, of layers that torch.nn has not: in the place of torch
-PEERS = ["onednn", "torch"]  # whose time is set beside ours in every table
-FASTER = "faster"  # the faster of the peers in a cell
 CELL = ["layer", *runs.DIMENSIONS]
 RATIO = ["ratio", "ci_low", "ci_high"]
+AHEAD, LEVEL, BEHIND = "ahead", "no difference", "behind"  # of ours
 
 
 # ---- which kernels meet ------------------------------------------------------------------------
@@ -25,16 +23,9 @@ def load(folder: Path) -> pd.DataFrame:
     return samples[samples.kind == "layer"]
 
 
-def of_one_precision(samples: pd.DataFrame) -> pd.DataFrame:
-    """The samples of float32; if there are none, of the only other precision, its peers renamed so."""
-    is_narrow = runs.is_narrow(samples.engine)
-    if not is_narrow.all():
-        return samples[~is_narrow]
-    endings = samples.engine.str.extract(runs.NARROW)[0].unique()
-    if len(endings) > 1:
-        raise runs.RunError(f"engines of several precisions ({', '.join(endings)}): compare one")
-    ending = f"-{endings[0]}"
-    return samples.replace({"engine": {f"{peer}{ending}": peer for peer in PEERS}})
+def weights_of(engines: pd.Series) -> pd.Series:
+    """How engines store weights: bf16, int8; empty: as float32."""
+    return engines.str.extract(runs.NARROW)[0].fillna("")
 
 
 def cell_times(samples: pd.DataFrame) -> pd.DataFrame:
@@ -59,43 +50,55 @@ def as_one_kernel(samples: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
 # ---- ratios ------------------------------------------------------------------------------------
 
 
-def compared(samples: pd.DataFrame, ours: pd.DataFrame, theirs: pd.DataFrame):
-    """Ratio theirs / ours with its interval, per cell and per layer."""
+def verdict(low: float, high: float) -> str:
+    """Whether ours takes less time, by the interval of theirs over ours."""
+    if low > 1:
+        return AHEAD
+    return BEHIND if high < 1 else LEVEL
+
+
+def beside(samples: pd.DataFrame, ours: pd.DataFrame, engine: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One engine of a peer over ours: a row per cell that both have, and the means of the layers."""
+    theirs = fastest(samples[samples.engine == engine])
+    theirs = theirs[theirs.index.isin(ours.index)]
     if theirs.empty:
-        return pd.DataFrame(columns=RATIO), pd.DataFrame(columns=RATIO)
-    cells, groups = differences.compare(as_one_kernel(samples, ours),
-                                       as_one_kernel(samples, theirs))
-    cells = cells.rename(columns={"time_ratio": "ratio"}).set_index(CELL)
-    groups = groups.rename(columns={"time_ratio": "ratio"}).set_index("group")
-    return cells[RATIO], groups[RATIO]
+        return pd.DataFrame(), pd.DataFrame()
+    cells, groups = differences.compare(as_one_kernel(samples, ours[ours.index.isin(theirs.index)]),
+                                        as_one_kernel(samples, theirs))
+    rows = theirs.join(ours, rsuffix="_ours").rename(
+        columns={"kernel_ours": "ours", "engine_ours": "ours_engine", "ns_ours": "ours_ns"})
+    rows = rows.join(cells.rename(columns={"time_ratio": "ratio"}).set_index(CELL)[RATIO])
+    groups = groups.rename(columns={"time_ratio": "ratio"}).set_index("group")[RATIO]
+    return rows.reset_index(), groups.assign(engine=engine)
 
 
-def faster_peer(theirs: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The faster peer in each cell."""
-    every = pd.concat([chosen.assign(peer=peer).reset_index() for peer, chosen in theirs.items()],
-                      ignore_index=True)
-    return every.loc[every.groupby(CELL).ns.idxmin()].set_index(CELL)
+def peers(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """peers.csv, and the geometric means: by layer, a row per engine of a peer.
 
-
-def peers(samples: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """peers.csv, and per peer the geometric means of the layers."""
-    samples = samples.replace({"engine": {EAGER: "torch"}})
-    ours = fastest(samples[~samples.engine.isin(PEERS)])
-    theirs = {peer: fastest(samples[samples.engine == peer]) for peer in PEERS}
-    if ours.empty or all(chosen.empty for chosen in theirs.values()):
+    Engines meet those of ours that store weights alike.
+    """
+    tables, means = [], []
+    for _, alike in samples.groupby(weights_of(samples.engine)):
+        is_peer = runs.is_peer(alike.engine)
+        if is_peer.all() or not is_peer.any():
+            continue
+        ours = fastest(alike[~is_peer])
+        for engine in sorted(set(alike.engine[is_peer])):
+            rows, groups = beside(alike, ours, engine)
+            tables.append(rows)
+            means.append(groups)
+    found = [table for table in tables if not table.empty]
+    if not found:
         raise runs.RunError("no cell with a good sample of ours and of a peer")
-    theirs[FASTER] = faster_peer(theirs)
-    frame = ours.rename(columns={"kernel": "ours", "engine": "ours_engine", "ns": "ours_ns"})
-    groups = {}
-    for peer, chosen in theirs.items():
-        cells, groups[peer] = compared(samples, ours, chosen)
-        if peer == FASTER:
-            frame["faster_peer"] = chosen.peer.reindex(frame.index).fillna("")
-        else:
-            frame[f"{peer}_ns"] = chosen.ns.reindex(frame.index)
-        for column in RATIO:
-            frame[f"{peer}_{column}"] = cells[column].reindex(frame.index)
+    frame = pd.concat(found, ignore_index=True)
+    frame.insert(0, "peer", runs.library_of(frame.engine))
+    frame["verdict"] = [verdict(low, high) for low, high in zip(frame.ci_low, frame.ci_high)]
     order = list(runs.schema(runs.README, "peers.csv"))
-    frame = frame.sort_index().reset_index()[order]
-    numbers = [name for name in order if name.endswith(("_ns", *RATIO))]
-    return frame.astype(dict.fromkeys(numbers, float)), groups
+    frame = frame.sort_values(["engine", *CELL], ignore_index=True)[order]
+    return frame, pd.concat(means)
+
+
+def fastest_peers(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the fastest peer in each cell, among those that store weights alike."""
+    by = [weights_of(frame.engine).rename("weights"), *(frame[name] for name in CELL)]
+    return frame.loc[frame.groupby(by).ns.idxmin()].sort_values(["engine", *CELL])

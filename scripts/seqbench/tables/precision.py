@@ -11,7 +11,7 @@ FLOAT32 = "packed"  # what the others are set against: the same panels
 
 def narrow_engines(engines: pd.Series) -> list[str]:
     """Ours of a table that store weights in another way, in its order."""
-    is_ours = runs.is_narrow(engines) & ~engines.isin(runs.PEERS)
+    is_ours = runs.is_narrow(engines) & ~runs.is_peer(engines)
     return list(engines[is_ours].drop_duplicates())
 
 

@@ -50,7 +50,8 @@ def of_engine(rows: pd.DataFrame, engine: str) -> pd.DataFrame:
 def engine_classes(summary: pd.DataFrame) -> list[str]:
     """The headline's engine, ours that the reference was timed with, ANY if there are several."""
     timed = whole_sequences(summary)
-    ours = set(timed.engine[timed.layer == runs.REFERENCE]) - {*runs.PEERS, runs.HEADLINE}
+    engines = timed.engine[timed.layer == runs.REFERENCE]
+    ours = set(engines[~runs.is_peer(engines)]) - {runs.HEADLINE}
     some = [ANY] if set(of_engine(timed, ANY).engine) - {runs.HEADLINE} else []
     return [runs.HEADLINE, *sorted(ours), *some]
 

@@ -32,7 +32,7 @@ def registered(kernels: pd.DataFrame) -> pd.DataFrame:
 
 def ours(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of our engines of float32, kernels named with theirs where there are several."""
-    rows = table[~table.engine.isin(runs.PEERS) & ~runs.is_narrow(table.engine)]
+    rows = table[~runs.is_peer(table.engine) & ~runs.is_narrow(table.engine)]
     return rows.assign(kernel=runs.kernel_names(rows))
 
 

@@ -53,7 +53,7 @@ def under(table: pd.DataFrame, condition: str, period_ns: float) -> pd.DataFrame
 
 def best(table: pd.DataFrame, by: str = "p50_ns") -> pd.DataFrame:
     """The fastest kernel of ours of float32 of each layer in each cell and condition."""
-    is_ours = ~table.engine.isin(runs.PEERS) & ~runs.is_narrow(table.engine)
+    is_ours = ~runs.is_peer(table.engine) & ~runs.is_narrow(table.engine)
     ours = table[is_ours & table[by].notna()]
     cells = ours.groupby(["layer", *runs.DIMENSIONS, "condition", "period_ns"], dropna=False)
     return ours.loc[cells[by].idxmin()]
@@ -173,7 +173,8 @@ def peer_rows(table: pd.DataFrame) -> tuple[list[str], list]:
         ours = best(rows[rows.layer == layer]).set_index("hid_size").p50_ns
         lines.append([layer, "ours, µs", *(wording.two(ours[size] / 1000) if size in ours.index
                                            else "-" for size in sizes)])
-        for engine in [name for name in runs.PEERS if (layer, name) in fastest.index]:
+        for engine in [name for name in sorted(set(rows.engine[runs.is_peer(rows.engine)]))
+                       if (layer, name) in fastest.index]:
             theirs = fastest[layer, engine]
             lines.append([layer, f"{engine} / ours", *(
                 wording.ratio_text(theirs[size] / ours[size])
