@@ -388,8 +388,11 @@ def test_a_stream_ends_when_its_time_is_over():
 def test_every_layer_of_onnxruntime_is_the_layer(seqbench):
     found = checked(seqbench, PEERS / "onnxruntime.js", "*/onnxruntime*,roof/empty_onnx*")
     assert set(found) == {"rnn/onnxruntime", "lstm/onnxruntime", "gru/onnxruntime", "roof/empty_onnxruntime_identity",
+                          "lstm/onnxruntime_int8", "transformer/onnxruntime_int8",
                           *(f"transformer/onnxruntime_{name}" for name in ("operators", "attention", "multi_head", "fused"))}
     assert {verdict for verdict, _ in found.values()} == {"PASS"}
+    for kernel, (_, error) in found.items():
+        assert (error > 1e-4) == kernel.endswith("int8")
 
 
 @needs_onnxruntime
@@ -398,6 +401,7 @@ def test_every_layer_of_onnxruntime_is_the_layer(seqbench):
     ("gru/onnxruntime", "linear_before_reset: 1", "linear_before_reset: 0"),
     ("rnn/onnxruntime", "data : room(value))]));", "data.map((one) => -one) : room(value))]));"),
     ("transformer/onnxruntime_operators", "Math.sqrt(A / H)", "(A / H)"),
+    ("lstm/onnxruntime_int8", "scales[r] = largest / 127", "scales[r] = largest / 64"),
     ("transformer/onnxruntime_fused", "epsilon: {float: 1e-5}", "epsilon: {float: 1e-2}")])
 def test_a_layer_of_onnxruntime_that_is_another_fails(seqbench, tmp_path, kernel, was, becomes):
     text = (PEERS / "onnxruntime.js").read_text()

@@ -7,9 +7,10 @@ const fs = require('node:fs');
 const path = require('node:path');
 const readline = require('node:readline');
 
+const ENGINE = 'onnxruntime';
 const WARM_UP_CALLS = 8; // of a stream, as in bench/run/stream.c
 const STREAM_INPUTS = 16;
-const FLOAT = 1, INT64 = 7; // TensorProto.DataType
+const FLOAT = 1, INT8 = 3, INT64 = 7; // TensorProto.DataType
 const OPSETS = [['', 23], ['com.microsoft', 1]];
 
 // ---- .npy files of float32 ----------------------------------------------------------------------
@@ -77,10 +78,12 @@ class Graph {
     return name;
   }
 
+  // Of a list of whole numbers, a Float32Array or an Int8Array.
   constant(data, dims) {
     const name = `constant_${this.names++}`;
     const array = Array.isArray(data) ? new BigInt64Array(data.map(BigInt)) : data;
-    this.graph.initializer.push({name, dims, data_type: Array.isArray(data) ? INT64 : FLOAT,
+    const type = {BigInt64Array: INT64, Float32Array: FLOAT, Int8Array: INT8}[array.constructor.name];
+    this.graph.initializer.push({name, dims, data_type: type,
       raw_data: new Uint8Array(array.buffer, array.byteOffset, array.byteLength)});
     return name;
   }
@@ -119,25 +122,53 @@ function inOrder(data, order) {
 const GATES = {rnn: [0], lstm: [0, 3, 1, 2], gru: [1, 0, 2]};
 const OPS = {rnn: 'RNN', lstm: 'LSTM', gru: 'GRU'};
 
-function recurrent(graph, layer, {S, H, B, In}, t) {
-  const order = GATES[layer], size = order.length * H, bias = new Float32Array(2 * size);
-  bias.set(inOrder(t.b.data, order));
-  if (t.bn) bias.set(t.bn.data, 2 * size - H);
-  let x = graph.input('x', B > 1 ? [B, S, In] : [S, 1, In]); // of one sequence it is the same
-  if (B > 1) x = graph.node('Transpose', [x], {perm: [1, 0, 2]});
-  const states = layer === 'lstm' ? ['h0', 'c0'] : ['h0'];
-  const more = layer === 'gru' ? {linear_before_reset: 1} : {};
-  const [y, ...last] = graph.node(OPS[layer], [x, graph.constant(inOrder(t.W.data, order), [1, size, In]),
-    graph.constant(inOrder(t.U.data, order), [1, size, H]), graph.constant(bias, [1, 2 * size]), '',
-    ...states.map((name) => graph.input(name, [1, B, H]))], {hidden_size: H, outputs: 1 + states.length, ...more});
-  if (B > 1) {
-    const apart = graph.node('Transpose', [y], {perm: [2, 0, 1, 3]});
-    graph.output('y', graph.node('Reshape', [apart, graph.constant([B, S, H], [3])]), [B, S, H]);
-  } else {
-    graph.output('y', y, [S, 1, B, H]);
+// The inputs and attributes of an operator, from its weights W, U and bias.
+function inFloats(graph, order, {size, H, In}, t) {
+  return {op: OPS, weights: [graph.constant(inOrder(t.W.data, order), [1, size, In]),
+    graph.constant(inOrder(t.U.data, order), [1, size, H])], behind: [], domain: ''};
+}
+
+// W[out,in] as whole numbers from -127 to 127, one scale for each out: transposed, and the scales.
+function quantised(data, rows, columns) {
+  const whole = new Int8Array(data.length), scales = new Float32Array(rows);
+  for (let r = 0; r < rows; r++) {
+    let largest = 1e-30;
+    for (let c = 0; c < columns; c++) largest = Math.max(largest, Math.abs(data[r * columns + c]));
+    scales[r] = largest / 127;
+    for (let c = 0; c < columns; c++) whole[c * rows + r] = Math.round(data[r * columns + c] / scales[r]);
   }
-  ['h_last', 'c_last'].slice(0, states.length).forEach((name, i) => graph.output(name, last[i], [1, B, H]));
-  return {states: {h0: 'h_last', ...(layer === 'lstm' && {c0: 'c_last'})}};
+  return {whole, scales, zeros: new Int8Array(rows)};
+}
+
+function inWholeNumbers(graph, order, {size, H, In}, t) {
+  const parts = [[t.W.data, In], [t.U.data, H]].map(([data, columns]) => ({columns, ...quantised(inOrder(data, order), size, columns)}));
+  return {op: {lstm: 'DynamicQuantizeLSTM'}, weights: parts.map(({whole, columns}) => graph.constant(whole, [1, columns, size])),
+    behind: ['', ...parts.flatMap(({scales, zeros}) => [graph.constant(scales, [1, size]), graph.constant(zeros, [1, size])])],
+    domain: 'com.microsoft'};
+}
+
+function recurrent(stored) {
+  return (graph, layer, {S, H, B, In}, t) => {
+    const order = GATES[layer], size = order.length * H, bias = new Float32Array(2 * size);
+    bias.set(inOrder(t.b.data, order));
+    if (t.bn) bias.set(t.bn.data, 2 * size - H);
+    let x = graph.input('x', B > 1 ? [B, S, In] : [S, 1, In]); // of one sequence it is the same
+    if (B > 1) x = graph.node('Transpose', [x], {perm: [1, 0, 2]});
+    const states = layer === 'lstm' ? ['h0', 'c0'] : ['h0'];
+    const more = layer === 'gru' ? {linear_before_reset: 1} : {};
+    const {op, weights, behind, domain} = stored(graph, order, {size, H, In}, t);
+    const [y, ...last] = graph.node(op[layer], [x, ...weights, graph.constant(bias, [1, 2 * size]), '',
+      ...states.map((name) => graph.input(name, [1, B, H])), ...behind],
+    {domain, hidden_size: H, outputs: 1 + states.length, ...more});
+    if (B > 1) {
+      const apart = graph.node('Transpose', [y], {perm: [2, 0, 1, 3]});
+      graph.output('y', graph.node('Reshape', [apart, graph.constant([B, S, H], [3])]), [B, S, H]);
+    } else {
+      graph.output('y', y, [S, 1, B, H]);
+    }
+    ['h_last', 'c_last'].slice(0, states.length).forEach((name, i) => graph.output(name, last[i], [1, B, H]));
+    return {states: {h0: 'h_last', ...(layer === 'lstm' && {c0: 'c_last'})}};
+  };
 }
 
 // ---- the Transformer block ----------------------------------------------------------------------
@@ -152,13 +183,20 @@ function linear(graph, rows, weights, bias) {
   return graph.node('Gemm', [rows, graph.constant(weights.data, weights.dims), graph.constant(bias.data, bias.dims)], {transB: 1});
 }
 
+// The same with weights of int8; what they multiply is rounded to 8 bits at each call.
+function linearInWholeNumbers(graph, rows, {data, dims: [out, into]}, bias) {
+  const {whole, scales, zeros} = quantised(data, out, into);
+  return graph.node('DynamicQuantizeMatMul', [rows, graph.constant(whole, [into, out]), graph.constant(scales, [out]),
+    graph.constant(zeros, [out]), graph.constant(bias.data, [out])], {domain: 'com.microsoft'});
+}
+
 function reshaped(graph, value, dims) {
   return graph.node('Reshape', [value, graph.constant(dims, [dims.length])]);
 }
 
 // softmax(q k^T / sqrt(D)) v of all heads, rows[B S,H], from the standard operators.
-function attendByOps(graph, x, {S, H, A, B}, t) {
-  const qkv = reshaped(graph, linear(graph, reshaped(graph, x, [B * S, H]), t.Wqkv, t.bqkv), [B, S, 3, A, H / A]);
+function attendByOps(graph, x, {S, H, A, B}, t, map) {
+  const qkv = reshaped(graph, map(graph, reshaped(graph, x, [B * S, H]), t.Wqkv, t.bqkv), [B, S, 3, A, H / A]);
   const parts = graph.node('Split', [graph.node('Transpose', [qkv], {perm: [2, 0, 3, 1, 4]})], {axis: 0, num_outputs: 3, outputs: 3});
   const [q, k, v] = parts.map((part) => reshaped(graph, part, [B, A, S, H / A]));
   const scale = graph.constant(new Float32Array([Math.sqrt(A / H)]), []);
@@ -168,15 +206,15 @@ function attendByOps(graph, x, {S, H, A, B}, t) {
 }
 
 // The same in one operator of ONNX, from opset 23 on.
-function attendStandard(graph, x, {S, H, A, B}, t) {
-  const qkv = linear(graph, reshaped(graph, x, [B * S, H]), t.Wqkv, t.bqkv);
+function attendStandard(graph, x, {S, H, A, B}, t, map) {
+  const qkv = map(graph, reshaped(graph, x, [B * S, H]), t.Wqkv, t.bqkv);
   const parts = graph.node('Split', [qkv], {axis: 1, num_outputs: 3, outputs: 3}).map((part) => reshaped(graph, part, [B, S, H]));
   return reshaped(graph, graph.node('Attention', parts, {q_num_heads: A, kv_num_heads: A}), [B * S, H]);
 }
 
 // The same in one of the library's own operators.
-function attendMultiHead(graph, x, {S, H, A, B}, t) {
-  const qkv = linear(graph, reshaped(graph, x, [B * S, H]), t.Wqkv, t.bqkv);
+function attendMultiHead(graph, x, {S, H, A, B}, t, map) {
+  const qkv = map(graph, reshaped(graph, x, [B * S, H]), t.Wqkv, t.bqkv);
   const parts = graph.node('Split', [qkv], {axis: 1, num_outputs: 3, outputs: 3}).map((part) => reshaped(graph, part, [B, S, H]));
   return reshaped(graph, graph.node('MultiHeadAttention', parts, {domain: 'com.microsoft', num_heads: A}), [B * S, H]);
 }
@@ -187,15 +225,15 @@ function attendFused(graph, x, {S, H, A, B}, t) {
   return reshaped(graph, graph.node('Attention', [x, weights, bias], {domain: 'com.microsoft', num_heads: A}), [B * S, H]);
 }
 
-function block(attend) {
+function block(attend, map = linear) {
   return (graph, _layer, sizes, t) => {
     const {S, H, B} = sizes, x = graph.input('x', [B, S, H]);
     const norm = (value, n) => graph.node('LayerNormalization', [value, graph.constant(t[`ln${n}_g`].data, [H]),
       graph.constant(t[`ln${n}_b`].data, [H])], {axis: -1, epsilon: {float: 1e-5}});
-    const mixed = linear(graph, attend(graph, x, sizes, t), t.Wo, t.bo);
+    const mixed = map(graph, attend(graph, x, sizes, t, map), t.Wo, t.bo);
     const first = norm(graph.node('Add', [reshaped(graph, x, [B * S, H]), mixed]), 1);
-    const hidden = graph.node('Relu', [linear(graph, first, t.W1, t.b1)]);
-    const last = norm(graph.node('Add', [first, linear(graph, hidden, t.W2, t.b2)]), 2);
+    const hidden = graph.node('Relu', [map(graph, first, t.W1, t.b1)]);
+    const last = norm(graph.node('Add', [first, map(graph, hidden, t.W2, t.b2)]), 2);
     graph.output('y', reshaped(graph, last, [B, S, H]), [B, S, H]);
     return {states: {}};
   };
@@ -207,14 +245,18 @@ function identity(graph) {
   return {states: {}};
 }
 
+const INT8_ENGINE = {engine: 'onnxruntime-int8', weights: 'int8', tolerance: 5e-2};
 const KERNELS = [
-  {layer: 'rnn', method: 'ONNX operator RNN', build: recurrent, sizes: ['input']},
-  {layer: 'lstm', method: 'ONNX operator LSTM', build: recurrent, sizes: ['input']},
-  {layer: 'gru', method: 'ONNX operator GRU', build: recurrent, sizes: ['input']},
+  {layer: 'rnn', method: 'ONNX operator RNN', build: recurrent(inFloats), sizes: ['input']},
+  {layer: 'lstm', method: 'ONNX operator LSTM', build: recurrent(inFloats), sizes: ['input']},
+  {layer: 'gru', method: 'ONNX operator GRU', build: recurrent(inFloats), sizes: ['input']},
   {layer: 'transformer', variant: 'operators', method: 'MatMul, Softmax, Gemm, LayerNormalization', build: block(attendByOps)},
   {layer: 'transformer', variant: 'attention', method: 'ONNX operator Attention', build: block(attendStandard)},
   {layer: 'transformer', variant: 'multi_head', method: 'operator com.microsoft.MultiHeadAttention', build: block(attendMultiHead)},
   {layer: 'transformer', variant: 'fused', method: 'operator com.microsoft.Attention', build: block(attendFused)},
+  {layer: 'lstm', ...INT8_ENGINE, method: 'operator com.microsoft.DynamicQuantizeLSTM', build: recurrent(inWholeNumbers), sizes: ['input']},
+  {layer: 'transformer', ...INT8_ENGINE, method: 'operators com.microsoft.DynamicQuantizeMatMul and MultiHeadAttention',
+    build: block(attendMultiHead, linearInWholeNumbers)},
   {layer: 'roof/empty', variant: 'identity', method: 'ONNX operator Identity of one number: the overhead of a call', build: identity},
 ];
 
@@ -222,8 +264,8 @@ const KERNELS = [
 
 class Case {
   constructor(library, request) {
-    const {layer, variant, folder, sizes} = request;
-    const {build} = KERNELS.find((kernel) => kernel.layer === layer && kernel.variant === variant);
+    const {layer, engine, variant, folder, sizes} = request;
+    const {build} = KERNELS.find((kernel) => kernel.layer === layer && (kernel.engine ?? ENGINE) === engine && kernel.variant === variant);
     const names = {S: sizes.seq_len, H: sizes.hid_size, A: sizes.heads, B: sizes.batch, In: sizes.input || sizes.hid_size};
     const tensors = {};
     for (const file of fs.readdirSync(folder)) tensors[path.parse(file).name] = readNpy(path.join(folder, file));
@@ -326,7 +368,7 @@ function open() {
 
 function about() {
   const version = require('onnxruntime-node/package.json').version;
-  const kernels = KERNELS.map(({build, ...kernel}) => ({engine: 'onnxruntime', packing: 'before', ...kernel}));
+  const kernels = KERNELS.map(({build, ...kernel}) => ({engine: ENGINE, packing: 'before', ...kernel}));
   return {name: 'ONNX Runtime', version, threads: 1, node: process.version, kernels};
 }
 
