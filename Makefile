@@ -15,6 +15,7 @@ GRID ?= default
 KERNELS ?= seed
 ENGINE ?= openblas,packed
 PEERS ?= onednn,torch,onnxruntime
+TESTS ?= tests
 HEADS ?=
 BATCH ?=
 CPU ?=
@@ -328,8 +329,8 @@ check: all $(C_TESTS) ## every kernel against its reference, vectors and oracle,
 	$(Q)for test in $(C_TESTS); do $$test || exit; done
 	$(Q)$(pytest) tests/test_batch.py
 
-test: all $(C_TESTS) $(BUILD)/tests/stalled ## every test; the last line counts them
-	$(Q)$(pytest) tests
+test: all $(C_TESTS) $(BUILD)/tests/stalled ## every test, or those of TESTS=files; the last line counts them
+	$(Q)$(pytest) $(TESTS)
 
 # Built for a CPU with 128-bit vectors and checked under emulation.
 check-arm: $(filter deps-arm,$(MAKECMDGOALS)) ## cross-build for aarch64, check every kernel under qemu

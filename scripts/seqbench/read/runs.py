@@ -18,7 +18,8 @@ from seqbench.read import dimensions, earlier
 README = Path(__file__).resolve().parents[3] / "results" / "README.md"
 REFERENCE = "transformer"  # the layer that every other layer is compared with
 HEADLINE = "openblas"  # the engine of the comparison; others are further curves
-PEERS = ["onednn", "eigen", "torch", "onnxruntime"]  # libraries of whole layers, which are set beside ours
+PEERS = {"onednn": "oneDNN", "eigen": "Eigen", "torch": "PyTorch",
+         "onnxruntime": "ONNX Runtime"}  # libraries of whole layers, by their engines, and their names
 NARROW = r"-(bf16|int8|sparse\d+)$"  # so end the names of engines that keep other weights
 EVALUATIONS = earlier.EVALUATIONS
 COSTS = ["flops", "elementwise_flops", *EVALUATIONS, "parameters", "bytes", "streamed_bytes"]
@@ -341,7 +342,7 @@ def library_of(engines: pd.Series) -> pd.Series:
 
 def is_peer(engines: pd.Series) -> pd.Series:
     """Whether an engine is a library of whole layers, not ours."""
-    return library_of(engines).isin(PEERS)
+    return library_of(engines).isin(list(PEERS))
 
 
 def is_narrow(engines: pd.Series) -> pd.Series:

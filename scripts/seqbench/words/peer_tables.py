@@ -12,7 +12,6 @@ from seqbench.tables.peer_ratios import AHEAD, BEHIND, LEVEL
 from seqbench.words import wording
 
 FASTEST = "fastest peer"
-NAMES = {"onednn": "oneDNN", "torch": "PyTorch", "eigen": "Eigen", "onnxruntime": "ONNX Runtime"}
 
 
 def spread_text(ratios: pd.Series) -> str:
@@ -116,7 +115,7 @@ def overhead_sentence(folder: Path) -> str:
     """What a call of a peer costs when nothing is in it, if the run has timed one."""
     summary = runs.load_derived(folder, "summary.csv")
     empty = summary[(summary.layer == "roof") & runs.is_peer(summary.engine) & (summary.samples > 0)]
-    return " ".join(f"A call of {NAMES[row.engine]} with nothing in it takes "
+    return " ".join(f"A call of {runs.PEERS[row.engine]} with nothing in it takes "
                     f"{wording.two(row.median_ns / 1000)} µs, which is in its times."
                     for row in empty.itertuples())
 
