@@ -61,7 +61,8 @@ def answer(request, state):
 DISTURBED = {"voluntary_switches": 6, "involuntary_switches": 7, "minor_faults": 8, "major_faults": 9}
 KERNEL = {"layer": "rnn", "engine": "torch-fake", "method": "NumPy", "packing": "before"}
 FAULTY = {"layer": KERNEL | {"layer": "perceptron"}, "weights": KERNEL | {"weights": "ternary"},
-          "sizes": KERNEL | {"sizes": ["depth"]}, "input": KERNEL | {"sizes": ["input"]}}
+          "sizes": KERNEL | {"sizes": ["depth"]}, "input": KERNEL | {"sizes": ["input"]},
+          "engine": KERNEL | {"engine": "a,b"}, "method": KERNEL | {"method": 'say "rnn"'}}
 if FAULT == "nothing":
     sys.exit()
 say({"error": "no library"} if FAULT == "about" else

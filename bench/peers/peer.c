@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* pipe2 */
 #include "peers/peer.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,7 +19,7 @@
 #include "check/npy.h"
 #include "text.h"
 
-enum { PROGRAMS_MAX = 8, NAME_MAX_BYTES = 96 };
+enum { PROGRAMS_MAX = 8, WORD_BYTES = 31, NAME_BYTES = 3 * WORD_BYTES + 3 };
 
 static const char durations_name[] = "durations";
 
@@ -34,7 +35,7 @@ struct program {
 struct peer {
     struct algorithm algorithm; /* first, so that its address is the peer's */
     struct program *program;
-    char name[NAME_MAX_BYTES];
+    char name[NAME_BYTES];
     const char *variant; /* of several that the program has of one layer and engine; empty: one */
     unsigned takes;      /* sizes that may be absent, as USES(A) */
 };
@@ -56,10 +57,24 @@ static const struct peer *peer_of(const struct algorithm *algorithm)
 
 /* ---- lines ---- */
 
-/* A peer that fails costs its case, as a library that crashes does. */
-static _Noreturn void fail(const char *who, const char *what)
+/* Removes the folder of a program's tensors. */
+static void remove_folder(struct program *program)
 {
-    fprintf(stderr, "seqbench: %s: %s\n", who, what);
+    DIR *folder = *program->folder ? opendir(program->folder) : NULL;
+    if (!folder)
+        return;
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        unlinkat(dirfd(folder), entry->d_name, 0); /* not of . and .. */
+    closedir(folder);
+    rmdir(program->folder);
+    program->folder[0] = '\0';
+}
+
+/* A peer that fails costs its case, as a library that crashes does. */
+static _Noreturn void fail(const struct peer *peer, const char *what)
+{
+    fprintf(stderr, "seqbench: %s: %s\n", peer->name, what);
+    remove_folder(peer->program);
     abort();
 }
 
@@ -82,10 +97,10 @@ static cJSON *ask(const struct peer *peer, cJSON *request)
     free(text);
     cJSON *answer = fflush(peer->program->to) == 0 ? read_line(peer->program) : NULL;
     if (!cJSON_IsObject(answer))
-        fail(peer->name, "its program has ended, or answers without a JSON object");
+        fail(peer, "its program has ended, or answers without a JSON object");
     const cJSON *error = cJSON_GetObjectItemCaseSensitive(answer, "error");
     if (error)
-        fail(peer->name, cJSON_IsString(error) ? error->valuestring : "it fails");
+        fail(peer, cJSON_IsString(error) ? error->valuestring : "it fails");
     return answer;
 }
 
@@ -115,6 +130,16 @@ static void path_of(const struct program *program, const char *name, char out[PA
     snprintf(out, PATH_MAX, "%s/%s.npy", program->folder, name);
 }
 
+/* What is not there any more cannot stay behind when a round is killed. */
+static void remove_files(const struct program *program, const struct tensor tensors[], int count)
+{
+    char path[PATH_MAX];
+    for (int i = 0; i < count; i++) {
+        path_of(program, tensors[i].name, path);
+        unlink(path);
+    }
+}
+
 static void make_folder(const struct peer *peer)
 {
     struct program *program = peer->program;
@@ -124,20 +149,7 @@ static void make_folder(const struct peer *peer)
     snprintf(program->folder, sizeof(program->folder), "%s/seqbench-XXXXXX",
              in_memory ? "/dev/shm" : "/tmp");
     if (!mkdtemp(program->folder))
-        fail(peer->name, "cannot make a folder for its tensors");
-}
-
-static void remove_folder(struct program *program, const struct tensor tensors[], int count)
-{
-    char path[PATH_MAX];
-    for (int i = 0; i < count; i++) {
-        path_of(program, tensors[i].name, path);
-        unlink(path);
-    }
-    path_of(program, durations_name, path);
-    unlink(path);
-    rmdir(program->folder);
-    program->folder[0] = '\0';
+        fail(peer, "cannot make a folder for its tensors");
 }
 
 static bool is_result(const struct tensor *tensor)
@@ -163,7 +175,7 @@ static float *read_floats(const struct peer *peer, const char *name, int64_t *co
     path_of(peer->program, name, path);
     char *bytes = text_read(path, NPY_BYTES_MAX, &size, &err);
     if (!bytes || !npy_parse((const unsigned char *)bytes, size, path, &npy, &err))
-        fail(peer->name, err.text);
+        fail(peer, err.text);
     float *floats = malloc((size_t)npy.elements * sizeof(float) + 1);
     if (!floats)
         abort();
@@ -184,10 +196,11 @@ static void fetch(const struct peer *peer, const struct instance *in)
             continue;
         float *result = read_floats(peer, tensors[i].name, &floats);
         if (floats != tensor_elements(&tensors[i]))
-            fail(peer->name, "an output has another size than the layer says");
+            fail(peer, "an output has another size than the layer says");
         memcpy(in->t[i], result, (size_t)floats * sizeof(float));
         free(result);
     }
+    remove_files(peer->program, tensors, count);
 }
 
 /* ---- as an algorithm ---- */
@@ -204,7 +217,7 @@ static void prepare(struct instance *in)
         path_of(peer->program, tensors[i].name, path);
         if (!is_result(&tensors[i]) &&
             !npy_write(path, in->t[i], rank_of(&tensors[i]), tensors[i].shape, &err))
-            fail(peer->name, err.text);
+            fail(peer, err.text);
     }
     cJSON *load = request("load"), *sizes = cJSON_CreateObject();
     for (int i = 0; i < DIMENSIONS; i++)
@@ -218,13 +231,12 @@ static void prepare(struct instance *in)
     cJSON_AddBoolToObject(load, "flush_to_zero", all.flush_to_zero);
     cJSON_AddBoolToObject(load, "stream", all.is_stream);
     cJSON_Delete(ask(peer, load));
+    remove_files(peer->program, tensors, count);
 }
 
 static void release(struct instance *in)
 {
-    const struct peer *peer = peer_of(in->algorithm);
-    struct tensor tensors[TENSOR_MAX];
-    remove_folder(peer->program, tensors, layer_tensors(peer->algorithm.layer, in->dims, tensors));
+    remove_folder(peer_of(in->algorithm)->program);
 }
 
 /* A number of its last answer about runs. */
@@ -235,7 +247,7 @@ static double told(const struct peer *peer, const char *key)
     if (cJSON_IsNumber(value) && value->valuedouble >= 0.0)
         return value->valuedouble;
     snprintf(text, sizeof(text), "it does not tell %s", key);
-    fail(peer->name, text);
+    fail(peer, text);
 }
 
 /* Keeps the answer to a request that times. */
@@ -246,7 +258,7 @@ static void time_request(const struct peer *peer, cJSON *request, struct timing 
     timing->wall_ns = told(peer, "wall_ns");
     timing->cpu_ns = told(peer, "cpu_ns");
     if (timing->wall_ns <= 0.0)
-        fail(peer->name, "its wall_ns is not above 0");
+        fail(peer, "its wall_ns is not above 0");
 }
 
 static void time_runs(const struct peer *peer, int64_t iterations, struct timing *timing)
@@ -341,19 +353,30 @@ static void make_name(struct peer *peer, const char *layer, const char *engine)
             *at = '_';
 }
 
+/* What names are made of; they stand in files and on the command line. */
+static bool is_word(const char *text)
+{
+    return *text && strlen(text) < WORD_BYTES &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(text);
+}
+
 static bool add_peer(struct program *program, const cJSON *json, struct err *err)
 {
     const char *layer = text_in(json, "layer", ""), *engine = text_in(json, "engine", "");
     const struct layer *known = layer_find(layer);
     const char *method = text_in(json, "method", "");
-    if (!known || *engine == '\0' || *method == '\0')
+    const char *variant = text_in(json, "variant", "");
+    if (!known || !is_word(engine) || (*variant && !is_word(variant)))
         return err_set(err, "%s: a kernel of layer '%.40s' and engine '%.40s' is not known here",
                        program->path, layer, engine);
+    if (*method == '\0' || strpbrk(method, "\"\n"))
+        return err_set(err, "%s: a kernel of %.40s has no method in one line without quotes",
+                       program->path, layer);
     struct peer *peer = calloc(1, sizeof(*peer));
     if (!peer || all.count == (int)(sizeof(all.peers) / sizeof(all.peers[0])))
         abort();
     peer->program = program;
-    peer->variant = text_in(json, "variant", "");
+    peer->variant = variant;
     make_name(peer, layer, engine);
     peer->algorithm = (struct algorithm){
         .name = peer->name,
