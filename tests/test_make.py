@@ -92,3 +92,26 @@ def test_bench_ends_with_where_its_results_are(house):
     dry = make(house, "-n", "bench", "OUT=somewhere").stdout
     last = [line for line in dry.splitlines() if "echo" in line][-2:]
     assert "$dir" in last[0] and "make report RUN=$dir" in last[1]
+
+
+def test_blis_is_a_build_of_its_own(house):
+    dry = make(house, "-n", "V=1", "BLAS=blis", "BUILD_OF_ALL=build-blis", "all").stdout
+    assert "scripts/deps missing use blis" in dry
+    compiled = re.findall(r" -c -o (\S+)", dry)
+    assert "build-blis/kernels/engines/blis.o" in compiled and "-DSEQBENCH_BLIS" in dry
+    link, = [line for line in dry.splitlines() if " -o build-blis/seqbench " in line]
+    assert 0 < link.index("/libopenblas.so ") < link.index("/libblis.so ")  # whose cblas_* are called
+    without = make(house, "-n", "V=1", "BLAS=", "all").stdout
+    assert "blis" not in without.replace(str(house), "")
+    shown = make(house, "-n", "-p", "BLAS=blis", "LANES=1", "SAN=", "CHUNK=", "all").stdout
+    assert re.search(r"^BUILD := build-blis-lanes1$", shown, re.M)
+    made = make(house, "-n", "BLAS=mkl", "all")
+    assert made.returncode == 2 and "BLAS=mkl: the BLAS that can be built in beside OpenBLAS is blis" in made.stderr
+
+
+@pytest.mark.parametrize("groups, goal", [(["use"], "deps"), (["use", "blis"], "deps-blis"), (["peers"], "deps-peers")])
+def test_what_is_missing_is_named_with_the_goal_that_installs_it(groups, goal):
+    done = subprocess.run([ROOT / "scripts" / "deps", "missing", *groups], text=True, capture_output=True,
+                          env={**os.environ, "BLAS_INCLUDE": "/no", "CC": "/no/cc", "CXX": "/no/c++", "PYTHON": "/no/python"})
+    assert done.returncode == 2 and f"run 'make {goal}' to install them" in done.stderr
+    assert ("libblis-serial-dev" in done.stderr) == ("blis" in groups)
