@@ -42,8 +42,8 @@ MEANS = ("On Planted CPU 3000 layers over BLIS 0.9.0 take 1.2 times (0.50 to 4.5
 
 
 def test_the_section_has_an_item_for_each_run(tmp_path):
-    run_of(tmp_path / "one", TIMES, host("generic"))
-    run_of(tmp_path / "two", TIMES, host(BLIS_ARCH_TYPE="0", OPENBLAS_CORETYPE="Zen", OMP_NUM_THREADS="1"))
+    run_of(tmp_path / "one", TIMES, host("generic", OMP_NUM_THREADS="1"))
+    run_of(tmp_path / "two", TIMES, host(BLIS_ARCH_TYPE="0", OPENBLAS_CORETYPE="Zen"))
     (tmp_path / "README.md").write_text(PAGE.format("one+two"))
     assert command("docs", [str(tmp_path)]) == 0
     assert (tmp_path / "README.md").read_text().splitlines()[3:-1] == [

@@ -14,9 +14,8 @@ def time_ratios(summary: pd.DataFrame, engine: str, base: str) -> pd.DataFrame:
     """
     rows = summary[summary.engine.isin([engine, base])]
     engines = rows.groupby(["kernel", *ratios.CELL]).engine.transform("nunique")
-    cell = ["layer", "tokens", *ratios.CELL]
-    best = ratios.fastest(rows[engines == 2], ["layer", "tokens", "engine"])
-    times = best.pivot(index=cell, columns="engine", values="median_ns")
+    best = ratios.fastest(rows[engines == 2], ["layer", "engine"])
+    times = best.pivot(index=["layer", *ratios.CELL], columns="engine", values="median_ns")
     if times.empty:
         raise runs.RunError(f"no layer was timed with both engines {engine} and {base}")
     return (times[engine] / times[base]).rename("ratio").reset_index()
