@@ -9,6 +9,7 @@ SAN ?=
 LANES ?=
 CHUNK ?=
 OPENBLAS ?=
+BLAS ?=
 V ?= 0
 
 GRID ?= default
@@ -56,7 +57,7 @@ budget = $(if $(filter all,$(KERNELS)),--budget 1380)
 comma := ,
 space := $(subst ,, )
 Q := $(if $(filter 0,$(V)),@)
-BUILD_OF_ALL := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+BUILD_OF_ALL := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(BLAS),-$(BLAS))
 BUILD := $(BUILD_OF_ALL)$(if $(LANES),-lanes$(LANES))$(if $(CHUNK),-chunk$(CHUNK))
 # Asked when it is needed: `make deps bench` may install the compiler first.
 MULTIARCH = $(shell $(CC) -print-multiarch 2>/dev/null)
@@ -69,6 +70,14 @@ else
 BLAS_INCLUDE := $(firstword $(wildcard $(OPENBLAS)/include/openblas) $(OPENBLAS)/include)
 BLAS_DIR := $(OPENBLAS)/lib
 endif
+
+# A second BLAS beside OpenBLAS, whose engine is built when it is asked for. Both have functions named
+# cblas_*: those of the library that is linked first are called, OpenBLAS's.
+ifneq ($(filter-out blis,$(BLAS)),)
+$(error BLAS=$(BLAS): the BLAS that can be built in beside OpenBLAS is blis)
+endif
+BLIS_DIR = /usr/lib/$(MULTIARCH)/blis-serial
+BLIS_LIBS = $(if $(BLAS),$(BLIS_DIR)/libblis.so -Wl$(comma)-rpath$(comma)$(BLIS_DIR))
 
 # A peer: its kernels are built where its header is found. ONEDNN= builds without it all the same.
 hash := \#
@@ -104,14 +113,14 @@ CODEGEN := $(OPT) -march=$(MARCH) -ffp-contract=fast -fno-math-errno -g \
            $(if $(CHUNK),-DSEQBENCH_CHUNK=$(CHUNK)) \
            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 CPPFLAGS_ALL = -Iinclude -Ikernels -Ibench -I$(BUILD)/gen -I$(BLAS_INCLUDE) -MMD -MP $(CPPFLAGS)
-CFLAGS_ALL := -std=gnu11 $(if $(ONEDNN),-DSEQBENCH_ONEDNN) $(if $(EIGEN),-DSEQBENCH_EIGEN) $(CODEGEN) $(WARNINGS) $(C_WARNINGS) $(CFLAGS)
+CFLAGS_ALL := -std=gnu11 $(if $(BLAS),-DSEQBENCH_BLIS) $(if $(ONEDNN),-DSEQBENCH_ONEDNN) $(if $(EIGEN),-DSEQBENCH_EIGEN) $(CODEGEN) $(WARNINGS) $(C_WARNINGS) $(CFLAGS)
 CXXFLAGS_ALL := -std=c++17 $(CODEGEN) $(WARNINGS) $(CXXFLAGS)
-LIBS = $(BLAS_DIR)/libopenblas.so -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) \
+LIBS = $(BLAS_DIR)/libopenblas.so -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) $(BLIS_LIBS) \
         -lbenchmark -lhwloc -lcjson $(ONEDNN_LIBS) -lpthread -lm $(LDFLAGS)
 
 OF_ONEDNN := $(filter-out kernels/peers/eigen%,$(wildcard kernels/peers/*.c))
 OF_EIGEN := $(wildcard kernels/peers/eigen*.c*)
-LEFT_OUT := $(if $(ONEDNN),,$(OF_ONEDNN)) $(if $(EIGEN),,$(OF_EIGEN))
+LEFT_OUT := $(if $(BLAS),,kernels/engines/blis.c) $(if $(ONEDNN),,$(OF_ONEDNN)) $(if $(EIGEN),,$(OF_EIGEN))
 KERNEL_SOURCES := $(filter-out $(LEFT_OUT) %.cpp,$(wildcard kernels/*.c kernels/*/*.c))
 BENCH_SOURCES := $(wildcard bench/*.c bench/*/*.c)
 C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
@@ -119,7 +128,7 @@ CXX_SOURCES := bench/measure/timer.cpp $(filter-out $(LEFT_OUT),$(filter %.cpp,$
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(CXX_SOURCES:%.cpp=$(BUILD)/%.o)
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
-DEPS_GROUPS := deps-dev deps-arm deps-peers deps-slurm deps-browser
+DEPS_GROUPS := deps-dev deps-arm deps-peers deps-blis deps-slurm deps-browser
 .PHONY: all check width chunks batch precision models stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -143,10 +152,11 @@ help: ## this list
 	@echo 'PEERS=onednn,torch,onnxruntime,eigen   libraries that peers and stream-peers set beside ours'
 	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
 	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
+	@echo 'BLAS=blis    with an engine over BLIS beside that over OpenBLAS, in a build folder of its own'
 	@echo 'ONEDNN= EIGEN=       without the kernels of these libraries, which are built where they are found'
 	@echo 'CC= CXX= PYTHON=                      SAN=address,undefined   sanitizers, in a build folder of its own'
-	@echo 'deps-dev, deps-arm, deps-peers, deps-slurm, deps-browser   deps, and what formatting and a second'
-	@echo '             compiler, check-arm, peers, the test of scripts/slurm, the test of the report need'
+	@echo 'deps-dev, deps-arm, deps-peers, deps-blis, deps-slurm, deps-browser   deps, and what formatting and a'
+	@echo '             second compiler, check-arm, peers, BLAS=blis, the test of scripts/slurm, that of the report need'
 	@echo 'LANES=1|4|8|16       kernels of so many floats per vector, in a build folder of its own'
 	@echo 'CHUNK=16|32|64|128   tokens that chunked forms of layers take at once, in the same way'
 	@echo 'V=1          show the commands'
@@ -156,7 +166,7 @@ all: have-deps $(BUILD)/seqbench ## build build/seqbench
 DEPS = CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' OPENBLAS='$(OPENBLAS)' BLAS_INCLUDE='$(BLAS_INCLUDE)' scripts/deps
 
 deps: ## install what is missing (apt; asks for root only then)
-	@$(DEPS) install use
+	@$(DEPS) install use $(BLAS)
 
 # The same with a group of scripts/deps more.
 $(DEPS_GROUPS): deps-%:
@@ -164,7 +174,7 @@ $(DEPS_GROUPS): deps-%:
 
 # After deps, when both are asked for at once.
 have-deps: $(filter deps $(DEPS_GROUPS),$(MAKECMDGOALS))
-	@$(DEPS) missing use
+	@$(DEPS) missing use $(BLAS)
 
 on_core = $(if $(CPU),--cpu "$$CPU")
 with_size = $(if $($(firstword $1)),$(lastword $1) "$$$(firstword $1)")
@@ -335,7 +345,7 @@ test: all $(C_TESTS) $(BUILD)/tests/stalled ## every test, or those of TESTS=fil
 # Built for a CPU with 128-bit vectors and checked under emulation.
 check-arm: $(filter deps-arm,$(MAKECMDGOALS)) ## cross-build for aarch64, check every kernel under qemu
 	$(Q)$(MAKE) --no-print-directory BUILD=build-arm CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ \
-	    MARCH=armv8-a ONEDNN= EIGEN= all
+	    MARCH=armv8-a ONEDNN= EIGEN= BLAS= all
 	$(Q)qemu-aarch64 -L /usr/aarch64-linux-gnu build-arm/seqbench check --engine all
 
 # Valgrind knows no AVX-512.

@@ -4,7 +4,7 @@
 
 int64_t multiply_adds_done;
 
-/* Algorithms of libraries that need not be there. */
+/* Algorithms and engines of libraries that need not be there. */
 #ifdef SEQBENCH_ONEDNN
 #define OF_ONEDNN(symbol) ALGORITHM(symbol)
 #else
@@ -14,6 +14,12 @@ int64_t multiply_adds_done;
 #define OF_EIGEN(symbol) ALGORITHM(symbol)
 #else
 #define OF_EIGEN(symbol)
+#endif
+
+#ifdef SEQBENCH_BLIS
+#define OF_BLIS(symbol) ENGINE(symbol)
+#else
+#define OF_BLIS(symbol)
 #endif
 
 /* Of instructions and vectors that a CPU need not have. */

@@ -17,7 +17,7 @@ from seqbench.read import dimensions
 VECTORS = ROOT / "tests" / "vectors"
 LIBRARIES = json.loads(subprocess.run([BUILD / "seqbench", "host"], capture_output=True,
                                       check=True).stdout)["libraries"]
-HAS_ONEDNN, HAS_EIGEN = (LIBRARIES[name] != "not built in" for name in ("onednn", "eigen"))
+HAS_ONEDNN, HAS_EIGEN, HAS_BLIS = (LIBRARIES[name] != "not built in" for name in ("onednn", "eigen", "blis"))
 EIGEN_SIZES = {8, 16, 24, 32, 40, 64, 128}
 KERNELS = list(csv.DictReader(subprocess.run(
     [BUILD / "seqbench", "list", "--csv"], capture_output=True, text=True,
@@ -326,6 +326,52 @@ def test_onednn_is_told_to_use_one_thread(seqbench):
     assert libraries["onednn_runtime"] in ("omp", "seq") and libraries["onednn_threads"] == 1
 
 
+def of_blis():
+    """Tests of the engine that BLAS=blis builds in."""
+    if not HAS_BLIS:
+        pytest.skip("built without BLIS: `make deps-blis`, then BLAS=blis")
+
+
+@pytest.mark.parametrize("engine, library, calls", [
+    ("openblas", "libopenblas", {"cblas_sgemm", "cblas_sgemv"}),
+    ("blis", "libblis", {"bli_sgemm", "bli_sgemv"}), ("packed", None, set())])
+def test_an_engine_calls_its_own_library(seqbench, tmp_path, engine, library, calls):
+    """By the dynamic linker's word: both libraries have functions named cblas_*."""
+    if engine == "blis":
+        of_blis()
+    assert seqbench("check", "-k", "rnn/hoisted", "--engine", engine, env={
+        "LD_DEBUG": "bindings", "LD_DEBUG_OUTPUT": str(tmp_path / "log")}).returncode == 0
+    log = "".join(path.read_text() for path in tmp_path.iterdir())
+    bound = re.findall(r"binding file \S+/seqbench \[0\] to \S+/(\w+)\S* \[0\]: normal symbol "
+                       r"`((?:cblas|bli)_s\w+)'", log)
+    assert set(bound) == {(library, call) for call in calls}
+
+
+def test_blis_is_where_openblas_is(seqbench):
+    of_blis()
+    by_engine = {name: {row["kernel"] for row in KERNELS if row["engine"] == name}
+                 for name in ("openblas", "blis", "packed")}
+    assert by_engine["openblas"] & by_engine["packed"] <= by_engine["blis"] <= by_engine["openblas"]
+
+
+def test_the_kernels_of_blis_are_those_that_are_asked_for(seqbench):
+    of_blis()
+    host = json.loads(seqbench("host", env={"BLIS_ARCH_TYPE": "25"}).stdout)
+    assert host["libraries"]["blis_kernels"] == "generic"  # number 25 of BLIS 0.9
+    assert host["libraries"]["blas_environment"]["BLIS_ARCH_TYPE"] == "25"
+    version = host["libraries"]["blis"]
+    assert f"BLIS: {version}, kernels for " in seqbench("--version").stdout
+    assert host["engines"]["blis"].startswith("float32")
+
+
+def test_multi_threaded_blis_is_refused(seqbench, tmp_path):
+    of_blis()
+    process = seqbench("run", "-o", tmp_path / "out", env=preload(
+        tmp_path, "long bli_info_get_enable_threading(void) { return 1; }\n"))
+    refused(process, "is multi-threaded", "BLAS=blis")
+    assert not (tmp_path / "out").exists()
+
+
 def test_plan_of_the_grid_for_peers(seqbench):
     rows = list(csv.DictReader(seqbench("plan", "-g", "peers", "-k", "rnn/literal").stdout.splitlines()))
     assert {row["seq_len"] for row in rows} == {"16", "128", "1024"} and len(rows) == 3 * 5 * 7
@@ -389,13 +435,16 @@ def test_core_that_is_not_allowed(seqbench):
     refused(process, f"cannot pin to core {allowed[1]}: not allowed; allowed: {allowed[0]}")
 
 
+def preload(folder, source):
+    """The environment in which a function of a library is this one."""
+    (folder / "blas.c").write_text(source)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / "blas.so", folder / "blas.c"], check=True)
+    return {"LD_PRELOAD": str(folder / "blas.so"), "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+
 def test_multi_threaded_blas_is_refused(seqbench, tmp_path):
-    source, library = tmp_path / "blas.c", tmp_path / "blas.so"
-    source.write_text("int openblas_get_parallel(void) { return 1; }\n")
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
     process = seqbench("run", "-o", tmp_path / "out",
-                       env={"LD_PRELOAD": str(library),
-                            "ASAN_OPTIONS": "verify_asan_link_order=0"})
+                       env=preload(tmp_path, "int openblas_get_parallel(void) { return 1; }\n"))
     refused(process, "the BLAS is multi-threaded", "OPENBLAS=")
     assert not (tmp_path / "out").exists()
 

@@ -309,6 +309,19 @@ static void wrong_blas(void **state)
         expect("BLAS kernels", &view, cases[i].level, cases[i].core);
     }
     struct doctor_view view = quiet_server();
+    view.blis_kernels = "zen3";
+    expect("BLAS kernels", &view, FINE, "Haswell; BLIS: zen3");
+    view.text[CPUINFO] = "flags : avx512f\n";
+    view.blas_core = "SkylakeX";
+    expect("BLAS kernels", &view, WARNING, "BLIS: zen3, made for less than this CPU (avx512f)");
+    view.blis_kernels = "skx";
+    expect("BLAS kernels", &view, FINE, "SkylakeX; BLIS: skx");
+    view = quiet_server();
+    view.blis_kernels = "generic";
+    expect("BLAS kernels", &view, WARNING,
+           "Haswell; BLIS: generic, made for less than this CPU (avx2): set BLIS_ARCH_TYPE");
+    view.blas_core = "Prescott";
+    expect("BLAS kernels", &view, WARNING, "OPENBLAS= in make help); BLIS: generic, made for less");
     view.blas_file = NULL;
     expect("OpenBLAS", &view, UNKNOWN, "serial");
     view.blas_parallel = true;

@@ -56,7 +56,9 @@ def test_crossovers_of_each_machine():
     ({}, "unknown CPU, march unknown, OpenBLAS unknown"),
     ({"cpu": {"model": "B", "family": "1", "model_number": "2"},
       "build": {"flags": "-O3 -march=armv8-a -g"}, "libraries": {"openblas_corename": "NEOVERSEN1"}},
-     "B (family 1, model 2), march armv8-a, OpenBLAS NEOVERSEN1")])
+     "B (family 1, model 2), march armv8-a, OpenBLAS NEOVERSEN1"),
+    ({"cpu": {"model": "C 1"}, "libraries": {"openblas_corename": "Zen", "blis_kernels": "skx"}},
+     "C 1, march unknown, OpenBLAS Zen, BLIS skx")])
 def test_machines_are_named_by_cpu_and_build(tmp_path, host, words):
     assert hosts.setup_name(host) == words
     rows = [sample(kernel, 4, 8, 10, parameters=1) for kernel in ("rnn/literal", "transformer/full")]

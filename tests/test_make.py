@@ -92,3 +92,63 @@ def test_bench_ends_with_where_its_results_are(house):
     dry = make(house, "-n", "bench", "OUT=somewhere").stdout
     last = [line for line in dry.splitlines() if "echo" in line][-2:]
     assert "$dir" in last[0] and "make report RUN=$dir" in last[1]
+
+
+def test_blis_is_a_build_of_its_own(house):
+    dry = make(house, "-n", "V=1", "BLAS=blis", "BUILD_OF_ALL=build-blis", "all").stdout
+    assert "scripts/deps missing use blis" in dry
+    compiled = re.findall(r" -c -o (\S+)", dry)
+    assert "build-blis/kernels/engines/blis.o" in compiled and "-DSEQBENCH_BLIS" in dry
+    link, = [line for line in dry.splitlines() if " -o build-blis/seqbench " in line]
+    assert 0 < link.index("/libopenblas.so ") < link.index("/libblis.so ")  # whose cblas_* are called
+    without = make(house, "-n", "V=1", "BLAS=", "all").stdout
+    assert "blis" not in without.replace(str(house), "")
+    shown = make(house, "-n", "-p", "BLAS=blis", "LANES=1", "SAN=", "CHUNK=", "all").stdout
+    assert re.search(r"^BUILD := build-blis-lanes1$", shown, re.M)
+    made = make(house, "-n", "BLAS=mkl", "all")
+    assert made.returncode == 2 and "BLAS=mkl: the BLAS that can be built in beside OpenBLAS is blis" in made.stderr
+
+
+@pytest.mark.parametrize("groups, goal", [(["use"], "deps"), (["use", "blis"], "deps-blis"), (["peers"], "deps-peers")])
+def test_what_is_missing_is_named_with_the_goal_that_installs_it(groups, goal):
+    done = subprocess.run([ROOT / "scripts" / "deps", "missing", *groups], text=True, capture_output=True,
+                          env={**os.environ, "BLAS_INCLUDE": "/no", "CC": "/no/cc", "CXX": "/no/c++", "PYTHON": "/no/python"})
+    assert done.returncode == 2 and f"run 'make {goal}' to install them" in done.stderr
+    assert ("libblis-serial-dev" in done.stderr) == ("blis" in groups)
+
+
+@pytest.fixture
+def prefix(tmp_path):
+    """Another OpenBLAS, as its own `make install` lays it out: a copy of Debian's."""
+    multiarch = subprocess.run(["gcc", "-print-multiarch"], text=True, capture_output=True).stdout.strip()
+    folder = tmp_path / "prefix"
+    shutil.copytree(f"/usr/include/{multiarch}/openblas-serial", folder / "include")
+    (folder / "lib").mkdir()
+    for name in ("libopenblas.so", "libopenblas.so.0"):
+        shutil.copy(f"/usr/lib/{multiarch}/openblas-serial/{name}", folder / "lib" / name)
+    return folder
+
+
+def test_another_openblas_is_built_with_and_called(house, prefix):
+    """By the commands of make, one file compiled and the program linked; the other files are of this build."""
+    shutil.copytree(ROOT / BUILD, house / BUILD, symlinks=True, ignore=shutil.ignore_patterns("*.d"))
+    program, engine = f"{BUILD}/seqbench", f"{BUILD}/kernels/engines/openblas"
+    dry = make(house, "-n", "V=1", f"BUILD={BUILD}", f"OPENBLAS={prefix}", "all").stdout
+    for target in (f"{engine}.o", program):
+        (house / target).unlink()
+        commands = [line for line in dry.splitlines() if f" -o {target} " in line]
+        assert len(commands) == 1
+        subprocess.run(commands[0], shell=True, check=True, cwd=house)
+    assert f"{prefix}/include/cblas.h" in (house / f"{engine}.d").read_text()
+    loaded = subprocess.run(["ldd", house / program], text=True, capture_output=True).stdout
+    assert f"{prefix}/lib/libopenblas.so.0 " in loaded
+    checked = subprocess.run([house / program, "check", "-k", "rnn/hoisted", "--engine", "openblas"],
+                             text=True, capture_output=True)
+    assert checked.returncode == 0 and "PASS rnn/hoisted" in checked.stdout
+
+
+def test_another_openblas_is_told_in_the_build(house, prefix):
+    make(house, "-n", "all", "BUILD=build", f"OPENBLAS={prefix}")
+    assert f'SEQBENCH_BLAS_DIR "{prefix}/lib"' in (house / "build/gen/build_flags.h").read_text()
+    made = make(house, "all", f"OPENBLAS={house}/nowhere")
+    assert made.returncode == 2 and f"there is no cblas.h in {house}/nowhere/include" in made.stderr

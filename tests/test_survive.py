@@ -183,6 +183,16 @@ def test_resume_refuses_another_build_or_machine(tmp_path, key, value, word):
     stops(resume(folder), f"the {word} is another: it was {value}")
 
 
+def test_resume_refuses_other_kernels_of_blis(tmp_path):
+    folder = tmp_path / "run"
+    start(folder, "-S", "4").communicate()
+    host = json.loads((folder / "host.json").read_text())
+    now = host["libraries"].get("blis_kernels")
+    host["libraries"]["blis_kernels"] = "penryn"
+    (folder / "host.json").write_text(json.dumps(host))
+    stops(resume(folder), f"the kernel set of BLIS is another: it was penryn, it is {now or 'unknown'}")
+
+
 def test_resume_refuses_what_is_no_run(seqbench, tmp_path):
     stops(resume(tmp_path), "host.json", "is it the folder of a run?")
     (tmp_path / "host.json").write_text("{")

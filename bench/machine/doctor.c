@@ -426,7 +426,7 @@ static struct finding look_blas(const struct doctor_view *view)
     return say(FINE, "serial, %s", view->blas_file);
 }
 
-/* OpenBLAS's kernel sets that leave a feature of the CPU unused. */
+/* Kernel sets of OpenBLAS and BLIS that leave a feature of the CPU unused. */
 static const struct {
     const char *core, *unused;
 } old_cores[] = {
@@ -438,21 +438,45 @@ static const struct {
     {"Bobcat", "avx2"},       {"Sandybridge", "avx2"}, {"Bulldozer", "avx2"},
     {"Piledriver", "avx2"},   {"Steamroller", "avx2"}, {"Generic", "avx2"},
     {"Unknown", "avx2"},      {"Haswell", "avx512f"},  {"Zen", "avx512f"},
-    {"Generic", "asimd"},     {"armv8", "asimd"},
+    {"Zen2", "avx512f"},      {"Zen3", "avx512f"},     {"Generic", "asimd"},
+    {"armv8", "asimd"},
 };
+
+/* The feature that kernels made for a core leave unused; NULL: none. */
+static const char *unused_feature(const char *core, const char *features)
+{
+    for (size_t i = 0; i < sizeof(old_cores) / sizeof(old_cores[0]); i++)
+        if (strcasecmp(core, old_cores[i].core) == 0 && has_word(features, old_cores[i].unused))
+            return old_cores[i].unused;
+    return NULL;
+}
+
+static void describe_kernels(const char *core, const char *unused, const char *remedy, char *out,
+                             size_t size)
+{
+    if (unused)
+        snprintf(out, size, "%s, made for less than this CPU (%s): %s", core, unused, remedy);
+    else
+        snprintf(out, size, "%s", core);
+}
 
 static struct finding look_blas_kernels(const struct doctor_view *view)
 {
     const char *core = view->blas_core, *features = cpu_features(view->text[CPUINFO]);
+    const char *blis = view->blis_kernels ? view->blis_kernels : "";
     if (!core || !features)
         return say(UNKNOWN, "%s; unknown what this CPU could do", core ? core : "unknown");
-    for (size_t i = 0; i < sizeof(old_cores) / sizeof(old_cores[0]); i++)
-        if (strcasecmp(core, old_cores[i].core) == 0 && has_word(features, old_cores[i].unused))
-            return say(WARNING,
-                       "%s, made for less than this CPU (%s): unset OPENBLAS_CORETYPE, or build "
-                       "with a newer OpenBLAS (OPENBLAS= in make help)",
-                       core, old_cores[i].unused);
-    return say(FINE, "%s", core);
+    const char *unused = unused_feature(core, features);
+    const char *unused_by_blis = unused_feature(blis, features);
+    char of_openblas[144], of_blis[96];
+    describe_kernels(core, unused,
+                     "unset OPENBLAS_CORETYPE, or build with a newer OpenBLAS (OPENBLAS= in make "
+                     "help)",
+                     of_openblas, sizeof(of_openblas));
+    describe_kernels(blis, unused_by_blis, "set BLIS_ARCH_TYPE (0: skx, 3: haswell)", of_blis,
+                     sizeof(of_blis));
+    return say(unused || unused_by_blis ? WARNING : FINE, "%s%s%s", of_openblas,
+               *blis ? "; BLIS: " : "", of_blis);
 }
 
 const struct doctor_item doctor_items[] = {

@@ -44,6 +44,7 @@ struct doctor_view {
     int refusal[COUNTERS];    /* as in struct noise_meter */
     bool blas_parallel;       /* more than one thread */
     const char *blas_core;    /* OpenBLAS's name of its kernel set */
+    const char *blis_kernels; /* the same of BLIS; NULL: not built in */
     const char *blas_file;    /* the library that was asked for; NULL: not found any more */
 };
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/chunk.h"
+#include "engines/blis_library.h"
 #include "kernels.h"
 #include "machine/turbo.h"
 #include "measure/memory.h"
@@ -190,11 +191,20 @@ static void add_blas_environment(cJSON *group)
         const char *equals = strchr(*entry, '=');
         char name[128];
         if (!equals || (size_t)(equals - *entry) >= sizeof(name) ||
-            (strncmp(*entry, "OPENBLAS_", 9) != 0 && strncmp(*entry, "OMP_", 4) != 0))
+            (strncmp(*entry, "OPENBLAS_", 9) != 0 && strncmp(*entry, "BLIS_", 5) != 0 &&
+             strncmp(*entry, "OMP_", 4) != 0))
             continue;
         snprintf(name, sizeof(name), "%.*s", (int)(equals - *entry), *entry);
         cJSON_AddStringToObject(set, name, equals + 1);
     }
+}
+
+static void add_blis(cJSON *group)
+{
+    const char *version = blis_version();
+    cJSON_AddStringToObject(group, "blis", version ? version : "not built in");
+    if (version)
+        cJSON_AddStringToObject(group, "blis_kernels", blis_kernels());
 }
 
 /* Threads are those that it uses once a kernel has told it how many. */
@@ -230,6 +240,7 @@ static void add_libraries(cJSON *host, hwloc_topology_t topology)
     cJSON_AddNumberToObject(group, "openblas_parallel", openblas_get_parallel());
     cJSON_AddStringToObject(group, "openblas_folder", SEQBENCH_BLAS_DIR);
     add_blas_environment(group);
+    add_blis(group);
     add_onednn(group);
     add_eigen(group);
     cJSON_AddItemToObject(group, "peers", peers_describe());
@@ -251,6 +262,8 @@ void host_print_version(FILE *out)
     fprintf(out, "seqbench, commit %s%s\n", SEQBENCH_COMMIT, SEQBENCH_DIRTY ? " with changes" : "");
     fprintf(out, "compiler: %s\n", SEQBENCH_COMPILER);
     fprintf(out, "BLAS: %s, kernels for %s\n", openblas_get_config(), openblas_get_corename());
+    if (blis_version())
+        fprintf(out, "BLIS: %s, kernels for %s\n", blis_version(), blis_kernels());
     fprintf(out, "Google Benchmark: %s\n", SEQBENCH_BENCHMARK_VERSION);
 }
 
@@ -337,6 +350,11 @@ bool host_write_topology(hwloc_topology_t topology, const char *path, struct err
 
 bool host_blas_is_serial(struct err *err)
 {
+    if (blis_is_threaded())
+        return err_set(err,
+                       "the BLIS %s is multi-threaded: a single core cannot be measured with it; "
+                       "build with BLAS=blis, which takes the serial one",
+                       blis_version());
     if (openblas_get_parallel() == 0)
         return true;
     return err_set(err,

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engines/blis_library.h"
 #include "machine/doctor.h"
 #include "machine/turbo.h"
 #include "measure/pin.h"
@@ -169,6 +170,7 @@ static void look_at_everything(struct doctor_view *view, char *texts[SOURCES],
 {
     view->blas_parallel = openblas_get_parallel() != 0;
     view->blas_core = openblas_get_corename();
+    view->blis_kernels = blis_kernels();
     view->blas_file = realpath(SEQBENCH_BLAS_DIR "/libopenblas.so.0", blas_file);
     try_counters(view);
     texts[QUOTAS] = read_quotas();

@@ -230,6 +230,7 @@ static const struct {
     {"CPU model number", "cpu", "model_number"},
     {"BLAS", "libraries", "openblas_config"},
     {"BLAS core type", "libraries", "openblas_corename"},
+    {"kernel set of BLIS", "libraries", "blis_kernels"},
 };
 
 static bool same_identity(const cJSON *then, const cJSON *now, const char *folder, struct err *err)
@@ -237,6 +238,8 @@ static bool same_identity(const cJSON *then, const cJSON *now, const char *folde
     for (size_t i = 0; i < sizeof(identity) / sizeof(identity[0]); i++) {
         const cJSON *a = member(then, identity[i].group, identity[i].key);
         const cJSON *b = member(now, identity[i].group, identity[i].key);
+        if (!a && !b)
+            continue;
         if (!cJSON_IsString(a) || !cJSON_IsString(b) || strcmp(a->valuestring, b->valuestring) != 0)
             return err_set(err, "%s: cannot go on, the %s is another: it was %s, it is %s", folder,
                            identity[i].what, cJSON_IsString(a) ? a->valuestring : "not recorded",

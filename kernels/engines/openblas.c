@@ -2,55 +2,24 @@
  * engine openblas: weights as the layer lists them. Several rows go to sgemm, which packs both
  * operands at every call; one row goes to sgemv, which reads the matrix where it lies.
  */
-#include <string.h>
+#include "engines/blas.h"
 
-#include "products.h"
-
-static int arrays(const struct weights *w, struct tensor out[ENGINE_ARRAYS])
+static inline void gemm(int rows, int out, int in, const float *X, int ldx, const float *W,
+                        float beta, float *Y, int ldy)
 {
-    (void)w;
-    (void)out;
-    return 0;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, out, in, 1.0f, X, ldx, W, in, beta,
+                Y, ldy);
 }
 
-static void prepare(const struct weights *w)
+static inline void gemv(int out, int in, const float *W, const float *x, float beta, float *y)
 {
-    (void)w;
-}
-
-/* What the sums start from: bias, addend or both. Returns beta, 0 where they start from nothing. */
-static float start(const struct weights *w, int64_t rows, const float *addend, float *Y,
-                   int64_t ldy)
-{
-    const size_t bytes = (size_t)w->out * sizeof(float);
-    for (int64_t r = 0; r < rows; r++, Y += ldy) {
-        if (w->bias && addend)
-            for (int64_t o = 0; o < w->out; o++)
-                Y[o] = addend[o] + w->bias[o];
-        else if (w->bias)
-            memcpy(Y, w->bias, bytes);
-        else if (addend && addend != Y)
-            memcpy(Y, addend, bytes);
-        addend += addend ? ldy : 0;
-    }
-    return w->bias || addend ? 1.0f : 0.0f;
+    cblas_sgemv(CblasRowMajor, CblasNoTrans, out, in, 1.0f, W, in, x, 1, beta, y, 1);
 }
 
 static void product_with(const struct weights *w, int64_t rows, const float *X, int64_t ldx,
                          const float *addend, float *Y, int64_t ldy)
 {
-    const int out = (int)w->out, in = (int)w->in;
-    const float beta = start(w, rows, addend, Y, ldy);
-    if (rows == 1)
-        cblas_sgemv(CblasRowMajor, CblasNoTrans, out, in, 1.0f, w->matrix, in, X, 1, beta, Y, 1);
-    else
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, out, in, 1.0f, X, (int)ldx,
-                    w->matrix, in, beta, Y, (int)ldy);
-    if (!w->map->relu)
-        return;
-    for (int64_t r = 0; r < rows; r++, Y += ldy)
-        for (int64_t o = 0; o < w->out; o++)
-            Y[o] = Y[o] > 0.0f ? Y[o] : 0.0f;
+    blas_product(gemm, gemv, w, rows, X, ldx, addend, Y, ldy);
 }
 
 const struct engine openblas = {
@@ -58,7 +27,7 @@ const struct engine openblas = {
     .method = "float32; sgemm packs the weights at every call, sgemv reads them where they lie",
     .bytes_per_weight = 4.0,
     .roof = "fma",
-    .arrays = arrays,
-    .prepare = prepare,
+    .arrays = no_arrays,
+    .prepare = prepare_nothing,
     .product = product_with,
 };

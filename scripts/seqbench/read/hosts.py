@@ -60,4 +60,6 @@ def setup_name(host: dict) -> str:
     """The CPU, and what the code and the products were built for."""
     march = re.search(r"-march=(\S+)", str(value(host, "build", "flags")))
     core = value(host, "libraries", "openblas_corename") or "unknown"
-    return f"{machine_name(host)}, march {march[1] if march else 'unknown'}, OpenBLAS {core}"
+    blis = value(host, "libraries", "blis_kernels")
+    return (f"{machine_name(host)}, march {march[1] if march else 'unknown'}, OpenBLAS {core}"
+            + (f", BLIS {blis}" if blis else ""))

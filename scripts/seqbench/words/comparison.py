@@ -22,6 +22,7 @@ CONDITIONS = [
     ("compiler", "build", "compiler"), ("flags", "build", "flags"), ("commit", "build", "commit"),
     ("uncommitted changes", "build", "dirty"), ("BLAS", "libraries", "openblas_config"),
     ("BLAS core", "libraries", "openblas_corename"),
+    ("BLIS kernels", "libraries", "blis_kernels"),
     ("BLAS environment", "libraries", "blas_environment"), ("kernels", "run", "kernels"),
     ("engines", "run", "engines"), ("grid", "run", "grid"), ("SeqLen", "run", "seq_len"),
     ("HidSize", "run", "hid_size"), ("heads", "run", "heads"), ("rounds", "run", "rounds"),

@@ -10,8 +10,8 @@ from pathlib import Path
 from seqbench.figures import FIGURES, streaming as stream_drawing, width
 from seqbench.read import hosts, runs
 from seqbench.tables import ratios
-from seqbench.words import (answer, chunks, comparison, layers, machines, models, noise_floor, parallel,
-                            peer_tables, precision, streaming, trust, wording)
+from seqbench.words import (answer, chunks, comparison, layers, libraries, machines, models, noise_floor,
+                            parallel, peer_tables, precision, streaming, trust, wording)
 from seqbench.words.phrases import LANGUAGES
 
 SECTION = re.compile(r"<!-- (?P<what>\w+) of (?P<folder>\S+), written by `make docs` -->\n.*?"
@@ -171,6 +171,7 @@ SECTIONS: dict[str, Callable[[Source], str]] = {
         map(source.figure, ("precision", "precision_crossings"))),
     "accuracy": lambda source: precision.accuracy_section(source.first),
     "accuracy_growth": lambda source: precision.growth_section(source.first),
+    "blas": lambda source: bullets([libraries.sentences(folder) for folder in source.every]),
     "models": lambda source: models.section(source.first),
     "models_differ": lambda source: models.differences(),
     "streaming": lambda source: streaming.section(source.first),
