@@ -33,9 +33,10 @@ ifeq ($(origin CXX),default)
 CXX := g++
 endif
 
-# KERNELS by a word: the layers of the question (without peers), or every layer.
+# KERNELS by a word: the layers of the question (without peers), every layer, or those of the atlas.
 globs_seed := rnn/*,rnn.*,lstm/*,!lstm/literal,!lstm/fused,lstm.*,transformer/*,transformer.*,roof/*
 globs_all := *
+globs_atlas := lstm/*,gru/*,transformer/*,roof/*,!*/literal,!*/fused
 GLOBS = $(or $(globs_$(KERNELS)),$(KERNELS))
 
 # What a person or the name of a folder says reaches the shell as data, in the environment.
@@ -113,7 +114,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(CXX
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 DEPS_GROUPS := deps-dev deps-arm deps-peers deps-slurm deps-browser
-.PHONY: all check width chunks batch precision models stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
+.PHONY: all check width chunks batch precision models stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs share atlas trust compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -124,7 +125,8 @@ help: ## this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
 	@echo
-	@echo 'GRID=quick|default|peers|width|batch|precision|full|FILE  KERNELS=seed|all|GLOB,...  ENGINE=all|NAME,...   what to time'
+	@echo 'GRID=quick|default|peers|width|batch|precision|full|FILE   what to time: SeqLens, HidSizes, rounds'
+	@echo 'KERNELS=seed|all|atlas|GLOB,...  ENGINE=all|NAME,...       ... of which kernels, by which engines'
 	@echo 'S=LIST H=LIST HEADS=LIST BATCH=LIST  ... at these SeqLens and HidSizes, with so many heads and'
 	@echo '                                     so many sequences at once'
 	@echo 'INPUT=LIST                           ... with inputs of so many channels, of rnn, lstm and gru'
@@ -197,6 +199,12 @@ answer: csv ## print the tables and the answer of RUN
 
 docs: have-deps ## write what runs say into README and results/*.md (DOCS="front=run machines=run+run": from others)
 	$(Q)$(PYTHON) scripts/docs.py . $(DOCS)
+
+share: have-deps ## make of RUN the file that the atlas of CPUs takes, without names or paths, or say why not
+	$(Q)$(PYTHON) scripts/share.py $(if $(OUT),-o "$$OUT") $(run_folder)
+
+atlas: have-deps ## draw results/ATLAS.md and results/atlas/index.html from the files of results/atlas
+	$(Q)$(PYTHON) scripts/atlas.py
 
 trust: have-deps ## simulate how often the intervals of run A hold the truth, and compare with run B
 	$(Q)$(if $(and $(A),$(B)),,$(error trust needs A=run-folder B=run-folder))\
