@@ -519,6 +519,12 @@ BAD = {
                                              else row), "value and verdict do not go together"),
     "an interval beside": (lambda path: edit(path, lambda row: row | {"ci_high": "1"} if row["word"] == "crosses"
                                              else row), "value is not within its interval"),
+    "int8": (lambda path: edit(path, lambda row: row | {"bytes_per_weight": "1"} if row["record"] == "layer" else row),
+             "not of float32"),
+    "endless": (lambda path: edit(path, lambda row: row | {"ci_high": "1e999"} if row["record"] == "roof" else row),
+                "ci_high is above 1e+16"),
+    "no size": (lambda path: edit(path, lambda row: row | {"seq_len": "0"} if row["record"] == "layer" else row),
+                "a size is not at least 1"),
     "no layer": (lambda path: edit(path, lambda row: None if row["name"].startswith("transformer") else row),
                  "no transformer was timed at HidSize 256"),
     "no roof": (lambda path: edit(path, lambda row: None if row["name"] == "roof/read" else row),

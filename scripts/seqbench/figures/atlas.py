@@ -48,7 +48,7 @@ def draw_points(axes: Axes, rows: pd.DataFrame, x: str, hid_size: int, most: flo
 
 def draw(table: pd.DataFrame) -> Drawing:
     """A row of panels for each pair of roofs, a panel for each HidSize."""
-    longest, panels = table.longest.max(), []
+    longest, panels, sizes = table.longest.max(), [], atlas.HID_SIZES
     for x in (BLAS, OWN):
         rows = table[table[x].notna()]
         most = 1.1 * max(rows[x].max(), 2)
@@ -59,9 +59,9 @@ def draw(table: pd.DataFrame) -> Drawing:
             seq_len_up(axes)
 
         kind = Kind(X[x], "S* (SeqLen)", scale)
-        panels += [Panel(f"HidSize {size}", kind,
-                         partial(draw_points, rows=rows[rows.hid_size == size], x=x, hid_size=size, most=most))
-                   for size in atlas.HID_SIZES] if len(rows) else []
+        panels += [Panel(f"HidSize {size}", kind, partial(
+            draw_points, rows=rows[rows.hid_size == size], x=x, hid_size=size, most=most))
+            for size in sizes if len(rows)]
     note = ("equal model size; hollow at the upper edge: none up to the longest SeqLen timed; bar: 95 % "
             f"interval; dashed, the law: {words.LAW}")
-    return Drawing(note, panels, looks_of(table), size=(3.4, 2.8), columns=len(atlas.HID_SIZES))
+    return Drawing(note, panels, looks_of(table), size=(3.4, 2.8), columns=len(sizes))

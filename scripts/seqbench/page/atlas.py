@@ -46,14 +46,16 @@ def machine_table(entries: list[atlas.Entry], table: pd.DataFrame) -> Table:
     """A row for each machine."""
     roofs = [dict(machines.roof_cells(tables.roofs(entry))) for entry in entries]
     titles = list(max(roofs, key=len))
+    roofs = [dict.fromkeys(titles, np.nan) | found for found in roofs]
     head = ["machine", "libraries", "lanes", "caches", "virtual"]
     for name in words.columns():
         head += [f"S*, {name}", "predicted", "predicted / measured"]
     rows = [[*fact_cells(entry), *(cell for row in words.cells_of(table, entry) for cell in place_cells(row)),
-             *(sorted_by(machines.number(found.get(title, np.nan)), found.get(title, np.nan)) for title in titles)]
+             *(sorted_by(machines.number(found[title]), found[title]) for title in titles)]
             for entry, found in zip(entries, roofs)]
-    return Table("A row for each machine", "A column's title sorts by it. S*: SeqLen from which on the layer takes "
-                 "less time than a Transformer block of equal size, with its 95 % interval.", [*head, *titles], rows)
+    return Table("A row for each machine", "A column's title sorts by it. S*: SeqLen from which on the layer "
+                 "takes less time than a Transformer block of equal size, with its 95 % interval.",
+                 [*head, *titles], rows)
 
 
 def page(entries: list[atlas.Entry], table: pd.DataFrame) -> str:

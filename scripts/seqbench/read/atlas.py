@@ -188,6 +188,7 @@ def missing(facts: dict[str, str], cases: pd.DataFrame) -> str:
 # ---- a file ------------------------------------------------------------------------------------
 
 SIZES = ["seq_len", "hid_size", "heads"]
+FLOAT = 4  # bytes of a weight
 COUNTS = ["rounds", "samples", "disturbed"]
 # The words that stand in rows which are not of the host; an empty one is none.
 WORDS = {"engine": r"|none|openblas|packed", "unit": r"|ns|steps", "products": r"|sequence|step|none",
@@ -273,14 +274,16 @@ def load(path: Path) -> Entry:
     timed = table[table.record.isin([ROOF, LAYER])]
     runs.refuse(path, ~(timed.value > 0) | ~(timed.ci_low <= timed.value) | ~(timed.value <= timed.ci_high),
                 "value is not above 0 and within its interval")
+    runs.refuse(path, timed.ci_high > runs.LONGEST_NS, f"ci_high is above {runs.LONGEST_NS:g}")
+    runs.refuse(path, ~(timed[SIZES] >= 1).all(axis=1), "a size is not at least 1")
     runs.refuse(path, timed.duplicated(["name", "engine", *SIZES]), "this case is there already")
     runs.refuse(path, ~(timed.disturbed <= timed.samples), "more samples are disturbed than good")
     runs.refuse(path, ~(timed.rounds >= LEAST_ROUNDS), f"fewer than {LEAST_ROUNDS} rounds")
     runs.refuse(path, ~(timed[[*runs.COSTS, "bytes_per_weight"]] >= 0).all(axis=1), "a cost is not known")
     of_layer = timed[timed.record == LAYER]
-    known = (of_layer.parameters > 0) & (of_layer.bytes_per_weight > 0) & (
+    known = (of_layer.parameters > 0) & (of_layer.bytes_per_weight == FLOAT) & (
         of_layer[["engine", "products", "packing", "roof"]] != "").all(axis=1)
-    runs.refuse(path, ~known, "a layer's parameters or products are not known")
+    runs.refuse(path, ~known, "a layer's parameters or products are not known, or not of float32")
     crossings = table[table.record == CROSSING]
     has_place = crossings.word.isin(["crosses", "crosses back"])
     runs.refuse(path, crossings.value.notna() != has_place, "value and verdict do not go together")

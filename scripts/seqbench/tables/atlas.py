@@ -24,8 +24,9 @@ def advantages(machine: rates.Roofs, matrix: float) -> dict[str, float]:
 
     The one row meets a matrix of so many bytes, which is read for 2 operations a float.
     """
-    ns_per_operation = {BLAS: machine.sgemv.at(matrix) * 2, OWN: machine.reading_ns(matrix) / matrix * 2}
-    return {BLAS: float(machine.sgemm * ns_per_operation[BLAS]), OWN: float(machine.fma * ns_per_operation[OWN])}
+    bytes_per_operation = 4 / 2
+    return {BLAS: float(machine.sgemm * machine.sgemv.at(matrix) * bytes_per_operation),
+            OWN: float(machine.fma * machine.reading_ns(matrix) / matrix * bytes_per_operation)}
 
 
 def by_law(hid_size, advantage):

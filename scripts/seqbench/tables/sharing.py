@@ -33,6 +33,12 @@ def case_text(case) -> str:
     return f"{case.kernel} ({case.engine}) S={case.seq_len} H={case.hid_size}"
 
 
+def others(cases: pd.DataFrame) -> str:
+    """How many cases there are beside the first, which was told of."""
+    count = len(cases) - 1
+    return f", and so it is with {count} more case{'s' if count > 1 else ''}" if count else ""
+
+
 def is_needed(table: pd.DataFrame) -> pd.Series:
     """The rows of some cases that an entry is made of, whatever variant will be the fastest."""
     names = table.kernel.str.partition("/")
@@ -77,7 +83,7 @@ def refuse_checks(run_dir: Path, checks: pd.DataFrame, used: pd.DataFrame) -> No
     bad = checks[checks.verdict != "PASS"]
     for row in bad.head(1).itertuples():
         raise Refused(f"{run_dir}: not shared: {case_text(row)} fails its check against the reference"
-                      + (f", and {len(bad) - 1} more do" if len(bad) > 1 else ""))
+                      f"{others(bad)}")
     seen = set(zip(checks.kernel, checks.engine))
     for row in used.itertuples():
         if (row.kernel, row.engine) not in seen:
@@ -119,12 +125,11 @@ def refuse_disturbed(run_dir: Path, needed: pd.DataFrame, used: pd.DataFrame) ->
     for row in bad.head(1).itertuples():
         raise Refused(f"{run_dir}: not shared: disturbed: of {row.samples + row.disturbed} samples of "
                       f"{case_text(row)} {row.disturbed} have a flag"
-                      + (f", and so it is with {len(bad) - 1} more cases" if len(bad) > 1 else "")
-                      + "; time it again on a quiet machine")
+                      f"{others(bad)}; time it again on a quiet machine")
     few = used[used.rounds < atlas.LEAST_ROUNDS]
     for row in few.head(1).itertuples():
         raise Refused(f"{run_dir}: not shared: {case_text(row)} has good samples in {row.rounds} rounds, "
-                      f"not in {atlas.LEAST_ROUNDS}" + (f", and so it is with {len(few) - 1} more cases" if len(few) > 1 else ""))
+                      f"not in {atlas.LEAST_ROUNDS}{others(few)}")
 
 
 # ---- the entry ---------------------------------------------------------------------------------

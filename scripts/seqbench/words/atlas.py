@@ -22,8 +22,9 @@ HOW = (f"To add yours: `{MAKE}` on a quiet machine, then `make share`, then a pu
        "that it names.")
 RULES = [
     "One file for each CPU with its libraries, written by `make share RUN=dir`, never by hand.",
-    f"The run has lstm, gru and transformer at HidSize {wording.listing([str(size) for size in atlas.HID_SIZES])}, "
-    f"batch 1, at {atlas.LEAST_LENGTHS} SeqLens or more, from {atlas.SHORTEST} or less to "
+    f"The run has {wording.listing(atlas.TIMED)} at HidSize "
+    f"{wording.listing(list(map(str, atlas.HID_SIZES)))}, batch 1, at {atlas.LEAST_LENGTHS} SeqLens or more, "
+    f"from {atlas.SHORTEST} or less to "
     f"{atlas.LONGEST} or more.",
     f"It has the roofs {wording.listing(atlas.ROOFS + atlas.OF_OPENBLAS)}; "
     f"{wording.listing(atlas.OF_OPENBLAS)} are OpenBLAS's, and a build with `LANES` goes without.",
@@ -31,9 +32,11 @@ RULES = [
     f"Every case has good samples in {atlas.LEAST_ROUNDS} rounds or more; a run that was broken off is none.",
     "No case has more disturbed samples than good ones, and every sample tells what disturbed it.",
     "The engines are openblas and packed, in float32; of each layer the fastest kernel counts.",
-    "The file tells of a machine what results/README.md lists: no names of hosts or people, no paths, no times.",
-    "What was restricted on purpose (`MARCH`, `LANES`, `OPENBLAS_CORETYPE`) has a file of its own and is labelled.",
-    "A newer run of the same CPU and libraries takes the place of the older; every file is checked again here."]
+    "The file tells of a machine what results/README.md lists: no names of hosts or people, no paths, "
+    "no times.",
+    "What was restricted on purpose (`MARCH`, `LANES`, `OPENBLAS_CORETYPE`) has a file and a label of its own.",
+    "A newer run of the same CPU and libraries takes the place of the older; a file is checked whenever the "
+    "page is drawn."]
 WORDS = {crossover.ALWAYS: "all from {first}", crossover.NOT_SLOWER: "never slower from {first}",
          crossover.NEVER: "none to {last}", crossover.NOT_FASTER: "none to {last}",
          crossover.NONE: "no difference to {last}", crossover.SEVERAL: "several crossings to {last}"}
@@ -118,11 +121,16 @@ def heading(layer: str, hid_size: int) -> str:
 # ---- sentences ---------------------------------------------------------------------------------
 
 
+def entries_text(number: int) -> str:
+    """1 entry, 5 entries."""
+    return f"{number} {'entry' if number == 1 else 'entries'}"
+
+
 def count(entries: list[atlas.Entry]) -> str:
     """How little, or how much, there is."""
     cpus = len({entry.name for entry in entries})
     limited = sum(bool(atlas.restrictions(entry.facts)) for entry in entries)
-    return (f"{len(entries)} entr{'y' if len(entries) == 1 else 'ies'} of {cpus} CPU{'s' if cpus > 1 else ''}, "
+    return (f"{entries_text(len(entries))} of {cpus} CPU{'s' if cpus > 1 else ''}, "
             f"{limited or 'none'} of them restricted on purpose")
 
 
@@ -130,26 +138,27 @@ def caution(entries: list[atlas.Entry]) -> str:
     """The count, and what so few do not tell."""
     cpus = len({entry.name for entry in entries})
     return f"It holds {count(entries)}." + (
-        f" So few CPUs prove no law: with fewer than {FEW} the figure shows how one would be tested, and where it "
-        "already fails." if cpus < FEW else "")
+        f" So few CPUs prove no law: with fewer than {FEW} the figure shows how one would be tested, and "
+        "where it already fails." if cpus < FEW else "")
 
 
 def law_sentences(table: pd.DataFrame) -> list[str]:
     """What one law says, beside what was measured."""
-    lines = [f"If nothing but products took time, at one rate for many rows and another for one row, then {LAW} "
-             "for both layers. The ratio is taken of OpenBLAS's roofs (sgemm over sgemv) and of the suite's own "
-             "(fma over read), each at the size of the matrix that a step reads again."]
+    lines = ["If nothing but products took time, at one rate for many rows and another for one row, then "
+             f"{LAW} for both layers. The ratio is taken of OpenBLAS's roofs (sgemm over sgemv) and of the "
+             "suite's own (fma over read), each at the size of the matrix that a step reads again."]
     for x in (tables.BLAS, tables.OWN):
         rows = table[table[x].notna()]
         inside = rows[rows.place.notna() & (rows.verdict == crossover.CROSSES)]
         if inside.empty:
             continue
         shares = tables.by_law(inside.hid_size, inside[x]) / inside.place
-        lines.append(f"With {x}, the law's S* is {wording.two(shares.min())} to {wording.two(shares.max())} times "
-                     f"the measured one, median {wording.two(shares.median())}, in {len(inside)} cells of "
-                     f"{inside.file.nunique()} entr{'y' if inside.file.nunique() == 1 else 'ies'}; "
+        low, high, middle = map(wording.two, (shares.min(), shares.max(), shares.median()))
+        lines.append(f"With {x}, the law's S* is {low} to {high} times the measured one, median {middle}, in "
+                     f"{len(inside)} cells of {entries_text(inside.file.nunique())}; "
                      f"{len(rows) - len(inside)} more have no S* within the grid.")
-    lines.append("Near a ratio of 1 the law gives nearly 0, and what it leaves out decides: softmax, gates, norms.")
+    lines.append("Near a ratio of 1 the law gives nearly 0, and what it leaves out decides: softmax, gates, "
+                 "norms.")
     return lines
 
 
@@ -158,9 +167,10 @@ def prediction_sentence(table: pd.DataFrame) -> str:
     known = table[table.error.notna()]
     if known.empty:
         return f"In none of {len(table)} cells did both the prediction and the clock find an S*."
-    return (f"Predicted from its own roofs alone, S* is {wording.two(known.error.min())} to "
-            f"{wording.two(known.error.max())} times that measured, median {wording.two(known.error.median())}, in "
-            f"the {len(known)} of {len(table)} cells in which both lie within the grid. A build with `LANES` "
+    low, high, middle = map(wording.two, (known.error.min(), known.error.max(), known.error.median()))
+    return (f"Predicted from its own roofs alone, S* is {low} to {high} times that measured, median "
+            f"{middle}, in the {len(known)} of {len(table)} cells in which both lie "
+            "within the grid. A build with `LANES` "
             "has no roofs of OpenBLAS: its products of many rows are taken to run at the rate of roof/fma.")
 
 
@@ -195,12 +205,12 @@ def markdown(entries: list[atlas.Entry], table: pd.DataFrame) -> str:
     head = ["machine", "CPU", "restricted", "libraries", "compiler", "lanes", "caches", "virtual"]
     return "\n\n".join([
         f"# {TITLE}", LEAD, caution(entries), HOW,
-        "The same as one page with one table that sorts by a click: [atlas/index.html](atlas/index.html). Both are "
-        "written by `make atlas` from the files in [atlas](atlas), as every number here is.",
+        "The same as one page with one table that sorts by a click: [atlas/index.html](atlas/index.html). Both "
+        "are written by `make atlas` from the files in [atlas](atlas), as every number here is.",
         "![S* over the advantage of many rows, for each machine](atlas/figures/atlas.png)",
         "\n\n".join(law_sentences(table)),
-        "## S* of each machine", "SeqLen from which on a layer takes less time than a Transformer block of equal "
-        "size, with its 95 % interval:", crossing_table(entries, table, names, measured_text),
+        "## S* of each machine", "SeqLen from which on a layer takes less time than a Transformer block of "
+        "equal size, with its 95 % interval:", crossing_table(entries, table, names, measured_text),
         "The same, predicted from the machine's roofs alone:",
         crossing_table(entries, table, names, predicted_text),
         "Predicted over measured:", crossing_table(entries, table, names, error_text),
