@@ -36,9 +36,10 @@ ifeq ($(origin CXX),default)
 CXX := g++
 endif
 
-# KERNELS by a word: the layers of the question (without peers), or every layer.
+# KERNELS by a word: the layers of the question (without peers), every layer, or those of the atlas.
 globs_seed := rnn/*,rnn.*,lstm/*,!lstm/literal,!lstm/fused,lstm.*,transformer/*,transformer.*,roof/*
 globs_all := *
+globs_atlas := lstm/*,gru/*,transformer/*,roof/*,!*/literal,!*/fused
 GLOBS = $(or $(globs_$(KERNELS)),$(KERNELS))
 
 # Programs of other libraries, by name: scripts/peers/torch.py is torch. Others are built in.
@@ -129,7 +130,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(CXX
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 DEPS_GROUPS := deps-dev deps-arm deps-peers deps-blis deps-slurm deps-browser
-.PHONY: all check width chunks batch precision models stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
+.PHONY: all check width chunks batch precision models stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs share atlas trust compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -140,11 +141,12 @@ help: ## this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
 	@echo
-	@echo 'GRID=quick|default|peers|width|batch|precision|full|FILE  KERNELS=seed|all|GLOB,...  ENGINE=all|NAME,...   what to time'
+	@echo 'GRID=quick|default|peers|width|batch|precision|full|FILE   what to time: SeqLens, HidSizes, rounds'
+	@echo 'KERNELS=seed|all|atlas|GLOB,...  ENGINE=all|NAME,...       ... of which kernels, by which engines'
 	@echo 'S=LIST H=LIST HEADS=LIST BATCH=LIST  ... at these SeqLens and HidSizes, with so many heads and'
 	@echo '                                     so many sequences at once'
 	@echo 'INPUT=LIST                           ... with inputs of so many channels, of rnn, lstm and gru'
-	@echo 'KV_HEADS=LIST  WINDOW=LIST           ... with so many heads of keys, and so many keys seen, of gpt, modern, decode'
+	@echo 'KV_HEADS=LIST  WINDOW=LIST           ... with so many heads of keys, or keys seen, of gpt, modern, decode'
 	@echo 'FFN_SIZE=LIST                        ... with an FFN of so many channels, of modern and modern_decode'
 	@echo 'CPU=n  OUT=dir                       ... on which core, into which folder'
 	@echo 'RUN=dir      results folder for csv, plots, report and answer (the newest)'
@@ -213,8 +215,14 @@ report: have-deps ## write one HTML page of RUN, or of RUNS="dir dir ..." side b
 answer: csv ## print the tables and the answer of RUN
 	$(Q)$(PYTHON) scripts/answer.py $(run_folder)
 
-docs: have-deps ## write what runs say into README and results/*.md (DOCS="front=run machines=run+run": from others)
+docs: have-deps ## write what runs say into README and results/*.md (DOCS="front=run machines=run+run")
 	$(Q)$(PYTHON) scripts/docs.py . $(DOCS)
+
+share: have-deps ## make of RUN the file that the atlas of CPUs takes, without names or paths, or say why not
+	$(Q)$(PYTHON) scripts/share.py $(if $(OUT),-o "$$OUT") $(run_folder)
+
+atlas: have-deps ## draw results/ATLAS.md and results/atlas/index.html from the files of results/atlas
+	$(Q)$(PYTHON) scripts/atlas.py
 
 trust: have-deps ## simulate how often the intervals of run A hold the truth, and compare with run B
 	$(Q)$(if $(and $(A),$(B)),,$(error trust needs A=run-folder B=run-folder))\

@@ -561,7 +561,7 @@ def test_lookup_knows_no_difference(browser, tmp_path):
 
 @pytest.mark.parametrize("value", [0.35, 0.953, 0.996, 1.0003, 1.04, 9.96, 12.6, 1449, 0.0123])
 def test_page_rounds_as_the_scripts_do(browser, value):
-    script = report.PAGE.joinpath("page.js").read_text(encoding="utf-8")
+    script = embed.PAGE.joinpath("page.js").read_text(encoding="utf-8")
     start, end = (script.index(word) for word in ("// Two digits", "const listing"))
     assert browser.execute_script(f"{script[start:end]} return times(arguments[0]);",
                                   value) == wording.ratio_text(value)

@@ -501,7 +501,7 @@ GOOD_FILES = {
 def test_data_dictionary_describes_every_file(grid, tmp_path):
     assert list(runs.schemas(README)) == [
         "samples.csv", "plan.csv", "kernels.csv", "checks.csv", "instructions.csv", "accuracy.csv",
-        *[name for name in runs.schemas(README) if name in derived.TABLES or name in ("trust.csv", "models.csv", "chunks.csv", "width.csv", "calls.csv", "stream.csv")],
+        *[name for name in runs.schemas(README) if name in derived.TABLES or name in ("trust.csv", "models.csv", "chunks.csv", "atlas.csv", "width.csv", "calls.csv", "stream.csv")],
         "compare.csv", "compare_groups.csv", "peers.csv"]
     for name in ("samples.csv", "kernels.csv", *derived.TABLES):
         runs.validate(grid / name, README)

@@ -1,10 +1,28 @@
-"""Data that stands in a page."""
+"""What stands in a page: its template, and data."""
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import jinja2
 import numpy as np
 from markupsafe import Markup
+
+from seqbench.read import runs
+
+PAGE = Path(__file__).resolve().parent
+
+
+def template(name: str) -> jinja2.Template:
+    """A template of this package; what it asks for and is not given is an error."""
+    loader = jinja2.FileSystemLoader(PAGE)
+    return jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True,
+                              undefined=jinja2.StrictUndefined).get_template(name)
+
+
+def piece(*names: str) -> Markup:
+    """Style sheets or scripts of this package, one after the other."""
+    return Markup("".join(runs.read_text(PAGE / name) for name in names))
 
 
 def rounded(value: float) -> float | int | None:

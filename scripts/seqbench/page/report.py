@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import jinja2
 import matplotlib
 from markupsafe import Markup
 
@@ -18,7 +17,6 @@ from seqbench.read import hosts, runs
 from seqbench.tables import models, ratios
 from seqbench.words import answer, wording
 
-PAGE = Path(__file__).resolve().parent
 MOST_BYTES = 5_000_000
 FIRST_PANELS = 2  # on the first screen
 SIZE_WANTED = {"s": 50, "h": 384}  # what the look-up shows first
@@ -198,21 +196,17 @@ def page(run_dirs: list[Path]) -> str:
     everything, pictures = [Run.load(run_dir) for run_dir in run_dirs], Pictures()
     classes = max((ratios.engine_classes(run.summary) for run in everything), key=len)[::-1]
     lenses = lenses_of(everything)
-    loader = jinja2.FileSystemLoader(PAGE)
-    template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True,
-                                  lstrip_blocks=True, undefined=jinja2.StrictUndefined
-                                  ).get_template("page.html")
     with matplotlib.rc_context(STYLE):
         views = [view_of(run, classes, lenses, pictures) for run in everything]
         beside = (side_by_side(everything, classes, lenses, pictures)
                   if len(everything) > 1 else None)
-    return template.render(
+    return embed.template("page.html").render(
         runs=views, beside=beside, palette=PALETTE, size=SIZE_WANTED,
         models=models.names(everything[0].summary),
         classes=[(name, "all engines of float32" if name == ratios.ANY else name) for name in classes],
         lenses=[(lens, LENSES[lens]) for lens in lenses], pictures=pictures.style(),
-        style=Markup(runs.read_text(PAGE / "style.css")),
-        script=Markup(runs.read_text(PAGE / "page.js")),
+        style=embed.piece("style.css"),
+        script=embed.piece("sort.js", "page.js"),
         data=embed.embedded({"engine": classes[0], "any": ratios.ANY, "lens": lenses[0],
                        "names": NAMES, "references": {
                            lens: ratios.LENSES[lens].reference for lens in LENSES},

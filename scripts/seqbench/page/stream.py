@@ -3,15 +3,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jinja2
-from markupsafe import Markup
-
 from seqbench.figures.drawing import PALETTE
 from seqbench.page import embed
 from seqbench.read import runs
 from seqbench.words import streaming, wording
 
-PAGE = Path(__file__).parent
 QUANTILES = {"p50_ns": "p50", "p90_ns": "p90", "p99_ns": "p99", "p999_ns": "p99.9",
              "max_ns": "longest"}
 
@@ -33,13 +29,9 @@ def page(folder: Path) -> str:
     """The whole page."""
     table = runs.load_derived(folder, "stream.csv")
     rows = [row_of(row) for row in table.itertuples()]
-    loader = jinja2.FileSystemLoader(PAGE)
-    template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True,
-                                  lstrip_blocks=True, undefined=jinja2.StrictUndefined
-                                  ).get_template("stream.html")
-    return template.render(
+    return embed.template("stream.html").render(
         folder=folder.resolve().name, palette=PALETTE, quantiles=list(QUANTILES.values()),
         clock=f"{table.clock_ns.median():.0f}", rows=rows, plain=wording.plain,
         deadlines=[ns / 1000 for ns in streaming.DEADLINES],
-        style=Markup(runs.read_text(PAGE / "style.css")),
-        script=Markup(runs.read_text(PAGE / "stream.js")), data=embed.embedded(rows))
+        style=embed.piece("style.css"),
+        script=embed.piece("stream.js"), data=embed.embedded(rows))
