@@ -141,7 +141,7 @@ help: ## this list
 	@echo 'RUN=dir      results folder for csv, plots, report and answer (the newest)'
 	@echo 'VARIANTS=all  every variant in the figures   ROOFS=dir  a run whose roofs predict takes'
 	@echo 'PEERS=onednn,torch,onnxruntime,eigen,ggml   libraries that peers and stream-peers set beside ours;'
-	@echo '                                     ggml has decode, rwkv7, gated_deltanet and mamba, and no streams'
+	@echo '                                     ggml has decode and, in streams too, rwkv7, gated_deltanet and mamba'
 	@echo 'A=dir B=dir RUNS=dirs   base, the run to compare with it, and more of them; OUT=dir where to'
 	@echo 'MARCH=arch   instead of native        OPENBLAS=prefix   another OpenBLAS (serial)'
 	@echo 'ONEDNN= EIGEN=       without the kernels of these libraries, which are built where they are found'

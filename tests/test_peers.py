@@ -493,6 +493,34 @@ def test_a_token_decoded_by_ggml_again_is_the_same(seqbench, tmp_path, variant):
 
 
 @needs_ggml
+@pytest.mark.parametrize("kernel, state", [("rwkv7/recurrent", "S_last"), ("gated_deltanet/recurrent", "S_last"),
+                                           ("mamba/scan", "h_last")])
+def test_layers_of_ggml_take_their_state_along(seqbench, tmp_path, kernel, state):
+    t = tensors_of(seqbench, tmp_path / "case", kernel, "-S", 6, "-H", 12, "--heads", 2)
+    request = request_of(kernel.split("/")[0], stream=True, seq_len=1, hid_size=12, heads=2)
+    case = ggml_layers.load(request, t | {"x": t["x"][:1]})
+    for number in range(6):
+        case.step(t["x"][number][None, None])
+        np.testing.assert_allclose(case.outputs()["y"], t["y"][number], atol=2e-5)
+    np.testing.assert_allclose(case.outputs()[state].ravel(), t[state].ravel(), atol=2e-5)
+    for _ in range(2):  # begins anew
+        case.run()
+        np.testing.assert_allclose(case.outputs()["y"], t["y"][0], atol=2e-5)
+
+
+@needs_ggml
+def test_calls_of_ggml_are_streamed_where_it_has_states(seqbench, tmp_path):
+    words = ("--engine", "ggml", "--peers", PEERS / "ggml.py", "-S", "1", "-H", "64", "--rounds", "2", "--calls", "60",
+             "--conditions", "hot", "-o", tmp_path / "run")
+    made = seqbench("stream", "-k", "rwkv7/ggml,gated_deltanet/ggml,mamba/ggml", *words)
+    assert made.returncode == 0, made.stderr
+    found = streams.streams([tmp_path / "run"])
+    assert sorted(found.kernel) == ["gated_deltanet/ggml", "mamba/ggml", "rwkv7/ggml"] and set(found.calls) == {60}
+    made = seqbench("stream", "-k", "decode/ggml_flash", *words[:-1], tmp_path / "other")
+    assert made.returncode != 0 and "it has no stream" in made.stderr
+
+
+@needs_ggml
 def test_ggml_starts_no_thread_and_gives_memory_back():
     script = """
 import os

@@ -13,6 +13,7 @@ from seqbench.peers.ggml_library import FLOAT, Graph, Tensor
 Arrays = dict[str, np.ndarray]
 Given = dict[str, Tensor]
 Outputs = dict[str, Callable[[], np.ndarray]]
+Ends = dict[str, Tensor]  # by the names of the states that a next call begins with
 WKV_STEP = 64  # numbers that rwkv_wkv7 takes at once, also beyond the end of a shorter head
 RANKS = {"x": 2, "x_before": 1, "window": 2, "h0": 2, "S0": 3, "k_cache": 3, "v_cache": 3}  # of one sequence
 
@@ -42,6 +43,12 @@ def outputs_of(g: Graph, result: Tensor, size: int, padded: int, heads: int, row
 def states_of(g: Graph, result: Tensor, *shape: int) -> np.ndarray:
     """What it ends with, the last two axes as ours."""
     return g.numbers_of(result)[-math.prod(shape):].reshape(shape).swapaxes(-1, -2)
+
+
+def end_of(g: Graph, result: Tensor, state: Tensor) -> Tensor:
+    """The same in ggml's order: as many numbers as this state has, the last of the result."""
+    count, all_of_it = math.prod(state.contents.ne), math.prod(result.contents.ne)
+    return g.view_3d(result, count, 1, 1, FLOAT * count, FLOAT * count, FLOAT * (all_of_it - count))
 
 
 def causal_conv(g: Graph, window: Tensor, x: Tensor, taps: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,7 +85,7 @@ def rwkv7_given(arrays: Arrays) -> Arrays:
                      "r_k": arrays["r_k"].reshape(state.shape[1], -1)}
 
 
-def rwkv7(g: Graph, t: Given, heads: int) -> Outputs:
+def rwkv7(g: Graph, t: Given, heads: int) -> tuple[Outputs, Ends]:
     """rwkv_wkv7 between products."""
     H, S, B = t["x"].contents.ne[:3]
     size, rows = H // heads, S * B
@@ -109,7 +116,8 @@ def rwkv7(g: Graph, t: Given, heads: int) -> Outputs:
     y, last = g.mul_mat(t["Wo"], o), g.cont(tokens(g, t["x"], S - 1, 1))
     g.compute(result, y, last)
     return {"y": lambda: g.numbers_of(y), "x_last": lambda: g.numbers_of(last),
-            "S_last": lambda: states_of(g, result, B, heads, padded, padded)[..., :size, :size]}
+            "S_last": lambda: states_of(g, result, B, heads, padded, padded)[..., :size, :size]
+            }, {"x_before": last, "S0": end_of(g, result, t["S0"])}
 
 
 # ---- Gated DeltaNet ----------------------------------------------------------------------------
@@ -123,7 +131,7 @@ def gated_deltanet_given(arrays: Arrays) -> Arrays:
                      "window": arrays["window"].swapaxes(-1, -2)}
 
 
-def gated_deltanet(g: Graph, t: Given, heads: int) -> Outputs:
+def gated_deltanet(g: Graph, t: Given, heads: int) -> tuple[Outputs, Ends]:
     """ssm_conv and gated_delta_net between products; gated_delta_net divides q by sqrt D itself."""
     H, S, B = t["x"].contents.ne[:3]
     size, rows = H // heads, S * B
@@ -143,7 +151,8 @@ def gated_deltanet(g: Graph, t: Given, heads: int) -> Outputs:
     g.compute(window, result, y)
     return {"y": lambda: g.numbers_of(y),
             "window_last": lambda: states_of(g, window, B, 3 * H, window.contents.ne[0]),
-            "S_last": lambda: states_of(g, result, B, heads, size, size)}
+            "S_last": lambda: states_of(g, result, B, heads, size, size)
+            }, {"window": window, "S0": end_of(g, result, t["S0"])}
 
 
 # ---- decode ------------------------------------------------------------------------------------
@@ -174,7 +183,7 @@ def decode(attend: Callable, time_of_values: int) -> Callable:
 
     The new key and value go to the last place of the caches, which ours does not time: 2 K floats.
     """
-    def build(g: Graph, t: Given, heads: int) -> Outputs:
+    def build(g: Graph, t: Given, heads: int) -> tuple[Outputs, Ends]:
         H, B = t["x"].contents.ne[:2]
         size, kv_heads = H // heads, t["k_cache"].contents.ne[2]
         K = size * kv_heads
@@ -189,8 +198,8 @@ def decode(attend: Callable, time_of_values: int) -> Callable:
             cache, new, sizes = t[name].contents, part(first, kv_heads), [size, 1]
             if time == 0:
                 sizes, new = [1, size], g.transpose(new)
-            place = g.view_4d(t[name], *sizes, kv_heads, B, *cache.nb[1:], (cache.ne[time] - 1) * cache.nb[time])
-            g.compute(g.cpy(new, place))
+            last = (cache.ne[time] - 1) * cache.nb[time]
+            g.compute(g.cpy(new, g.view_4d(t[name], *sizes, kv_heads, B, *cache.nb[1:], last)))
         context = g.reshape_2d(attend(g, t, part(0, heads)), H, B)
         x = g.add(t["x"], g.add(g.mul_mat(t["Wo"], context), t["bo"]))
         hidden = g.mul_mat(t["W1"], layer_norm(g, x, t["ln2_g"], t["ln2_b"]))
@@ -199,7 +208,7 @@ def decode(attend: Callable, time_of_values: int) -> Callable:
         g.compute(projected, y)
         return {"y": lambda: g.numbers_of(y),
                 "k_new": lambda: g.numbers_of(projected).reshape(B, -1)[:, H:H + K],
-                "v_new": lambda: g.numbers_of(projected).reshape(B, -1)[:, H + K:]}
+                "v_new": lambda: g.numbers_of(projected).reshape(B, -1)[:, H + K:]}, {}
 
     return build
 
@@ -214,7 +223,7 @@ def mamba_given(arrays: Arrays) -> Arrays:
                      "ids": np.arange(len(arrays["h0"]), dtype=np.int32)}
 
 
-def mamba(g: Graph, t: Given, _heads: int) -> Outputs:
+def mamba(g: Graph, t: Given, _heads: int) -> tuple[Outputs, Ends]:
     """ssm_conv and ssm_scan between products; ssm_scan takes softplus itself."""
     H, S, B = t["x"].contents.ne[:3]
     (N, D), rank = t["rate"].contents.ne[:2], t["Wdt"].contents.ne[0]
@@ -233,7 +242,8 @@ def mamba(g: Graph, t: Given, _heads: int) -> Outputs:
     g.compute(window, result, y)
     return {"y": lambda: g.numbers_of(y),
             "window_last": lambda: states_of(g, window, B, D, window.contents.ne[0]),
-            "h_last": lambda: states_of(g, result, B, D, N)}
+            "h_last": lambda: states_of(g, result, B, D, N)
+            }, {"window": window, "h0": end_of(g, result, t["h0"])}
 
 
 # ---- what a call costs -------------------------------------------------------------------------
@@ -244,10 +254,10 @@ def one_number(_arrays: Arrays) -> Arrays:
     return {"x": np.ones(1, np.float32)}
 
 
-def negation(g: Graph, t: Given, _heads: int) -> Outputs:
+def negation(g: Graph, t: Given, _heads: int) -> tuple[Outputs, Ends]:
     """Of this number."""
     g.compute(g.neg(t["x"]))
-    return {}
+    return {}, {}
 
 
 # ---- what scripts/peers/ggml.py says -----------------------------------------------------------
@@ -258,20 +268,22 @@ class Kernel(NamedTuple):
 
     method: str
     given: Callable[[Arrays], Arrays]  # from our arrays to what its graph takes, not timed
-    build: Callable[[Graph, Given, int], Outputs]
+    build: Callable[[Graph, Given, int], tuple[Outputs, Ends]]
     sizes: tuple[str, ...] = ()
 
 
 KERNELS = {  # by layer and variant
     ("rwkv7", ""): Kernel("ggml_rwkv_wkv7, heads padded to a multiple of 64; ggml_mul_mat over the sequence",
                           rwkv7_given, rwkv7),
-    ("gated_deltanet", ""): Kernel("ggml_gated_delta_net, ggml_ssm_conv; ggml_mul_mat over the sequence",
+    ("gated_deltanet", ""): Kernel("ggml_gated_delta_net and ggml_ssm_conv; ggml_mul_mat over the sequence",
                                    gated_deltanet_given, gated_deltanet),
     ("decode", "products"): Kernel("ggml_mul_mat and ggml_soft_max_ext, the cached values kept transposed; "
-                                   "gelu by ggml_silu", products_given, decode(attend_by_products, 0), ("kv_heads",)),
+                                   "gelu by ggml_silu",
+                                   products_given, decode(attend_by_products, 0), ("kv_heads",)),
     ("decode", "flash"): Kernel("ggml_flash_attn_ext over a cache of float32; gelu by ggml_silu",
                                 dict, decode(attend_by_flash, 1), ("kv_heads",)),
-    ("mamba", ""): Kernel("ggml_ssm_scan, ggml_ssm_conv; ggml_mul_mat over the sequence", mamba_given, mamba),
+    ("mamba", ""): Kernel("ggml_ssm_scan and ggml_ssm_conv; ggml_mul_mat over the sequence",
+                          mamba_given, mamba),
     ("roof/empty", "neg"): Kernel("ggml_neg of one number: the overhead of a call", one_number, negation),
 }
 
@@ -280,19 +292,49 @@ class Layer:
     """A graph on its inputs."""
 
     def __init__(self, kernel: Kernel, heads: int, arrays: Arrays):
-        graph = Graph()
-        self.made = kernel.build(graph, graph.give(kernel.given(arrays)), heads)
-        graph.place()
-        self.run = graph.run
+        self.graph, self.arrays = Graph(), kernel.given(arrays)
+        self.tensors = self.graph.give(self.arrays)
+        self.made, self.ends = kernel.build(self.graph, self.tensors, heads)
+        self.finish()
+        self.graph.place()
+
+    def finish(self) -> None:
+        """What the graph has behind the layer."""
+
+    def run(self) -> None:
+        """The whole layer."""
+        self.graph.run()
 
     def outputs(self) -> Arrays:
         """By our names."""
         return {name: numbers() for name, numbers in self.made.items()}
 
 
+class Stream(Layer):
+    """A graph that leaves its last states where the next call finds them."""
+
+    def finish(self) -> None:
+        """Copies of the states."""
+        if not self.ends:
+            raise ValueError("its state is not carried on here, so it has no stream")
+        self.graph.compute(*(self.graph.cpy(end, self.tensors[name]) for name, end in self.ends.items()))
+
+    def step(self, x: np.ndarray) -> None:
+        """The next tokens."""
+        self.graph.fill(self.tensors["x"], x)
+        self.graph.run()
+
+    def run(self) -> None:
+        """From the first inputs and states."""
+        for name in ("x", *self.ends):
+            self.graph.fill(self.tensors[name], self.arrays[name])
+        self.graph.run()
+
+
 def about() -> dict:
     """ggml and its layers."""
-    return {"name": "ggml", "version": ggml_library.version(), "threads": 1, "built": ggml_library.built_for(),
+    return {"name": "ggml", "version": ggml_library.version(), "threads": 1,
+            "built": ggml_library.built_for(),
             "kernels": [{"layer": layer, "engine": "ggml", "variant": variant, "method": kernel.method,
                          "packing": "before", "sizes": list(kernel.sizes)}
                         for (layer, variant), kernel in KERNELS.items()]}
@@ -305,4 +347,5 @@ def load(request: dict, tensors: Arrays) -> Layer:
     ranks = RANKS | ({"x": 1} if layer == "decode" else {})
     arrays = {name: array.reshape(sizes["batch"], *array.shape[-ranks[name]:]) if name in ranks else array
               for name, array in tensors.items()}
-    return Layer(KERNELS[layer, request.get("variant", "")], sizes["heads"], arrays)
+    kind = Stream if request["stream"] else Layer
+    return kind(KERNELS[layer, request.get("variant", "")], sizes["heads"], arrays)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-FOLDER = Path(__file__).resolve().parents[2] / "peers/ggml/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64"
+PACKAGE = Path(__file__).resolve().parents[2] / "peers/ggml/node_modules/@node-llama-cpp/linux-x64"
+FOLDER = PACKAGE / "bins/linux-x64"
 FLOAT = np.dtype(np.float32).itemsize
 TYPES = {np.dtype(np.float32): 0, np.dtype(np.int32): 26}  # ggml_type
 GRAPH_NODES = 256  # no layer here has so many
@@ -157,9 +158,13 @@ class Graph:
                    for name, array in arrays.items()}
         self.numbers = self.ggml.ggml_backend_alloc_ctx_tensors(self.given, self.backend)
         for name, tensor in tensors.items():
-            array = np.ascontiguousarray(arrays[name])
-            self.ggml.ggml_backend_tensor_set(tensor, array.ctypes.data, 0, array.nbytes)
+            self.fill(tensor, arrays[name])
         return tensors
+
+    def fill(self, tensor: Tensor, array: np.ndarray) -> None:
+        """Numbers into a tensor that was given some."""
+        array = np.ascontiguousarray(array)
+        self.ggml.ggml_backend_tensor_set(tensor, array.ctypes.data, 0, array.nbytes)
 
     def __getattr__(self, operation: str):
         if operation not in OPERATIONS:
