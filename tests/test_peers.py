@@ -154,7 +154,8 @@ def test_make_peers_passes_its_variables_on():
     for arguments, expected in {
             (): '--engine "$ENGINE" --peers scripts/peers/torch.py,scripts/peers/onnxruntime.js -o',
             ("GRID=my/grid", "KERNELS=rnn/*", "CPU=1", "PEERS=onednn"): '-g "$GRID" -k "$GLOBS" --engine "$ENGINE" --cpu "$CPU" -o',
-            ("PEERS=eigen,onnxruntime",): '--peers scripts/peers/onnxruntime.js -o'}.items():
+            ("PEERS=eigen,onnxruntime",): '--peers scripts/peers/onnxruntime.js -o',
+            ("PEERS=ggml",): '--peers scripts/peers/ggml.py -o'}.items():
         made = subprocess.run(["make", "-n", "peers", "have-deps=", *arguments], cwd=ROOT, capture_output=True,
                               text=True, check=False)
         assert expected in " ".join(made.stdout.split()), made.stderr
@@ -550,10 +551,10 @@ def test_subnormal_numbers_are_zero_where_that_is_asked_for():
 
 
 @pytest.mark.parametrize("first, said", [
-    ("layers.ggml_library.FOLDER = layers.ggml_library.FOLDER / 'none'", "`make deps-peers` installs it"),
-    ("layers.ggml_library.platform.machine = lambda: 'aarch64'", "the package of ggml is for x86-64, and this is aarch64")])
+    ("machine = lambda: 'x86_64'; layers.ggml_library.FOLDER /= 'none'", "`make deps-peers` installs it"),
+    ("machine = lambda: 'aarch64'", "the package of ggml is for x86-64, and this is aarch64")])
 def test_ggml_that_cannot_be_there_is_named(seqbench, tmp_path, first, said):
-    made = seqbench("list", "--peers", changed(tmp_path, "ggml_layers", "pass", first))
+    made = seqbench("list", "--peers", changed(tmp_path, "ggml_layers", "pass", f"layers.ggml_library.platform.{first}"))
     assert made.returncode == 2 and said in made.stderr and made.stderr.count("\n") == 1
 
 

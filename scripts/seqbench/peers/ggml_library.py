@@ -51,6 +51,7 @@ FUNCTIONS = {  # result, arguments
     "ggml_set_output": (None, [Tensor]),
     "ggml_new_graph_custom": (c_void_p, [c_void_p, c_size_t, c_bool]),
     "ggml_build_forward_expand": (None, [c_void_p, Tensor]),
+    "ggml_threadpool_params_init": (None, [c_void_p, c_int]),
     "ggml_gallocr_new": (c_void_p, [c_void_p]),
     "ggml_gallocr_alloc_graph": (c_bool, [c_void_p, c_void_p]),
     "ggml_gallocr_free": (None, [c_void_p]),
@@ -65,6 +66,8 @@ FUNCTIONS = {  # result, arguments
     "ggml_backend_tensor_get": (None, [Tensor, c_void_p, c_size_t, c_size_t]),
     "ggml_backend_graph_compute": (c_int, [c_void_p, c_void_p]),
 }
+
+SILENCE = ctypes.CFUNCTYPE(None, c_int, ctypes.c_char_p, c_void_p)(lambda *_: None)  # what ggml logs to
 
 
 # ---- the library -------------------------------------------------------------------------------
@@ -92,9 +95,7 @@ def library() -> ctypes.CDLL:
 def backend() -> c_void_p:
     """ggml's backend for this CPU, with one thread that it keeps."""
     ggml = library()
-    silent = ctypes.CFUNCTYPE(None, c_int, ctypes.c_char_p, c_void_p)(lambda *_: None)
-    ggml.ggml_log_set(silent, None)
-    backend.silent = silent  # ggml calls it later
+    ggml.ggml_log_set(SILENCE, None)
     ggml.ggml_backend_load_all_from_path(str(FOLDER).encode())
     made = ggml.ggml_backend_init_by_name(b"CPU", None)
     if not made:
@@ -106,7 +107,7 @@ def backend() -> c_void_p:
         return ctypes.CFUNCTYPE(result, *arguments)(address)
 
     settings = ctypes.create_string_buffer(4096)  # ggml_threadpool_params is smaller
-    ggml.ggml_threadpool_params_init(settings, c_int(1))
+    ggml.ggml_threadpool_params_init(settings, 1)
     pool = of_cpu(b"ggml_threadpool_new", c_void_p, c_void_p)(ctypes.addressof(settings))
     of_cpu(b"ggml_backend_set_n_threads", None, c_void_p, c_int)(made, 1)
     of_cpu(b"ggml_backend_cpu_set_threadpool", None, c_void_p, c_void_p)(made, pool)
