@@ -31,7 +31,7 @@ needs_ggml = pytest.mark.skipif(not ggml_library.FOLDER.exists(),
                                 reason="no ggml: `make deps-peers` installs it on x86-64")
 CORE = min(os.sched_getaffinity(0))  # the other tests that time use the last
 ENGINES = {"panels": "packed", "onednn": "onednn", "torch": "torch", "torch_int8": "torch-int8",
-           "narrow": "packed-int8", "torch_eager": "torch-eager"}  # of the others: openblas
+           "narrow": "packed-int8", "torch_eager": "torch-eager", "ggml": "ggml"}  # of the others: openblas
 
 
 def rows_of(path):
@@ -98,6 +98,18 @@ def test_the_fastest_peer_of_a_cell_is_told(folders):
     header, rows = peer_tables.layer_rows(frame)
     assert header[-3:] == ["ours ahead", "no difference", "behind"]
     assert {row[0]: [row[1], *row[-3:]] for row in rows} == {"lstm": ["2", "1", "0", "1"], "rnn": ["1", "1", "0", "0"]}
+
+
+def test_each_engine_of_layers_written_by_hand_has_a_column(tmp_path):
+    run = planted(tmp_path / "a", {
+        ("rwkv7/hoisted", 16, 64): 1000, ("rwkv7/torch_eager", 16, 64): 9000, ("rwkv7/ggml", 16, 64): 3000,
+        ("mamba/hoisted", 16, 64): 2000, ("mamba/torch_eager", 16, 64): 4000})
+    assert command("peers", [str(run), "-o", str(run)]) == 0
+    header, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")]
+                        for line in peer_tables.eager_section(run).splitlines()]
+    eager, ggml = (header.index(f"{engine} / ours") for engine in ("torch-eager", "ggml"))
+    assert {row[0]: (row[eager].split()[0], row[ggml].split()[0]) for row in rows} == {
+        "rwkv7": ("9.0x", "3.0x"), "mamba": ("2.0x", "-")}
 
 
 def test_geometric_means_are_those_of_the_cells(folders):
