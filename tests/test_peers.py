@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from conftest import BUILD, ROOT, command
-from seqbench.peers import program, torch_layers
+from seqbench.peers import ggml_layers, ggml_library, program, torch_layers
 from seqbench.read import dimensions, hosts, runs
 from seqbench.tables import peer_ratios, streams
 from seqbench.words import peer_tables
@@ -27,9 +27,11 @@ PEERS = ROOT / "scripts" / "peers"
 needs_onnxruntime = pytest.mark.skipif(
     not (shutil.which("node") and (PEERS / "node_modules").exists()),
     reason="no ONNX Runtime: `make deps-peers` installs it")
+needs_ggml = pytest.mark.skipif(not ggml_library.FOLDER.exists(),
+                                reason="no ggml: `make deps-peers` installs it on x86-64")
 CORE = min(os.sched_getaffinity(0))  # the other tests that time use the last
 ENGINES = {"panels": "packed", "onednn": "onednn", "torch": "torch", "torch_int8": "torch-int8",
-           "narrow": "packed-int8", "torch_eager": "torch-eager"}  # of the others: openblas
+           "narrow": "packed-int8", "torch_eager": "torch-eager", "ggml": "ggml"}  # of the others: openblas
 
 
 def rows_of(path):
@@ -98,6 +100,18 @@ def test_the_fastest_peer_of_a_cell_is_told(folders):
     assert {row[0]: [row[1], *row[-3:]] for row in rows} == {"lstm": ["2", "1", "0", "1"], "rnn": ["1", "1", "0", "0"]}
 
 
+def test_each_engine_of_layers_written_by_hand_has_a_column(tmp_path):
+    run = planted(tmp_path / "a", {
+        ("rwkv7/hoisted", 16, 64): 1000, ("rwkv7/torch_eager", 16, 64): 9000, ("rwkv7/ggml", 16, 64): 3000,
+        ("mamba/hoisted", 16, 64): 2000, ("mamba/torch_eager", 16, 64): 4000})
+    assert command("peers", [str(run), "-o", str(run)]) == 0
+    header, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")]
+                        for line in peer_tables.eager_section(run).splitlines()]
+    eager, ggml = (header.index(f"{engine} / ours") for engine in ("torch-eager", "ggml"))
+    assert {row[0]: (row[eager].split()[0], row[ggml].split()[0]) for row in rows} == {
+        "rwkv7": ("9.0x", "3.0x"), "mamba": ("2.0x", "-")}
+
+
 def test_geometric_means_are_those_of_the_cells(folders):
     samples = pd.concat([peer_ratios.load(folder) for folder in folders], ignore_index=True)
     _, groups = peer_ratios.peers(samples)
@@ -152,7 +166,8 @@ def test_make_peers_passes_its_variables_on():
     for arguments, expected in {
             (): '--engine "$ENGINE" --peers scripts/peers/torch.py,scripts/peers/onnxruntime.js -o',
             ("GRID=my/grid", "KERNELS=rnn/*", "CPU=1", "PEERS=onednn"): '-g "$GRID" -k "$GLOBS" --engine "$ENGINE" --cpu "$CPU" -o',
-            ("PEERS=eigen,onnxruntime",): '--peers scripts/peers/onnxruntime.js -o'}.items():
+            ("PEERS=eigen,onnxruntime",): '--peers scripts/peers/onnxruntime.js -o',
+            ("PEERS=ggml",): '--peers scripts/peers/ggml.py -o'}.items():
         made = subprocess.run(["make", "-n", "peers", "have-deps=", *arguments], cwd=ROOT, capture_output=True,
                               text=True, check=False)
         assert expected in " ".join(made.stdout.split()), made.stderr
@@ -295,6 +310,24 @@ def checked(seqbench, peer, globs):
     return {words[1]: (words[0], float(words[4])) for words in lines}
 
 
+def changed(folder, layers, change, first=""):
+    """A program with the layers of this module that does one thing at its start, and one to the tensors t of a layer."""
+    peer = folder / "changed.py"
+    peer.write_text(f"""#!/usr/bin/python3 -B
+import sys
+sys.path[0] = {str(ROOT / 'scripts')!r}
+import numpy as np
+from seqbench.peers import {layers} as layers, program
+{first}
+def load(request, t):
+    {change}
+    return layers.load(request, t)
+program.serve(layers.about, load)
+""")
+    peer.chmod(0o755)
+    return peer
+
+
 @needs_torch
 def test_every_layer_of_torch_is_the_layer(seqbench):
     found = checked(seqbench, PEERS / "torch.py", "*/torch*")
@@ -312,18 +345,7 @@ def test_every_layer_of_torch_is_the_layer(seqbench):
     ("gru", "t['bn'] = 0 * t['bn']"), ("rnn", "t['h0'] = -t['h0']"), ("transformer", "t['b1'] = t['b1'] + 0.1"),
     ("decode", "t['k_cache'][..., 0, :] = 0"), ("mamba", "t['Dskip'] = -t['Dskip']")])
 def test_a_layer_of_torch_that_is_another_fails(seqbench, tmp_path, layer, change):
-    peer = tmp_path / "changed.py"
-    peer.write_text(f"""#!/usr/bin/python3 -B
-import sys
-sys.path[0] = {str(ROOT / 'scripts')!r}
-import numpy as np
-from seqbench.peers import program, torch_layers
-def load(request, t):
-    {change}
-    return torch_layers.load(request, t)
-program.serve(torch_layers.about, load)
-""")
-    peer.chmod(0o755)
+    peer = changed(tmp_path, "torch_layers", change)
     engine = "torch_eager" if layer == "mamba" else "torch"
     assert checked(seqbench, peer, f"{layer}/{engine}")[f"{layer}/{engine}"][0] == "FAIL"
 
@@ -431,10 +453,11 @@ def test_calls_of_onnxruntime_are_streamed(seqbench, tmp_path):
     assert sorted(streams.streams([out]).kernel) == ["gru/onnxruntime", "lstm/onnxruntime", "rnn/onnxruntime"]
 
 
-def test_packages_are_pinned_with_checksums_and_name_no_host():
-    text = (PEERS / "package-lock.json").read_text()
+@pytest.mark.parametrize("folder, least", [(".", 6), ("ggml", 1)])
+def test_packages_are_pinned_with_checksums_and_name_no_host(folder, least):
+    text = (PEERS / folder / "package-lock.json").read_text()
     packages = [entry for name, entry in json.loads(text)["packages"].items() if name]
-    assert len(packages) > 5 and all(entry["integrity"].startswith("sha512-") for entry in packages)
+    assert len(packages) >= least and all(entry["integrity"].startswith("sha512-") for entry in packages)
     assert '"resolved"' not in text
 
 
@@ -447,7 +470,129 @@ def test_onnxruntime_that_is_not_installed_is_named(seqbench, tmp_path):
     assert made.returncode == 2 and "`make deps-peers` installs ONNX Runtime" in made.stderr
 
 
+# ggml
+
+
+@needs_ggml
+def test_every_layer_of_ggml_is_the_layer(seqbench):
+    found = checked(seqbench, PEERS / "ggml.py", "*/ggml*,roof/empty_ggml*")
+    assert set(found) == {"rwkv7/ggml", "gated_deltanet/ggml", "decode/ggml_products", "decode/ggml_flash", "mamba/ggml",
+                          "roof/empty_ggml_neg"}
+    assert {verdict for verdict, _ in found.values()} == {"PASS"}
+
+
+@needs_ggml
+@pytest.mark.parametrize("kernel, change", [
+    ("rwkv7/ggml", "t['S0'] = t['S0'].swapaxes(-1, -2)"), ("rwkv7/ggml", "t['x_before'] = -t['x_before']"),
+    ("gated_deltanet/ggml", "t['window'][..., 0, :] = 0"), ("gated_deltanet/ggml", "t['A_log'] = t['A_log'] + 0.01"),
+    ("decode/ggml_products", "t['v_cache'][..., 0, :] = 0"), ("decode/ggml_flash", "t['k_cache'][..., 0, :] = 0"),
+    ("decode/ggml_flash", "t['b1'] = t['b1'] + 0.001"), ("mamba/ggml", "t['Dskip'] = -t['Dskip']")])
+def test_a_layer_of_ggml_that_is_another_fails(seqbench, tmp_path, kernel, change):
+    assert checked(seqbench, changed(tmp_path, "ggml_layers", change), kernel)[kernel][0] == "FAIL"
+
+
+@needs_ggml
+@pytest.mark.parametrize("variant", ["products", "flash"])
+def test_a_token_decoded_by_ggml_again_is_the_same(seqbench, tmp_path, variant):
+    t = tensors_of(seqbench, tmp_path / "case", "decode/cached", "-S", 6, "-H", 16, "--heads", 4, "--kv-heads", 2)
+    for name in ("k_cache", "v_cache"):
+        t[name][..., -1, :] = np.nan  # the new token's place is written before it is read
+    request = request_of("decode", seq_len=6, hid_size=16, heads=4, kv_heads=2) | {"variant": variant}
+    case = ggml_layers.load(request, t)
+    for _ in range(2):
+        case.run()
+        for name, array in case.outputs().items():
+            np.testing.assert_allclose(array.ravel(), t[name].ravel(), atol=1e-5)
+
+
+@needs_ggml
+@pytest.mark.parametrize("kernel, state", [("rwkv7/recurrent", "S_last"), ("gated_deltanet/recurrent", "S_last"),
+                                           ("mamba/scan", "h_last")])
+def test_layers_of_ggml_take_their_state_along(seqbench, tmp_path, kernel, state):
+    t = tensors_of(seqbench, tmp_path / "case", kernel, "-S", 6, "-H", 12, "--heads", 2)
+    request = request_of(kernel.split("/")[0], stream=True, seq_len=1, hid_size=12, heads=2)
+    case = ggml_layers.load(request, t | {"x": t["x"][:1]})
+    for number in range(6):
+        case.step(t["x"][number][None, None])
+        np.testing.assert_allclose(case.outputs()["y"], t["y"][number], atol=2e-5)
+    np.testing.assert_allclose(case.outputs()[state].ravel(), t[state].ravel(), atol=2e-5)
+    for _ in range(2):  # begins anew
+        case.run()
+        np.testing.assert_allclose(case.outputs()["y"], t["y"][0], atol=2e-5)
+
+
+@needs_ggml
+def test_calls_of_ggml_are_streamed_where_it_has_states(seqbench, tmp_path):
+    words = ("--engine", "ggml", "--peers", PEERS / "ggml.py", "-S", "1", "-H", "64", "--rounds", "2", "--calls", "60",
+             "--conditions", "hot", "-o", tmp_path / "run")
+    made = seqbench("stream", "-k", "rwkv7/ggml,gated_deltanet/ggml,mamba/ggml", *words)
+    assert made.returncode == 0, made.stderr
+    found = streams.streams([tmp_path / "run"])
+    assert sorted(found.kernel) == ["gated_deltanet/ggml", "mamba/ggml", "rwkv7/ggml"] and set(found.calls) == {60}
+    made = seqbench("stream", "-k", "decode/ggml_flash", *words[:-1], tmp_path / "other")
+    assert made.returncode != 0 and "it has no stream" in made.stderr
+
+
+@needs_ggml
+def test_ggml_starts_no_thread_and_gives_memory_back():
+    script = """
+import os
+import numpy as np
+from seqbench.peers import ggml_library
+before, pages = len(os.listdir("/proc/self/task")), []
+for number in range(9):
+    graph = ggml_library.Graph()
+    graph.compute(graph.neg(graph.give({"x": np.ones(1 << 22, np.float32)})["x"]))
+    graph.place()
+    graph.run()
+    with open("/proc/self/statm") as file:
+        pages.append(int(file.read().split()[1]))
+print(len(os.listdir("/proc/self/task")) - before, (pages[-1] - pages[0]) * os.sysconf("SC_PAGE_SIZE") < 1 << 27)
+"""
+    made = subprocess.run([sys.executable, "-c", script], cwd=ROOT / "scripts", capture_output=True, text=True, check=True)
+    assert made.stdout == "0 True\n"  # eight graphs that stay have 1 << 28 bytes
+
+
+@needs_ggml
+def test_subnormal_numbers_are_zero_where_that_is_asked_for():
+    small, results = np.full(4, 1000, np.uint32).view(np.float32), []
+    for on in (True, False):
+        ggml_library.flush_to_zero(on)
+        results.append((small * np.float32(2)).max())
+    assert results[0] == 0 < results[1]
+
+
+@pytest.mark.parametrize("first, said", [
+    ("machine = lambda: 'x86_64'; layers.ggml_library.FOLDER /= 'none'", "`make deps-peers` installs it"),
+    ("machine = lambda: 'aarch64'", "the package of ggml is for x86-64, and this is aarch64")])
+def test_ggml_that_cannot_be_there_is_named(seqbench, tmp_path, first, said):
+    made = seqbench("list", "--peers", changed(tmp_path, "ggml_layers", "pass", f"layers.ggml_library.platform.{first}"))
+    assert made.returncode == 2 and said in made.stderr and made.stderr.count("\n") == 1
+
+
+@needs_ggml
+def test_a_run_with_ggml_makes_a_table(seqbench, tmp_path):
+    out = tmp_path / "run"
+    made = seqbench("run", "-k", "rwkv7/*,roof/empty*", "--engine", "openblas,ggml", "--peers", PEERS / "ggml.py", "-S", "5",
+                    "-H", "16", "--rounds", "2", "--budget", "0", "--cpu", CORE, "-o", out)
+    assert made.returncode == 0, made.stderr
+    unflag(out / "samples.csv")
+    assert command("summarise", [str(out)]) == 0
+    assert command("peers", [str(out), "-o", str(out)]) == 0
+    assert {(row["peer"], row["layer"]) for row in rows_of(out / "peers.csv")} == {("ggml", "rwkv7")}
+    assert "A call of ggml with nothing in it takes" in peer_tables.section(out)
+
+
 # all of them
+
+
+def unflag(path):
+    """Samples as if nothing had disturbed them, whatever this machine was doing."""
+    rows = rows_of(path)
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**row, "flags": ""} for row in rows)
 
 
 @needs_torch
@@ -459,12 +604,7 @@ def test_a_run_with_all_makes_a_table(seqbench, tmp_path, capsys):
                     "openblas,torch,onnxruntime", "--peers", peers, "-S", "5", "-H", "16", "--rounds", "2", "--budget", "0",
                     "--cpu", CORE, "-o", out)
     assert made.returncode == 0, made.stderr
-    path = out / "samples.csv"
-    rows = rows_of(path)
-    with open(path, "w", newline="") as file:  # whatever this machine was doing
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**row, "flags": ""} for row in rows)
+    unflag(out / "samples.csv")
     assert command("summarise", [str(out)]) == 0
     assert command("peers", [str(out), "-o", str(out)]) == 0
     table = rows_of(out / "peers.csv")

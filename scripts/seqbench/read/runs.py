@@ -19,7 +19,7 @@ README = Path(__file__).resolve().parents[3] / "results" / "README.md"
 REFERENCE = "transformer"  # the layer that every other layer is compared with
 HEADLINE = "openblas"  # the engine of the comparison; others are further curves
 PEERS = {"onednn": "oneDNN", "eigen": "Eigen", "torch": "PyTorch",
-         "onnxruntime": "ONNX Runtime"}  # libraries of whole layers, by their engines, and their names
+         "onnxruntime": "ONNX Runtime", "ggml": "ggml"}  # libraries of whole layers, by their engines, and their names
 NARROW = r"-(bf16|int8|sparse\d+)$"  # so end the names of engines that keep other weights
 EVALUATIONS = earlier.EVALUATIONS
 COSTS = ["flops", "elementwise_flops", *EVALUATIONS, "parameters", "bytes", "streamed_bytes"]

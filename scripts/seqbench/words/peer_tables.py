@@ -95,12 +95,16 @@ def batch_section(folder: Path) -> str:
 
 
 def eager_section(folder: Path) -> str:
-    """Every cell of layers that torch.nn has not: ours, and torch-eager over it."""
+    """Every cell of layers that torch.nn has not: ours, and each engine of a peer over it."""
     frame = runs.load_derived(folder, "peers.csv")
-    rows = [[row.layer, str(row.seq_len), str(row.hid_size), wording.plain(row.ours_ns / 1000),
-             f"{wording.times(row.ratio)} ({wording.two(row.ci_low)} to "
-             f"{wording.two(row.ci_high)})"] for row in frame.itertuples()]
-    return wording.markdown_table(["layer", "SeqLen", "HidSize", "ours, µs", "torch-eager / ours"], rows)
+    engines, rows = list(dict.fromkeys(frame.engine)), []
+    for (layer, seq_len, hid_size, *_), cell in frame.groupby(peer_ratios.CELL, sort=False):
+        said = {row.engine: f"{wording.times(row.ratio)} ({wording.two(row.ci_low)} to {wording.two(row.ci_high)})"
+                for row in cell.itertuples()}
+        rows.append([layer, str(seq_len), str(hid_size), wording.plain(cell.ours_ns.iloc[0] / 1000),
+                     *(said.get(engine, "-") for engine in engines)])
+    header = ["layer", "SeqLen", "HidSize", "ours, µs", *(f"{engine} / ours" for engine in engines)]
+    return wording.markdown_table(header, rows)
 
 
 def said_by_peers(folder: Path) -> list[str]:
