@@ -388,7 +388,7 @@ $(BUILD)/%.o: %.cpp $(BUILD)/gen/build_flags.h
 	$(Q)$(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_ALL) -c -o $@ $<
 
 # How this was built, compiled in. Everything is built again when the flags change, host.c alone
-# when the commit does. + runs them under make -n too, which would else list every file.
+# when the version or the commit does. + runs them under make -n too, which would else list every file.
 $(BUILD)/gen/build_flags.h: FORCE
 	+@mkdir -p $(@D)
 	+@{ echo '#define SEQBENCH_COMPILER "$(shell $(CC) --version 2>/dev/null | head -n 1)"'; \
@@ -399,9 +399,14 @@ $(BUILD)/gen/build_flags.h: FORCE
 	   echo '#define SEQBENCH_BENCHMARK_VERSION "$(or $(shell sed -n 's/^Version: *//p' /usr/lib/$(MULTIARCH)/pkgconfig/benchmark.pc 2>/dev/null),unknown)"'; } > $@.new
 	+@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
+# A version and its date are said once, in CITATION.cff.
+cited = $(shell sed -n 's/^$1: *//p' CITATION.cff 2>/dev/null)
+
 $(BUILD)/gen/build_commit.h: FORCE
 	+@mkdir -p $(@D)
-	+@{ echo '#define SEQBENCH_COMMIT "$(or $(shell git rev-parse HEAD 2>/dev/null),unknown)"'; \
+	+@{ echo '#define SEQBENCH_VERSION "$(or $(call cited,version),unknown)"'; \
+	   echo '#define SEQBENCH_RELEASED "$(or $(call cited,date-released),unknown)"'; \
+	   echo '#define SEQBENCH_COMMIT "$(or $(shell git rev-parse HEAD 2>/dev/null),unknown)"'; \
 	   echo '#define SEQBENCH_DIRTY $(if $(shell git status --porcelain -- Makefile bench include kernels 2>/dev/null),1,0)'; } > $@.new
 	+@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 

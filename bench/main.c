@@ -169,7 +169,7 @@ static void help_all(void)
             printf("  %s%-*s %s\n", verbs[i].name, 18 - (int)strlen(verbs[i].name),
                    verbs[i].operands, verbs[i].help);
     puts("\n  COMMAND --help     the options of a command\n"
-         "  --version          commit, compiler and libraries\n\n"
+         "  --version          version, commit, compiler and libraries\n\n"
          "SEQBENCH_LOCKS=DIR in the environment: where runs that share a core lock it (/tmp)");
 }
 

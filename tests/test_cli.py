@@ -451,10 +451,35 @@ def test_help_has_the_defaults(seqbench):
 
 def test_version_names_the_build(seqbench):
     text = said(seqbench("--version"))
-    for word in ("seqbench, commit ", "compiler: ", "BLAS: OpenBLAS", "Google Benchmark: "):
+    for word in ("compiler: ", "BLAS: OpenBLAS", "Google Benchmark: "):
         assert word in text
     build = json.loads(seqbench("host").stdout)["build"]
-    assert build["commit"] in text and build["compiler"] in text
+    assert text.startswith(f"seqbench {build['version']}, commit {build['commit']}")
+    assert build["compiler"] in text
+
+
+# the version, said once
+
+
+CITED = dict(line.split(": ", 1) for line in (ROOT / "CITATION.cff").read_text().splitlines()
+             if line.startswith(("version: ", "date-released: ")))
+RELEASES = re.findall(r"^## \[?([0-9.]+)\]? - ([0-9-]+)$(.*?)(?=^## |\Z)",
+                      (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_version_is_that_of_the_citation_and_of_the_newest_release(seqbench):
+    assert json.loads(seqbench("host").stdout)["build"]["version"] == CITED["version"]
+    assert (CITED["version"], CITED["date-released"]) == RELEASES[0][:2]
+
+
+def test_releases_are_in_order_and_say_what_changes_numbers():
+    versions = [tuple(map(int, version.split("."))) for version, _, _ in RELEASES]
+    dates = [date for _, date, _ in RELEASES]
+    assert versions == sorted(set(versions), reverse=True) and dates == sorted(dates, reverse=True)
+    for version, _, text in RELEASES:
+        numbers = re.findall(r"^### Numbers\n\n(\S.*)", text, re.MULTILINE)
+        assert len(numbers) == 1, version
+        assert version.endswith(".0") or numbers[0] == "None.", version  # a patch changes none
 
 
 def test_options_can_be_written_as_elsewhere(seqbench):
