@@ -167,12 +167,13 @@ what = $(strip -g "$$GRID" $(with_sizes) -k "$$GLOBS" --engine "$$ENGINE" $(on_c
 then_make = $(MAKE) --no-print-directory
 
 # beside: what a target of its own puts into the folder of the run before tables are made.
-bench: all ## check, time the grid, write CSV and figures, print the answer
+bench: all ## check, time the grid, write CSV, figures and one HTML page, print the answer
 	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)
 	$(Q)dir=$$($(BUILD)/seqbench run $(what) $(budget) $(if $(OUT),-o "$$OUT")) && $(beside) \
-	    RUN="$$dir" $(then_make) csv plots answer && \
-	    echo && echo "Every sample, table and figure is in $$dir." && \
-	    echo "One page of all of it: make report RUN=$$dir"
+	    RUN="$$dir" $(then_make) OUT= RUNS= csv plots answer && echo && \
+	    RUN="$$dir" $(then_make) OUT= RUNS= report && \
+	    echo "Every sample, table and figure is in $$dir; one page of all of it:" && \
+	    echo "$$dir/report.html"
 
 # The folder that csv, plots and answer work on; RUN may name its samples.csv.
 run_folder = "$${RUN%/samples.csv}"

@@ -505,8 +505,8 @@ def findings(process):
 
 def test_doctor_looks_at_everything(seqbench):
     found = findings(seqbench("doctor"))
-    assert len(found) == 15
-    assert {"governor", "clock", "SMT sibling", "cgroup quota", "OpenBLAS"} <= set(found)
+    assert len(found) == 16
+    assert {"governor", "power supply", "clock", "SMT sibling", "cgroup quota", "OpenBLAS"} <= set(found)
     assert found["OpenBLAS"] == found["ASLR"] == "ok"
 
 

@@ -91,4 +91,17 @@ def test_streams_of_peers_take_turns(house):
 def test_bench_ends_with_where_its_results_are(house):
     dry = make(house, "-n", "bench", "OUT=somewhere").stdout
     last = [line for line in dry.splitlines() if "echo" in line][-2:]
-    assert "$dir" in last[0] and "make report RUN=$dir" in last[1]
+    assert "$dir" in last[0] and last[1].strip() == 'echo "$dir/report.html"'
+
+
+def test_bench_ends_with_the_page_that_it_has_written(house):
+    """A whole tiny run, into a folder that is named; OUT is that folder and not the page."""
+    shutil.copytree(ROOT / BUILD, house / BUILD, symlinks=True, ignore=shutil.ignore_patterns("*.d"))
+    (house / "CITATION.cff").symlink_to(ROOT / "CITATION.cff")
+    (house / "tiny").write_text("S 4\nH 8\nrounds 2\nbudget 1\n")
+    made = make(house, "bench", f"BUILD={BUILD}", "GRID=tiny", "OUT=here",
+                "KERNELS=rnn/hoisted,transformer/tiled")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.splitlines()[-1] == "here/report.html"
+    page = (house / "here" / "report.html").read_text()
+    assert "rnn" in page and "transformer" in page and not (house / "results" / "report.html").exists()
