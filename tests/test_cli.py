@@ -415,7 +415,8 @@ def test_foreign_topology_is_refused(seqbench, tmp_path):
 
 # help and version
 
-COMMANDS = ("run", "stream", "plan", "list", "check", "verify", "accuracy", "dump", "host", "doctor")
+COMMANDS = ("run", "stream", "plan", "list", "check", "verify", "accuracy", "dump", "host", "doctor",
+            "man", "completion")
 
 
 def said(process):
