@@ -21,6 +21,8 @@ OUT ?=
 DOCS ?=
 RUN ?= $(shell ls -d results/*/2*/samples.csv 2>/dev/null | grep -v ^results/roofs/ | sort -t/ -k3 | tail -n 1)
 VARIANTS ?= fastest
+PREFIX ?= /usr/local
+DESTDIR ?=
 ROOFS ?=
 A ?=
 B ?=
@@ -41,7 +43,7 @@ GLOBS = $(or $(globs_$(KERNELS)),$(KERNELS))
 # What a person or the name of a folder says reaches the shell as data, in the environment.
 # Options of seqbench that these give, one for each size of include/dims.def.
 SIZES := S:-S H:-H HEADS:--heads BATCH:--batch INPUT:--input KV_HEADS:--kv-heads WINDOW:--window FFN_SIZE:--ffn-size
-DATA := GRID $(foreach size,$(SIZES),$(firstword $(subst :, ,$(size)))) GLOBS ENGINE CPU OUT RUN VARIANTS ROOFS A B
+DATA := GRID $(foreach size,$(SIZES),$(firstword $(subst :, ,$(size)))) GLOBS ENGINE CPU OUT RUN VARIANTS ROOFS A B PREFIX DESTDIR
 export $(DATA)
 
 # Every layer takes longer than the budget of the grid: at most 25 minutes in all.
@@ -113,7 +115,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(CXX
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 DEPS_GROUPS := deps-dev deps-arm deps-peers deps-slurm deps-browser
-.PHONY: all check width chunks batch precision models stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
+.PHONY: all install uninstall check width chunks batch precision models stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs trust compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -141,6 +143,7 @@ help: ## this list
 	@echo '             compiler, check-arm, peers, the test of scripts/slurm, the test of the report need'
 	@echo 'LANES=1|4|8|16       kernels of so many floats per vector, in a build folder of its own'
 	@echo 'CHUNK=16|32|64|128   tokens that chunked forms of layers take at once, in the same way'
+	@echo 'PREFIX=/usr/local  DESTDIR=dir   where install puts things, and below which folder of a packager'
 	@echo 'V=1          show the commands'
 
 all: have-deps $(BUILD)/seqbench ## build build/seqbench
@@ -359,6 +362,31 @@ format: ## format all C and C++ files in place
 
 format-check: ## fail if a file is not formatted
 	$(Q)clang-format --dry-run --Werror $(SOURCES_TO_FORMAT)
+
+# Commands for those who have no checkout: scripts that need no build and no repository.
+COMMANDS := summarise plot answer report compare predict stream
+SHARED := $(filter-out %.pyc scripts/seqbench/peers/%,$(wildcard scripts/seqbench/*.* scripts/seqbench/*/*.*)) \
+          scripts/models.csv include/dims.def results/README.md
+DOCUMENTS := README.md README.zh-CN.md CHANGELOG.md CITATION.cff LICENSE
+
+# A command is a link: Python finds what a script imports beside the script itself.
+install: all ## install program, man page, completion and scripts below PREFIX (DESTDIR: staged)
+	$(Q)umask 022 && to="$$DESTDIR$$PREFIX" && \
+	    $(BUILD)/seqbench man > $(BUILD)/seqbench.1 && \
+	    $(BUILD)/seqbench completion > $(BUILD)/completion && \
+	    put() { install -D -m "$$1" "$$2" "$$to/$$3"; } && \
+	    put 755 $(BUILD)/seqbench bin/seqbench && \
+	    put 644 $(BUILD)/seqbench.1 share/man/man1/seqbench.1 && \
+	    put 644 $(BUILD)/completion share/bash-completion/completions/seqbench && \
+	    for file in $(SHARED); do put 644 $$file share/seqbench/$$file || exit; done && \
+	    for file in $(DOCUMENTS); do put 644 $$file share/doc/seqbench/$$file || exit; done && \
+	    for name in $(COMMANDS); do put 755 scripts/$$name.py share/seqbench/scripts/$$name.py && \
+	        ln -sfn ../share/seqbench/scripts/$$name.py "$$to/bin/seqbench-$$name" || exit; done
+
+uninstall: ## remove what install has put below PREFIX
+	$(Q)to="$$DESTDIR$$PREFIX" && rm -rf "$$to/share/seqbench" "$$to/share/doc/seqbench" && \
+	    rm -f "$$to/bin/seqbench" $(COMMANDS:%="$$to/bin/seqbench-%") "$$to/share/man/man1/seqbench.1" \
+	        "$$to/share/bash-completion/completions/seqbench"
 
 clean: ## remove everything that was built
 	rm -rf build build-*

@@ -129,6 +129,8 @@ static const char after_options[] =
     "one HTML page of a run, or of several side by side.\n"
     ".TP\n\\fBseqbench\\-compare\\fR \\fIA\\fR \\fIB\\fR...\n"
     "which cases of run B are faster or slower than those of run A.\n"
+    ".TP\n\\fBseqbench\\-predict\\fR \\fIRUN\\fR\n"
+    "the times of a run from the roofs of another, which \\fB\\-\\-roofs\\fR names.\n"
     ".TP\n\\fBseqbench\\-stream\\fR \\fIRUN\\fR...\n"
     "the table and the page of what the command stream has timed.\n"
     ".SH EXIT STATUS\n"
