@@ -539,9 +539,9 @@ def test_kernels_can_be_taken_out_again(seqbench):
     assert {"rnn/literal", "rnn/hoisted"} <= kernels and "rnn/registers" not in kernels
 
 
-def test_kernel_that_the_readme_copies_shares_no_name_but_its_descriptor():
+def test_kernel_that_is_copied_to_add_one_shares_no_name_but_its_descriptor():
     """Else the copy would not link."""
-    source = re.search(r"Copy `(kernels/\S+)\.c`", (ROOT / "README.md").read_text())[1]
+    source = re.search(r"Copy `(kernels/\S+)\.c`", (ROOT / "CONTRIBUTING.md").read_text())[1]
     symbols = subprocess.run(["nm", "-g", "--defined-only", "--format=posix",
                               BUILD / f"{source}.o"], capture_output=True, text=True, check=True)
     names = [line.split()[0] for line in symbols.stdout.splitlines()]
