@@ -187,7 +187,7 @@ static void put_values(const struct setting *setting, const struct verb *verbs, 
     const char *words, *between = "    ";
     const enum offer offer = settings_offer(setting, &words);
     for (const struct verb *verb = verbs; verb->name; verb++)
-        if (verb->help && setting->commands & verb->command) {
+        if (setting->commands & verb->command) {
             fprintf(out, "%s%s,%s", between, verb->name, setting->flag);
             between = " | ";
         }
