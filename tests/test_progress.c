@@ -10,15 +10,16 @@
 
 /* The seventh of ten visits to one case, `minutes` after the run began, six made before; what it
  * says on stderr when its last line is `since_s` old. */
-static void say(double minutes, double since_s, char *out, size_t size)
+static void say(double minutes, double since_s, int64_t budget_s, char *out, size_t size)
 {
     struct visit visits[10];
     struct plan plan = {.visits = visits, .count = 10};
     for (int i = 0; i < 10; i++)
         visits[i] = (struct visit){.kernel = kernel_find("rnn/hoisted", "packed"),
                                    .dims = {.S = 4, .H = 8, .A = 1, .B = 1}};
+    const struct settings settings = {.samples = 1, .grid.budget_s = budget_s};
     struct progress progress;
-    progress_start(&progress, &plan, 1);
+    progress_start(&progress, &plan, &settings);
     for (int i = 0; i < 10; i++)
         progress_expect(&progress, &visits[i]);
     progress.done = 0.6 * progress.total;
@@ -43,9 +44,9 @@ static void a_line_per_minute(void **state)
 {
     (void)state;
     char text[512];
-    say(7.0, 50.0, text, sizeof(text));
+    say(7.0, 50.0, 0, text, sizeof(text));
     assert_string_equal(text, "");
-    say(7.0, 60.5, text, sizeof(text));
+    say(7.0, 60.5, 0, text, sizeof(text));
     assert_non_null(strstr(text, "seqbench: 7/10 round 1  "));
 }
 
@@ -54,11 +55,26 @@ static void rate_and_remaining_time(void **state)
 {
     (void)state;
     char text[512];
-    say(7.0, 100.0, text, sizeof(text));
+    say(7.0, 100.0, 0, text, sizeof(text));
     assert_string_equal(text, "seqbench: 7/10 round 1  0.02 cases/s  3:00 left  "
                               "rnn/hoisted packed S=4 H=8\n");
-    say(0.0583, 100.0, text, sizeof(text)); /* 3.5 s */
+    say(0.0583, 100.0, 0, text, sizeof(text)); /* 3.5 s */
     assert_non_null(strstr(text, "  2.0 cases/s  0:0"));
+}
+
+/* A run ends with its budget, whatever was planned. */
+static void no_more_time_is_left_than_of_the_budget(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t budget_s;
+        const char *left;
+    } cases[] = {{8 * 60, "  1:00 left"}, {11 * 60, "  3:00 left"}, {60, "  0:00 left"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[512];
+        say(7.0, 100.0, cases[i].budget_s, text, sizeof(text));
+        assert_non_null(strstr(text, cases[i].left));
+    }
 }
 
 static void minutes(void **state)
@@ -80,6 +96,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_per_minute),
         cmocka_unit_test(rate_and_remaining_time),
+        cmocka_unit_test(no_more_time_is_left_than_of_the_budget),
         cmocka_unit_test(minutes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

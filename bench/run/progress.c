@@ -4,6 +4,7 @@
 #include "measure/noise.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -26,9 +27,11 @@ double visit_s(double run_s, int64_t samples)
     return run_s > 0.1 ? 1.1 * run_s : 0.02 + 2.0 * run_s + 0.012 * (double)samples;
 }
 
-void progress_start(struct progress *progress, const struct plan *plan, int64_t samples)
+void progress_start(struct progress *progress, const struct plan *plan,
+                    const struct settings *settings)
 {
-    *progress = (struct progress){.samples = samples,
+    *progress = (struct progress){.samples = settings->samples,
+                                  .budget_s = (double)settings->grid.budget_s,
                                   .started_s = 1e-9 * monotonic_ns(),
                                   .planned = plan->count,
                                   .terminal = isatty(STDERR_FILENO)};
@@ -95,7 +98,10 @@ void progress_advance(struct progress *progress, const struct plan *plan, int64_
     const double elapsed = now - progress->started_s;
     char line[512], place[96], left[MINUTES_TEXT], dims[DIMS_TEXT];
     place_text(progress, plan, order, place, sizeof(place));
-    progress_minutes(elapsed * (progress->total / progress->done - 1.0), left);
+    double left_s = elapsed * (progress->total / progress->done - 1.0);
+    if (progress->budget_s > 0.0)
+        left_s = fmin(left_s, fmax(progress->budget_s - elapsed, 0.0));
+    progress_minutes(left_s, left);
     const double rate = (double)progress->visits / elapsed;
     snprintf(line, sizeof(line), "%s  %.*f cases/s  %s left  %s %s %s", place, rate < 1.0 ? 2 : 1,
              rate, left, visit->kernel->name, visit->kernel->engine_name,

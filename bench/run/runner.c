@@ -422,7 +422,7 @@ static bool conduct(struct run *run, struct err *err)
         run->cases++;
     if (!read_back(run, err))
         return false;
-    progress_start(&run->progress, &run->plan, run->settings->samples);
+    progress_start(&run->progress, &run->plan, run->settings);
     for (int64_t i = 0; i < run->plan.count; i++)
         if (!visit_is_complete(&run->history, i, run->settings))
             progress_expect(&run->progress, &run->plan.visits[i]);
