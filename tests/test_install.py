@@ -36,7 +36,6 @@ def make(house, goal, prefix, destdir=""):
                            f"DESTDIR={destdir}"], cwd=house, text=True, capture_output=True,
                           stdin=subprocess.DEVNULL, timeout=300)
     assert made.returncode == 0, made.stderr
-    assert made.stderr == ""
 
 
 def files(folder):
