@@ -24,6 +24,8 @@ OUT ?=
 DOCS ?=
 RUN ?= $(shell ls -d results/*/2*/samples.csv 2>/dev/null | grep -v ^results/roofs/ | sort -t/ -k3 | tail -n 1)
 VARIANTS ?= fastest
+PREFIX ?= /usr/local
+DESTDIR ?=
 ROOFS ?=
 A ?=
 B ?=
@@ -49,7 +51,7 @@ programs = $(addprefix --peers ,$(subst $(space),$(comma),$(strip $(foreach peer
 # What a person or the name of a folder says reaches the shell as data, in the environment.
 # Options of seqbench that these give, one for each size of include/dims.def.
 SIZES := S:-S H:-H HEADS:--heads BATCH:--batch INPUT:--input KV_HEADS:--kv-heads WINDOW:--window FFN_SIZE:--ffn-size
-DATA := GRID $(foreach size,$(SIZES),$(firstword $(subst :, ,$(size)))) GLOBS ENGINE CPU OUT RUN VARIANTS ROOFS A B
+DATA := GRID $(foreach size,$(SIZES),$(firstword $(subst :, ,$(size)))) GLOBS ENGINE CPU OUT RUN VARIANTS ROOFS A B PREFIX DESTDIR
 export $(DATA)
 
 # Every layer takes longer than the budget of the grid: at most 25 minutes in all.
@@ -130,7 +132,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(BENCH_SOURCES)) $(CXX
 TESTED_OBJECTS := $(filter-out $(BUILD)/bench/main.o,$(OBJECTS))
 
 DEPS_GROUPS := deps-dev deps-arm deps-peers deps-blis deps-slurm deps-browser
-.PHONY: all check width chunks batch precision models stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs share atlas trust compare aa format format-check clean FORCE
+.PHONY: all install uninstall check width chunks batch precision models stream stream-peers yardstick check-arm fuzz hog instructions peers planted report help deps $(DEPS_GROUPS) have-deps bench test csv plots predict answer docs share atlas trust compare aa format format-check clean FORCE
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -162,6 +164,7 @@ help: ## this list
 	@echo '             second compiler, check-arm, peers, BLAS=blis, the test of scripts/slurm, that of the report need'
 	@echo 'LANES=1|4|8|16       kernels of so many floats per vector, in a build folder of its own'
 	@echo 'CHUNK=16|32|64|128   tokens that chunked forms of layers take at once, in the same way'
+	@echo 'PREFIX=/usr/local  DESTDIR=dir   where install puts things, and below which folder of a packager'
 	@echo 'V=1          show the commands'
 
 all: have-deps $(BUILD)/seqbench ## build build/seqbench
@@ -188,12 +191,13 @@ what = $(strip -g "$$GRID" $(with_sizes) -k "$$GLOBS" --engine "$$ENGINE" $(on_c
 then_make = $(MAKE) --no-print-directory
 
 # beside: what a target of its own puts into the folder of the run before tables are made.
-bench: all ## check, time the grid, write CSV and figures, print the answer
+bench: all ## check, time the grid, write CSV, figures and one HTML page, print the answer
 	$(Q)$(BUILD)/seqbench doctor --warnings $(on_core)
 	$(Q)dir=$$($(BUILD)/seqbench run $(what) $(budget) $(if $(OUT),-o "$$OUT")) && $(beside) \
-	    RUN="$$dir" $(then_make) csv plots answer && \
-	    echo && echo "Every sample, table and figure is in $$dir." && \
-	    echo "One page of all of it: make report RUN=$$dir"
+	    RUN="$$dir" $(then_make) OUT= RUNS= csv plots answer && echo && \
+	    RUN="$$dir" $(then_make) OUT= RUNS= report && \
+	    echo "Every sample, table and figure is in $$dir; one page of all of it:" && \
+	    echo "$$dir/report.html"
 
 # The folder that csv, plots and answer work on; RUN may name its samples.csv.
 run_folder = "$${RUN%/samples.csv}"
@@ -366,7 +370,7 @@ instructions: ## count instructions per multiply-add under callgrind: results/in
 # Everything that parses, with the sanitizers; FUZZ_SECONDS for each of two processes.
 FUZZ_SECONDS ?= 60
 FUZZ_SOURCES := tests/fuzz/fuzz.c $(KERNEL_SOURCES) \
-                $(filter-out $(addprefix bench/,main.c run/round.c run/runner.c run/run_folder.c machine/%), $(BENCH_SOURCES))
+                $(filter-out $(addprefix bench/,main.c manual.c run/round.c run/runner.c run/run_folder.c machine/%), $(BENCH_SOURCES))
 FUZZ_SANITIZERS := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 fuzz: have-deps ## fuzz grids, lists, plans, samples, .npy and case.json (clang, FUZZ_SECONDS=n)
@@ -383,6 +387,31 @@ format: ## format all C and C++ files in place
 
 format-check: ## fail if a file is not formatted
 	$(Q)clang-format --dry-run --Werror $(SOURCES_TO_FORMAT)
+
+# Commands for those who have no checkout: scripts that need no build and no repository.
+COMMANDS := summarise plot answer report compare predict stream
+SHARED := $(filter-out %.pyc scripts/seqbench/peers/%,$(wildcard scripts/seqbench/*.* scripts/seqbench/*/*.*)) \
+          scripts/models.csv include/dims.def results/README.md
+DOCUMENTS := README.md README.zh-CN.md CHANGELOG.md CITATION.cff LICENSE
+
+# A command is a link: Python finds what a script imports beside the script itself.
+install: all ## install program, man page, completion and scripts below PREFIX (DESTDIR: staged)
+	$(Q)umask 022 && to="$$DESTDIR$$PREFIX" && \
+	    $(BUILD)/seqbench man > $(BUILD)/seqbench.1 && \
+	    $(BUILD)/seqbench completion > $(BUILD)/completion && \
+	    put() { install -D -m "$$1" "$$2" "$$to/$$3"; } && \
+	    put 755 $(BUILD)/seqbench bin/seqbench && \
+	    put 644 $(BUILD)/seqbench.1 share/man/man1/seqbench.1 && \
+	    put 644 $(BUILD)/completion share/bash-completion/completions/seqbench && \
+	    for file in $(SHARED); do put 644 $$file share/seqbench/$$file || exit; done && \
+	    for file in $(DOCUMENTS); do put 644 $$file share/doc/seqbench/$$file || exit; done && \
+	    for name in $(COMMANDS); do put 755 scripts/$$name.py share/seqbench/scripts/$$name.py && \
+	        ln -sfn ../share/seqbench/scripts/$$name.py "$$to/bin/seqbench-$$name" || exit; done
+
+uninstall: ## remove what install has put below PREFIX
+	$(Q)to="$$DESTDIR$$PREFIX" && rm -rf "$$to/share/seqbench" "$$to/share/doc/seqbench" && \
+	    rm -f "$$to/bin/seqbench" $(COMMANDS:%="$$to/bin/seqbench-%") "$$to/share/man/man1/seqbench.1" \
+	        "$$to/share/bash-completion/completions/seqbench"
 
 clean: ## remove everything that was built
 	rm -rf build build-*
@@ -413,7 +442,7 @@ $(BUILD)/%.o: %.cpp $(BUILD)/gen/build_flags.h
 	$(Q)$(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_ALL) -c -o $@ $<
 
 # How this was built, compiled in. Everything is built again when the flags change, host.c alone
-# when the commit does. + runs them under make -n too, which would else list every file.
+# when the version or the commit does. + runs them under make -n too, which would else list every file.
 $(BUILD)/gen/build_flags.h: FORCE
 	+@mkdir -p $(@D)
 	+@{ echo '#define SEQBENCH_COMPILER "$(shell $(CC) --version 2>/dev/null | head -n 1)"'; \
@@ -424,9 +453,14 @@ $(BUILD)/gen/build_flags.h: FORCE
 	   echo '#define SEQBENCH_BENCHMARK_VERSION "$(or $(shell sed -n 's/^Version: *//p' /usr/lib/$(MULTIARCH)/pkgconfig/benchmark.pc 2>/dev/null),unknown)"'; } > $@.new
 	+@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
+# A version and its date are said once, in CITATION.cff.
+cited = $(shell sed -n 's/^$1: *//p' CITATION.cff 2>/dev/null)
+
 $(BUILD)/gen/build_commit.h: FORCE
 	+@mkdir -p $(@D)
-	+@{ echo '#define SEQBENCH_COMMIT "$(or $(shell git rev-parse HEAD 2>/dev/null),unknown)"'; \
+	+@{ echo '#define SEQBENCH_VERSION "$(or $(call cited,version),unknown)"'; \
+	   echo '#define SEQBENCH_RELEASED "$(or $(call cited,date-released),unknown)"'; \
+	   echo '#define SEQBENCH_COMMIT "$(or $(shell git rev-parse HEAD 2>/dev/null),unknown)"'; \
 	   echo '#define SEQBENCH_DIRTY $(if $(shell git status --porcelain -- Makefile bench include kernels 2>/dev/null),1,0)'; } > $@.new
 	+@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 

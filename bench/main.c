@@ -10,18 +10,14 @@
 #include "command_line.h"
 #include "machine/doctor.h"
 #include "machine/host.h"
+#include "manual.h"
 #include "measure/pin.h"
 #include "peers/peer.h"
 #include "run/round.h"
 #include "run/runner.h"
+#include "verb.h"
 
 enum { EXIT_CHECK_FAILED = 1 };
-
-/* What a command is given: its options, then what stands without one, up to a NULL. */
-struct call {
-    struct options options;
-    char **operands;
-};
 
 static bool command_list(const struct call *call, struct err *err)
 {
@@ -132,11 +128,23 @@ static bool command_doctor(const struct call *call, struct err *err)
     return doctor_run((int)o->settings.cpu, o->warnings, stdout, err);
 }
 
-static const struct verb {
-    const char *name, *operands, *help; /* operands: "" for none; help: NULL is not for people */
-    enum command command;
-    bool (*run)(const struct call *call, struct err *err);
-} verbs[] = {
+extern const struct verb verbs[]; /* which man and completion tell of, and are in */
+
+static bool command_man(const struct call *call, struct err *err)
+{
+    (void)call, (void)err;
+    manual_page(verbs, stdout);
+    return true;
+}
+
+static bool command_completion(const struct call *call, struct err *err)
+{
+    (void)call, (void)err;
+    manual_completion(verbs, stdout);
+    return true;
+}
+
+const struct verb verbs[] = {
     {"run", "", "time; the folder's name goes to stdout", RUN, command_run},
     {"stream", "", "time call by call, with the state carried on", STREAM, command_run},
     {"plan", "", "the plan that run would follow, as CSV", PLAN, command_plan},
@@ -149,28 +157,30 @@ static const struct verb {
     {"dump", "", "write a case folder from a kernel's own tensors", DUMP, command_dump},
     {"host", "", "host.json on stdout", HOST, command_host},
     {"doctor", "", "what disturbs timings here, and what to do about it", DOCTOR, command_doctor},
+    {"man", "", "the man page, as roff", MAN, command_man},
+    {"completion", "", "a script for bash: eval \"$(seqbench completion)\"", COMPLETION,
+     command_completion},
     {"round", "", NULL, ROUND, command_round},
+    {0},
 };
-
-enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
 
 static const struct verb *find_verb(const char *name)
 {
-    for (int i = 0; i < VERBS; i++)
-        if (strcmp(name, verbs[i].name) == 0)
-            return &verbs[i];
+    for (const struct verb *verb = verbs; verb->name; verb++)
+        if (strcmp(name, verb->name) == 0)
+            return verb;
     return NULL;
 }
 
 static void help_all(void)
 {
     puts("usage: seqbench COMMAND [OPTION...]\n");
-    for (int i = 0; i < VERBS; i++)
-        if (verbs[i].help)
-            printf("  %s%-*s %s\n", verbs[i].name, 18 - (int)strlen(verbs[i].name),
-                   verbs[i].operands, verbs[i].help);
+    for (const struct verb *verb = verbs; verb->name; verb++)
+        if (verb->help)
+            printf("  %s%-*s %s\n", verb->name, 18 - (int)strlen(verb->name), verb->operands,
+                   verb->help);
     puts("\n  COMMAND --help     the options of a command\n"
-         "  --version          commit, compiler and libraries\n\n"
+         "  --version          version, commit, compiler and libraries\n\n"
          "SEQBENCH_LOCKS=DIR in the environment: where runs that share a core lock it (/tmp)");
 }
 

@@ -464,7 +464,8 @@ def test_foreign_topology_is_refused(seqbench, tmp_path):
 
 # help and version
 
-COMMANDS = ("run", "stream", "plan", "list", "check", "verify", "accuracy", "dump", "host", "doctor")
+COMMANDS = ("run", "stream", "plan", "list", "check", "verify", "accuracy", "dump", "host", "doctor",
+            "man", "completion")
 
 
 def said(process):
@@ -500,10 +501,35 @@ def test_help_has_the_defaults(seqbench):
 
 def test_version_names_the_build(seqbench):
     text = said(seqbench("--version"))
-    for word in ("seqbench, commit ", "compiler: ", "BLAS: OpenBLAS", "Google Benchmark: "):
+    for word in ("compiler: ", "BLAS: OpenBLAS", "Google Benchmark: "):
         assert word in text
     build = json.loads(seqbench("host").stdout)["build"]
-    assert build["commit"] in text and build["compiler"] in text
+    assert text.startswith(f"seqbench {build['version']}, commit {build['commit']}")
+    assert build["compiler"] in text
+
+
+# the version, said once
+
+
+CITED = dict(line.split(": ", 1) for line in (ROOT / "CITATION.cff").read_text().splitlines()
+             if line.startswith(("version: ", "date-released: ")))
+RELEASES = re.findall(r"^## \[?([0-9.]+)\]? - ([0-9-]+)$(.*?)(?=^## |\Z)",
+                      (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_version_is_that_of_the_citation_and_of_the_newest_release(seqbench):
+    assert json.loads(seqbench("host").stdout)["build"]["version"] == CITED["version"]
+    assert (CITED["version"], CITED["date-released"]) == RELEASES[0][:2]
+
+
+def test_releases_are_in_order_and_say_what_changes_numbers():
+    versions = [tuple(map(int, version.split("."))) for version, _, _ in RELEASES]
+    dates = [date for _, date, _ in RELEASES]
+    assert versions == sorted(set(versions), reverse=True) and dates == sorted(dates, reverse=True)
+    for version, _, text in RELEASES:
+        numbers = re.findall(r"^### Numbers\n\n(\S.*)", text, re.MULTILINE)
+        assert len(numbers) == 1, version
+        assert version.endswith(".0") or numbers[0] == "None.", version  # a patch changes none
 
 
 def test_options_can_be_written_as_elsewhere(seqbench):
@@ -529,8 +555,8 @@ def findings(process):
 
 def test_doctor_looks_at_everything(seqbench):
     found = findings(seqbench("doctor"))
-    assert len(found) == 15
-    assert {"governor", "clock", "SMT sibling", "cgroup quota", "OpenBLAS"} <= set(found)
+    assert len(found) == 16
+    assert {"governor", "power supply", "clock", "SMT sibling", "cgroup quota", "OpenBLAS"} <= set(found)
     assert found["OpenBLAS"] == found["ASLR"] == "ok"
 
 
@@ -562,9 +588,9 @@ def test_kernels_can_be_taken_out_again(seqbench):
     assert {"rnn/literal", "rnn/hoisted"} <= kernels and "rnn/registers" not in kernels
 
 
-def test_kernel_that_the_readme_copies_shares_no_name_but_its_descriptor():
+def test_kernel_that_is_copied_to_add_one_shares_no_name_but_its_descriptor():
     """Else the copy would not link."""
-    source = re.search(r"Copy `(kernels/\S+)\.c`", (ROOT / "README.md").read_text())[1]
+    source = re.search(r"Copy `(kernels/\S+)\.c`", (ROOT / "CONTRIBUTING.md").read_text())[1]
     symbols = subprocess.run(["nm", "-g", "--defined-only", "--format=posix",
                               BUILD / f"{source}.o"], capture_output=True, text=True, check=True)
     names = [line.split()[0] for line in symbols.stdout.splitlines()]

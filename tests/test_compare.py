@@ -477,13 +477,13 @@ def test_report_is_short_and_narrow(tmp_path, capsys):
 def test_report_names_what_differs_between_the_runs(tmp_path, capsys):
     host = {"cpu": {"model": "Planted CPU 3000", "measured_core": 1},
             "build": {"compiler": "gcc 12", "flags": "-std=gnu11 -O3 -march=native -g -Wall -x -y",
-                      "commit": "aaa", "dirty": False},
+                      "version": "1.0.0", "commit": "aaa", "dirty": False},
             "libraries": {"openblas_config": "OpenBLAS 0.3.21", "blas_environment": {}},
             "run": {"grid": "quick", "seq_len": [16, 32], "seed": "1", "flush_to_zero": True}}
     other = copy.deepcopy(host)
     other["cpu"] = {"model": "Another CPU", "family": "26", "model_number": "2",
                     "measured_core": 0}
-    other["build"] |= {"compiler": "clang 14", "commit": "bbb", "dirty": True,
+    other["build"] |= {"compiler": "clang 14", "version": "1.1.0", "commit": "bbb", "dirty": True,
                        "flags": host["build"]["flags"].replace("-O3", "-O2 -fast")}
     other["libraries"] = {"openblas_config": "OpenBLAS 0.3.29",
                           "blas_environment": {"OPENBLAS_CORETYPE": "Zen"}}
@@ -497,7 +497,7 @@ def test_report_names_what_differs_between_the_runs(tmp_path, capsys):
         "CPU: A Planted CPU 3000; B Another CPU", "CPU family: A unknown; B 26",
         "CPU model number: A unknown; B 2", "core: A 1; B 0",
         "compiler: A gcc 12; B clang 14",
-        "flags: A -O3; B -O2 -fast", "commit: A aaa; B bbb", "uncommitted changes: A no; B yes",
+        "flags: A -O3; B -O2 -fast", "version: A 1.0.0; B 1.1.0", "commit: A aaa; B bbb", "uncommitted changes: A no; B yes",
         "BLAS: A OpenBLAS 0.3.21; B OpenBLAS 0.3.29",
         "BLAS environment: A none; B OPENBLAS_CORETYPE=Zen", "grid: A quick; B full",
         "SeqLen: A 16 32; B 16 64", "seed: A 1; B unknown", "flush to zero: A yes; B no"]

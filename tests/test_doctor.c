@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "machine/doctor.h"
 
@@ -44,6 +46,7 @@ static struct doctor_view quiet_server(void)
             {
                 [GOVERNOR] = "performance\n",
                 [NO_TURBO] = "1\n",
+                [SUPPLIES] = "",
                 [SIBLINGS] = "3,11\n",
                 [ISOLATED] = "\n",
                 [NOHZ_FULL] = "(null)\n",
@@ -126,6 +129,13 @@ static void one_text_differs(void **state)
         {"governor", GOVERNOR, "schedutil\n", WARNING, "cpupower frequency-set -g performance"},
         {"governor", GOVERNOR, "performance", FINE, "performance"},
         {"turbo", NO_TURBO, "0\n", WARNING, "no_turbo"},
+        {"power supply", SUPPLIES, "", FINE, "no battery"},
+        {"power supply", SUPPLIES, "Mains 0 -\nBattery - Discharging\n", WARNING, "plug in"},
+        {"power supply", SUPPLIES, "Battery - Discharging\nMains 1 -\n", FINE, "charger"},
+        {"power supply", SUPPLIES, "USB 1 -\nBattery - Discharging\n", FINE, "charger"},
+        {"power supply", SUPPLIES, "Mains 1 -\nBattery - Not charging\n", FINE, "charger"},
+        {"power supply", SUPPLIES, "Battery - Discharging\n", WARNING, "draining"},
+        {"power supply", SUPPLIES, "Mains 0 -\n", FINE, "no battery"},
         {"SMT sibling", SIBLINGS, "3\n", FINE, "none"},
         {"SMT sibling", SIBLINGS, "2-3\n", UNKNOWN, "core 2"}, /* has no line in stat */
         {"isolated cores", ISOLATED, "2-3,8\n", FINE, "core 3 is isolated"},
@@ -169,6 +179,49 @@ static void turbo_of_others(void **state)
     expect("turbo", &view, WARNING, "cpufreq/boost");
     view.text[BOOST] = "0\n";
     expect("turbo", &view, FINE, "off");
+}
+
+/* Files of a supply, in a folder like that of the kernel. */
+static void add_supply(const char *folder, const char *name, const char *const files[][2])
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    assert_int_equal(mkdir(path, 0700), 0);
+    for (int i = 0; files[i][0]; i++) {
+        snprintf(path, sizeof(path), "%s/%s/%s", folder, name, files[i][0]);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fputs(files[i][1], file);
+        fclose(file);
+    }
+}
+
+/* A laptop without its charger and a mouse that charges: the folder is read, and judged. */
+static void supplies_of_a_laptop(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/seqbench-supplies-XXXXXX", command[64];
+    struct doctor_view view = quiet_server();
+    assert_non_null(mkdtemp(folder));
+    char *text = doctor_supplies(folder);
+    assert_string_equal(text, "");
+    free(text);
+    add_supply(folder, "AC", (const char *const[][2]){{"type", "Mains\n"}, {"online", "0\n"}, {0}});
+    add_supply(folder, "BAT0",
+               (const char *const[][2]){{"type", "Battery\n"}, {"status", "Discharging\n"}, {0}});
+    add_supply(
+        folder, "hid-mouse",
+        (const char *const[][2]){{"type", "USB\n"}, {"online", "1\n"}, {"scope", "Device\n"}, {0}});
+    text = doctor_supplies(folder);
+    view.text[SUPPLIES] = text;
+    assert_non_null(strstr(text, "Mains 0 -\n"));
+    assert_non_null(strstr(text, "Battery - Discharging\n"));
+    assert_null(strstr(text, "USB"));
+    expect("power supply", &view, WARNING, "draining");
+    free(text);
+    snprintf(command, sizeof(command), "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+    assert_null(doctor_supplies(folder));
 }
 
 static void isolated_without_tick(void **state)
@@ -335,6 +388,7 @@ int main(void)
         cmocka_unit_test(nothing_to_read),
         cmocka_unit_test(one_text_differs),
         cmocka_unit_test(turbo_of_others),
+        cmocka_unit_test(supplies_of_a_laptop),
         cmocka_unit_test(isolated_without_tick),
         cmocka_unit_test(busy_sibling),
         cmocka_unit_test(steal_shown_and_not),

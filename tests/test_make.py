@@ -11,6 +11,19 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = os.environ.get("SEQBENCH_BUILD", "build")
 
 
+# seqbench, but on a machine on which nothing disturbs a sample.
+CALM = """#!/usr/bin/python3
+import subprocess, sys
+sys.path.insert(0, "{tests}")
+import conftest
+made = subprocess.run(["{seqbench}", *sys.argv[1:]], stdout=subprocess.PIPE, text=True)
+if sys.argv[1] == "run" and made.returncode == 0:
+    conftest.call_undisturbed(made.stdout.strip())
+print(made.stdout, end="")
+sys.exit(made.returncode)
+"""
+
+
 @pytest.fixture
 def house(tmp_path):
     """A folder that looks like the repository, with results of its own."""
@@ -91,7 +104,22 @@ def test_streams_of_peers_take_turns(house):
 def test_bench_ends_with_where_its_results_are(house):
     dry = make(house, "-n", "bench", "OUT=somewhere").stdout
     last = [line for line in dry.splitlines() if "echo" in line][-2:]
-    assert "$dir" in last[0] and "make report RUN=$dir" in last[1]
+    assert "$dir" in last[0] and last[1].strip() == 'echo "$dir/report.html"'
+
+
+def test_bench_ends_with_the_page_that_it_has_written(house):
+    """A whole tiny run, into a folder that is named; OUT is that folder and not the page."""
+    program = house / "b" / "seqbench"
+    program.parent.mkdir()
+    program.write_text(CALM.format(tests=ROOT / "tests", seqbench=ROOT / BUILD / "seqbench"))
+    program.chmod(0o755)
+    (house / "tiny").write_text("S 4\nH 8\nrounds 2\nbudget 1\n")
+    made = make(house, "-o", "all", "bench", "BUILD=b", "GRID=tiny", "OUT=here",
+                "KERNELS=rnn/hoisted,transformer/tiled")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.splitlines()[-1] == "here/report.html"
+    page = (house / "here" / "report.html").read_text()
+    assert "rnn" in page and "transformer" in page and not (house / "results" / "report.html").exists()
 
 
 def test_blis_is_a_build_of_its_own(house):

@@ -28,7 +28,7 @@ def run_dir(seqbench, tmp_path_factory):
                        "-o", path)
     assert process.returncode == 0, process.stderr
     assert process.stdout == f"{path}\n"
-    assert any(line.endswith(" left") for line in process.stderr.splitlines())
+    assert re.search(r"^seqbench: core \d+, .* rounds of .* cases, about \d+:\d\d, into ", process.stderr, re.M)
     assert "inside timed kernels" in process.stderr.splitlines()[-1]
     return path
 
@@ -192,3 +192,14 @@ def test_disk_full_during_the_run_keeps_whole_rows(tmp_path):
     assert len(rows(tmp_path / "run" / "samples.csv")) > 10
 
 
+
+
+@pytest.mark.parametrize("command, duration", [
+    (["run", "-k", "roof/empty", "--budget", "600"], ", about 0:01, at most 10:00, into "),
+    (["run", "-k", "roof/empty", "--budget", "0"], ", about 0:01, into "),
+    (["stream", "-k", "rnn/registers", "-S", "1", "-H", "8", "--calls", "9", "--conditions", "hot",
+      "--budget", "120"], " cases, at most 2:00, into ")])
+def test_run_says_how_long_it_will_take(seqbench, tmp_path, command, duration):
+    process = seqbench(*command, "--rounds", 2, "--pause-after", 1, "-o", tmp_path / "run")
+    assert process.returncode == 0, process.stderr
+    assert duration in process.stderr.splitlines()[0]

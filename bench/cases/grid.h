@@ -38,6 +38,11 @@ bool parse_sizes(const char *text, const char *what, int64_t max, struct sizes *
  * `case LAYER S=N H=N ...`; `rounds N`, `budget SECONDS`; # starts a comment. name is for messages. */
 bool grid_parse(const char *text, const char *name, struct grid *out, struct err *err);
 
+/* Names of built-in grids: of runs, of streams, of the accuracy of engines. */
+#define GRIDS "quick, default, peers, width, batch, precision, full"
+#define STREAM_GRIDS "stream, stream-slow, stream-chunks"
+#define ACCURACY_GRIDS "accuracy, accuracy-long"
+
 /* A built-in grid by its name in grid.c, otherwise a file. */
 bool grid_load(const char *name_or_path, struct grid *out, struct err *err);
 

@@ -13,6 +13,8 @@
 struct setting_type {
     bool (*parse)(const char *text, const struct setting *s, void *out, struct err *err);
     cJSON *(*json)(const void *value);
+    enum offer offer;
+    const char *words;
 };
 
 static bool parse_text(const char *text, const struct setting *s, void *out, struct err *err)
@@ -142,16 +144,28 @@ static cJSON *switch_json(const void *value)
     return cJSON_CreateBool(*(const bool *)value);
 }
 
-static const struct setting_type TEXT = {parse_text, text_json};
-static const struct setting_type FOLDER = {parse_folder, text_json};
-static const struct setting_type GRID = {parse_grid, grid_json};
-static const struct setting_type LIST_OF_SIZES = {parse_list, list_json};
-static const struct setting_type NUMBER = {parse_number, number_json};
-static const struct setting_type DIGITS = {parse_number, digits_json};
-static const struct setting_type SHARE = {parse_share, share_json};
-static const struct setting_type CACHE = {parse_cache, cache_json};
-static const struct setting_type CONDITIONS = {parse_conditions, conditions_json};
-static const struct setting_type SWITCH = {parse_switch, switch_json};
+static const struct setting_type KERNEL_GLOBS = {parse_text, text_json, KERNELS, NULL};
+static const struct setting_type ENGINE_GLOBS = {parse_text, text_json, ENGINES, "all"};
+static const struct setting_type ENGINE_NAME = {parse_text, text_json, ENGINES, ""};
+static const struct setting_type FOLDER = {parse_folder, text_json, FOLDERS, NULL};
+static const struct setting_type GRID = {parse_grid, grid_json, WORDS_OR_FILES, GRIDS};
+static const struct setting_type STREAM_GRID = {parse_grid, grid_json, WORDS_OR_FILES,
+                                                STREAM_GRIDS};
+static const struct setting_type ACCURACY_GRID = {parse_grid, grid_json, WORDS_OR_FILES,
+                                                  ACCURACY_GRIDS};
+static const struct setting_type LIST_OF_SIZES = {parse_list, list_json, NOTHING, NULL};
+static const struct setting_type NUMBER = {parse_number, number_json, NOTHING, NULL};
+static const struct setting_type DIGITS = {parse_number, digits_json, NOTHING, NULL};
+static const struct setting_type SHARE = {parse_share, share_json, NOTHING, NULL};
+static const struct setting_type CACHE = {parse_cache, cache_json, WORDS, "hot, cold"};
+static const struct setting_type CONDITIONS = {parse_conditions, conditions_json, NOTHING, NULL};
+static const struct setting_type SWITCH = {parse_switch, switch_json, NOTHING, NULL};
+
+enum offer settings_offer(const struct setting *setting, const char **words)
+{
+    *words = setting->type->words;
+    return setting->type->offer;
+}
 
 /* ---- the table ---- */
 
@@ -169,23 +183,23 @@ enum { SAMPLES_MAX = 1000, CPU_MAX = 65535, SECONDS_MAX = 10000000, CALLS_MAX = 
 const struct setting settings_table[] = {
     {"-k", "GLOB", "*",
      "kernels, several with commas: 'lstm/*,rnn.step,!*/full'; ! takes out",
-     LIST | CHECK | DUMP | PLAN | RUN | STREAM | ACCURACY, DUMP, "run", "kernels", &TEXT, AT(settings.kernels), 0, 0},
+     LIST | CHECK | DUMP | PLAN | RUN | STREAM | ACCURACY, DUMP, "run", "kernels", &KERNEL_GLOBS, AT(settings.kernels), 0, 0},
     {"--engine", "LIST", ENGINES_OF_THE_SUITE, "engines, several with commas: 'packed*'; or all",
-     PLAN | RUN | STREAM, 0, "run", "engines", &TEXT, AT(settings.engines), 0, 0},
+     PLAN | RUN | STREAM, 0, "run", "engines", &ENGINE_GLOBS, AT(settings.engines), 0, 0},
     {"--engine", "LIST", "all", "engines, several with commas",
-     LIST | CHECK | ACCURACY, 0, NULL, NULL, &TEXT, AT(settings.engines), 0, 0},
+     LIST | CHECK | ACCURACY, 0, NULL, NULL, &ENGINE_GLOBS, AT(settings.engines), 0, 0},
     {"--engine", "NAME", "", "engine (the first that the kernel takes)",
-     DUMP, 0, NULL, NULL, &TEXT, AT(settings.engines), 0, 0},
+     DUMP, 0, NULL, NULL, &ENGINE_NAME, AT(settings.engines), 0, 0},
     {"--peers", "LIST", "", "programs that have layers of other libraries, see scripts/peers/README.md",
      LIST | CHECK | PLAN | RUN | STREAM, 0, "run", "peers", &TEXT, AT(settings.peers), 0, 0},
-    {"-g", "NAME|FILE", "default", "grid: quick, default, peers, width, batch, precision, full or a file",
+    {"-g", "NAME|FILE", "default", "grid: " GRIDS " or a file",
      PLAN | RUN, 0, "run", "grid", &GRID, AT(settings.grid), 0, 0},
     {"-g", "NAME|FILE", "stream",
-     "grid: stream, stream-slow, stream-chunks or a file;\n"
+     "grid: " STREAM_GRIDS " or a file;\n"
      "its SeqLens are tokens per call",
-     STREAM, 0, NULL, NULL, &GRID, AT(settings.grid), 0, 0},
-    {"-g", "NAME|FILE", "accuracy", "grid: accuracy, accuracy-long or a file",
-     ACCURACY, 0, NULL, NULL, &GRID, AT(settings.grid), 0, 0},
+     STREAM, 0, NULL, NULL, &STREAM_GRID, AT(settings.grid), 0, 0},
+    {"-g", "NAME|FILE", "accuracy", "grid: " ACCURACY_GRIDS " or a file",
+     ACCURACY, 0, NULL, NULL, &ACCURACY_GRID, AT(settings.grid), 0, 0},
     /* Lists of sizes; host.json has them under their columns. A dump needs one S and one H. */
 #define DIMENSION(field, column, name, absent, max, help)                                          \
     {sizeof(name) == 2 ? "-" name : "--" name, "LIST", NULL, help,                                           \

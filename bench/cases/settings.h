@@ -63,7 +63,9 @@ enum command {
     ROUND = 128,
     DOCTOR = 256,
     STREAM = 512,
-    ACCURACY = 1024
+    ACCURACY = 1024,
+    MAN = 2048,
+    COMPLETION = 4096
 };
 
 struct setting_type;
@@ -81,6 +83,12 @@ struct setting {
 };
 
 enum { SETTINGS_MAX = 40 };
+
+/* What a shell can offer as the value of an option. */
+enum offer { NOTHING, KERNELS, ENGINES, FOLDERS, WORDS, WORDS_OR_FILES };
+
+/* *words: those that are offered, or offered beside what is asked for, with ", " between. */
+enum offer settings_offer(const struct setting *setting, const char **words);
 
 /* Ends with a row without a flag. */
 extern const struct setting settings_table[];

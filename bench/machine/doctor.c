@@ -96,6 +96,29 @@ static struct finding look_turbo(const struct doctor_view *view)
     }
 }
 
+/* A charger that is plugged in is online. Even then some batteries drain a
+ * little. */
+static struct finding look_supplies(const struct doctor_view *view)
+{
+    const char *at = view->text[SUPPLIES];
+    bool plugged = false, battery = false, draining = false;
+    if (!at)
+        return say(UNKNOWN, "unknown: this kernel does not show power supplies");
+    for (; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+        char type[WORD], online[WORD], status[WORD];
+        if (sscanf(at, "%63s %63s %63[^\n]", type, online, status) != 3)
+            continue;
+        battery |= strcmp(type, "Battery") == 0;
+        draining |= strcmp(type, "Battery") == 0 && strcmp(status, "Discharging") == 0;
+        plugged |= strcmp(type, "Battery") != 0 && strcmp(online, "1") == 0;
+    }
+    if (draining && !plugged)
+        return say(WARNING,
+                   "a battery, which is draining: the clock is held down to spare it; plug "
+                   "in the charger");
+    return say(FINE, battery ? "the charger; the battery is spared" : "no battery");
+}
+
 static struct finding look_clock(const struct doctor_view *view)
 {
     if (view->clock_ghz <= 0.0)
@@ -482,6 +505,7 @@ static struct finding look_blas_kernels(const struct doctor_view *view)
 const struct doctor_item doctor_items[] = {
     {"governor", look_governor},
     {"turbo", look_turbo},
+    {"power supply", look_supplies},
     {"clock", look_clock},
     {"SMT sibling", look_sibling},
     {"interrupts", look_interrupts},

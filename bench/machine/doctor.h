@@ -17,6 +17,7 @@ enum source {
     GOVERNOR,
     NO_TURBO, /* Intel: 1 is off */
     BOOST,    /* others: 1 is on */
+    SUPPLIES, /* "type online status" of each power supply, a line each; - for what it does not say */
     SIBLINGS,
     ISOLATED,
     NOHZ_FULL,
@@ -72,6 +73,9 @@ extern const struct doctor_item doctor_items[];
  * than 1 % of the time is nothing that a sample would notice.
  */
 double doctor_spread(double *ghz, size_t n, double *median);
+
+/* What SUPPLIES is, of a folder like /sys/class/power_supply, to be freed; NULL: it is not there. */
+char *doctor_supplies(const char *folder);
 
 /* Looks for about two seconds and prints a line per item. requested: as in pin_choose. */
 bool doctor_run(int requested, bool warnings_only, FILE *out, struct err *err);

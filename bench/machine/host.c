@@ -173,6 +173,7 @@ static void add_os(cJSON *host)
 static void add_build(cJSON *host)
 {
     cJSON *group = cJSON_AddObjectToObject(host, "build");
+    cJSON_AddStringToObject(group, "version", SEQBENCH_VERSION);
     cJSON_AddStringToObject(group, "compiler", SEQBENCH_COMPILER);
     cJSON_AddStringToObject(group, "flags", SEQBENCH_FLAGS);
     cJSON_AddNumberToObject(group, "lanes", VMATH_LANES);
@@ -257,9 +258,20 @@ static void add_engines(cJSON *host)
         cJSON_AddStringToObject(group, engines[i]->name, engines[i]->method);
 }
 
+const char *host_version(void)
+{
+    return SEQBENCH_VERSION;
+}
+
+const char *host_released(void)
+{
+    return SEQBENCH_RELEASED;
+}
+
 void host_print_version(FILE *out)
 {
-    fprintf(out, "seqbench, commit %s%s\n", SEQBENCH_COMMIT, SEQBENCH_DIRTY ? " with changes" : "");
+    fprintf(out, "seqbench %s, commit %s%s\n", SEQBENCH_VERSION, SEQBENCH_COMMIT,
+            SEQBENCH_DIRTY ? " with changes" : "");
     fprintf(out, "compiler: %s\n", SEQBENCH_COMPILER);
     fprintf(out, "BLAS: %s, kernels for %s\n", openblas_get_config(), openblas_get_corename());
     if (blis_version())

@@ -11,7 +11,11 @@
 /* Machine, build and libraries, as seen from the core; release with cJSON_Delete. */
 cJSON *host_describe(hwloc_topology_t topology, int cpu);
 
-/* What --version says: commit, compiler and libraries. */
+/* Of this build, and the day of its release, as 2024-05-06. */
+const char *host_version(void);
+const char *host_released(void);
+
+/* What --version says: version, commit, compiler and libraries. */
 void host_print_version(FILE *out);
 
 /* The CPU's name as a folder name: "amd-epyc-25-17"; without family and model where

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* memmem */
 #include <build_flags.h>
 #include <cblas.h>
+#include <dirent.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -114,6 +115,52 @@ static char *read_quotas(void)
     return text;
 }
 
+static void copy_word(const char *folder, const char *file, char end, FILE *out)
+{
+    char path[PATH_MAX + 64], word[64];
+    snprintf(path, sizeof(path), "%s/%s", folder, file);
+    char *text = text_of(path);
+    fprintf(out, "%s%c", text && *text ? text_line(text, word, sizeof(word)) : "-", end);
+    free(text);
+}
+
+/* Whether a supply feeds a mouse or a headset, not the machine. */
+static bool is_of_device(const char *supply)
+{
+    char path[PATH_MAX + 64];
+    snprintf(path, sizeof(path), "%s/scope", supply);
+    char *text = text_of(path);
+    const bool found = text && strncmp(text, "Device", 6) == 0;
+    free(text);
+    return found;
+}
+
+char *doctor_supplies(const char *folder)
+{
+    DIR *supplies = opendir(folder);
+    char *text = NULL;
+    size_t size = 0;
+    if (!supplies)
+        return NULL;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        abort();
+    for (const struct dirent *entry; (entry = readdir(supplies));) {
+        char path[PATH_MAX];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof(path), "%.3000s/%s", folder, entry->d_name);
+        if (is_of_device(path))
+            continue;
+        copy_word(path, "type", ' ', out);
+        copy_word(path, "online", ' ', out);
+        copy_word(path, "status", '\n', out);
+    }
+    closedir(supplies);
+    fclose(out);
+    return text;
+}
+
 static int compare_doubles(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -174,6 +221,7 @@ static void look_at_everything(struct doctor_view *view, char *texts[SOURCES],
     view->blas_file = realpath(SEQBENCH_BLAS_DIR "/libopenblas.so.0", blas_file);
     try_counters(view);
     texts[QUOTAS] = read_quotas();
+    texts[SUPPLIES] = doctor_supplies("/sys/class/power_supply");
     gather(BEFORE, view->cpu, texts);
     watch_clock(view);
     gather(AFTER, view->cpu, texts);
@@ -199,11 +247,16 @@ bool doctor_run(int requested, bool warnings_only, FILE *out, struct err *err)
     if (!choose_and_bind(requested, &view.cpu, err))
         return false;
     look_at_everything(&view, texts, blas_file);
+    bool quiet = true;
     for (const struct doctor_item *item = doctor_items; item->name; item++) {
         const struct finding finding = item->look(&view);
+        quiet &= finding.level != WARNING;
         if (!warnings_only || finding.level == WARNING)
             fprintf(out, "%-4s  %-14s %s\n", words[finding.level], item->name, finding.text);
     }
+    if (warnings_only && quiet)
+        fprintf(out, "%-4s  %-14s %s\n", words[FINE], "all items",
+                "nothing seen that disturbs timings; seqbench doctor tells what was looked at");
     for (int i = 0; i < SOURCES; i++)
         free(texts[i]);
     return true;

@@ -304,13 +304,6 @@ static bool is_unstable(const struct estimate *estimate, double until)
     return !estimate->failed && !(estimate->half_width <= until);
 }
 
-/* Seconds of one more visit: set-up, warm-up, and its samples. */
-static double visit_cost_s(const struct estimate *estimate, const struct settings *settings)
-{
-    const double run_s = 1e-9 * estimate->median_ns;
-    return run_s > 0.1 ? 1.1 * run_s : 0.02 + 2.0 * run_s + 0.012 * (double)settings->samples;
-}
-
 /* Fills out with the cases that narrow most per second and fit into left_s; returns how many. */
 static int64_t choose_cases(const struct run *run, double left_s, struct visit *out)
 {
@@ -322,7 +315,7 @@ static int64_t choose_cases(const struct run *run, double left_s, struct visit *
     for (int64_t i = 0; i < run->cases; i++) {
         if (!is_unstable(&estimates[i], run->settings->until))
             continue;
-        const double cost_s = visit_cost_s(&estimates[i], run->settings);
+        const double cost_s = visit_s(1e-9 * estimates[i].median_ns, run->settings->samples);
         const double width = fmin(estimates[i].half_width, 1.0);
         candidates[count++] = (struct candidate){run->plan.visits[i], cost_s, width / cost_s};
     }
@@ -430,7 +423,7 @@ static bool conduct(struct run *run, struct err *err)
         run->cases++;
     if (!read_back(run, err))
         return false;
-    progress_start(&run->progress, &run->plan);
+    progress_start(&run->progress, &run->plan, run->settings);
     for (int64_t i = 0; i < run->plan.count; i++)
         if (!visit_is_complete(&run->history, i, run->settings))
             progress_expect(&run->progress, &run->plan.visits[i]);
@@ -469,6 +462,28 @@ static bool make_plan(const struct settings *settings, hwloc_topology_t topology
                      err);
 }
 
+enum { DURATION_TEXT = 2 * MINUTES_TEXT + 32 };
+
+/* ", about 0:40, at most 1:00". The budget ends what is planned, or what is added to it, but the first
+ * round is made in any case. How long a stream's calls take is not guessed. */
+static const char *duration_text(const struct run *run, char out[DURATION_TEXT])
+{
+    const double budget_s = (double)run->settings->grid.budget_s;
+    const int64_t samples = run->settings->samples;
+    const double most_s = fmax(budget_s, progress_guess_s(&run->plan, 1, samples));
+    double about_s = progress_guess_s(&run->plan, ROUNDS_MAX, samples);
+    char about[MINUTES_TEXT], most[MINUTES_TEXT];
+    if (budget_s > 0.0)
+        about_s = fmin(about_s, most_s);
+    progress_minutes(fmax(about_s, 1.0), about);
+    progress_minutes(most_s, most);
+    const bool guessed = run->settings->conditions.count == 0;
+    const bool ends = budget_s > 0.0 && !(guessed && strcmp(about, most) == 0);
+    snprintf(out, DURATION_TEXT, "%s%s%s%s", guessed ? ", about " : "", guessed ? about : "",
+             ends ? ", at most " : "", ends ? most : "");
+    return out;
+}
+
 static bool run_new(const struct options *options, hwloc_topology_t topology, struct err *err)
 {
     char folder[PATH_MAX];
@@ -486,8 +501,9 @@ static bool run_new(const struct options *options, hwloc_topology_t topology, st
               run_folder_create(&settings, &run.plan, topology, folder, err);
     if (ok) {
         const int64_t rounds = settings.grid.rounds;
-        fprintf(stderr, "seqbench: core %d, %" PRId64 " rounds of %" PRId64 " cases, into %s\n",
-                cpu, rounds, run.plan.count / rounds, folder);
+        char duration[DURATION_TEXT];
+        fprintf(stderr, "seqbench: core %d, %" PRId64 " rounds of %" PRId64 " cases%s, into %s\n",
+                cpu, rounds, run.plan.count / rounds, duration_text(&run, duration), folder);
         ok = conduct(&run, err);
     }
     plan_free(&run.plan);
