@@ -147,6 +147,7 @@ static cJSON *switch_json(const void *value)
 static const struct setting_type KERNEL_GLOBS = {parse_text, text_json, KERNELS, NULL};
 static const struct setting_type ENGINE_GLOBS = {parse_text, text_json, ENGINES, "all"};
 static const struct setting_type ENGINE_NAME = {parse_text, text_json, ENGINES, ""};
+static const struct setting_type PROGRAMS = {parse_text, text_json, WORDS_OR_FILES, ""};
 static const struct setting_type FOLDER = {parse_folder, text_json, FOLDERS, NULL};
 static const struct setting_type GRID = {parse_grid, grid_json, WORDS_OR_FILES, GRIDS};
 static const struct setting_type STREAM_GRID = {parse_grid, grid_json, WORDS_OR_FILES,
@@ -191,7 +192,7 @@ const struct setting settings_table[] = {
     {"--engine", "NAME", "", "engine (the first that the kernel takes)",
      DUMP, 0, NULL, NULL, &ENGINE_NAME, AT(settings.engines), 0, 0},
     {"--peers", "LIST", "", "programs that have layers of other libraries, see scripts/peers/README.md",
-     LIST | CHECK | PLAN | RUN | STREAM, 0, "run", "peers", &TEXT, AT(settings.peers), 0, 0},
+     LIST | CHECK | PLAN | RUN | STREAM, 0, "run", "peers", &PROGRAMS, AT(settings.peers), 0, 0},
     {"-g", "NAME|FILE", "default", "grid: " GRIDS " or a file",
      PLAN | RUN, 0, "run", "grid", &GRID, AT(settings.grid), 0, 0},
     {"-g", "NAME|FILE", "stream",
