@@ -369,7 +369,7 @@ instructions: ## count instructions per multiply-add under callgrind: results/in
 
 # Everything that parses, with the sanitizers; FUZZ_SECONDS for each of two processes.
 FUZZ_SECONDS ?= 60
-FUZZ_SOURCES := tests/fuzz/fuzz.c $(KERNEL_SOURCES) \
+FUZZ_SOURCES := tests/fuzz/fuzz.c $(filter-out kernels/peers/% kernels/engines/blis.c,$(KERNEL_SOURCES)) \
                 $(filter-out $(addprefix bench/,main.c manual.c run/round.c run/runner.c run/run_folder.c machine/%), $(BENCH_SOURCES))
 FUZZ_SANITIZERS := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
