@@ -29,10 +29,8 @@ static struct weights size_map(const struct kernel *kernel, const struct map *ma
 {
     const struct tensor *matrix = map->is_made ? &a->made[map->matrix] : &a->tensor[map->matrix];
     const int64_t parts = map->parts > 0 ? map->parts : 1;
-    int last = RANK_MAX - 1;
-    while (matrix->shape[last] == 0)
-        last--;
-    const int64_t in = matrix->shape[last], out = tensor_elements(matrix) / in / parts;
+    const int64_t in = matrix->shape[tensor_rank(matrix) - 1],
+                  out = tensor_elements(matrix) / in / parts;
     return (struct weights){.map = map,
                             .out = out,
                             .in = in,
@@ -185,7 +183,7 @@ int64_t case_sequence_elements(const struct placed *placed, struct dims dims)
 
 bool case_is_result(const struct placed *placed)
 {
-    return placed->spec.role == OUTPUT || placed->spec.role == FINAL;
+    return tensor_is_result(&placed->spec);
 }
 
 static void draw(const struct placed *placed, uint64_t seed)

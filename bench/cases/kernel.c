@@ -331,6 +331,19 @@ int64_t tensor_elements(const struct tensor *tensor)
     return elements;
 }
 
+int tensor_rank(const struct tensor *tensor)
+{
+    int rank = 0;
+    while (rank < RANK_MAX && tensor->shape[rank] > 0)
+        rank++;
+    return rank;
+}
+
+bool tensor_is_result(const struct tensor *tensor)
+{
+    return tensor->role == OUTPUT || tensor->role == FINAL;
+}
+
 bool tensor_is_per_sequence(const struct tensor *tensor)
 {
     return tensor->role != PARAMETER;

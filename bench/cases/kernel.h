@@ -93,6 +93,12 @@ const char *kernel_variant(const struct kernel *kernel);
 
 int64_t tensor_elements(const struct tensor *tensor);
 
+/* How many sizes it has. */
+int tensor_rank(const struct tensor *tensor);
+
+/* Whether a run writes it: an output, or a state behind the last token. */
+bool tensor_is_result(const struct tensor *tensor);
+
 /* Whether each sequence has it for itself. */
 bool tensor_is_per_sequence(const struct tensor *tensor);
 

@@ -103,14 +103,6 @@ static void shape_text(int rank, const int64_t *shape, char *out, size_t size)
     snprintf(out + length, size - (size_t)length, "]");
 }
 
-static int rank_of(const struct tensor *tensor)
-{
-    int rank = 0;
-    while (rank < RANK_MAX && tensor->shape[rank] > 0)
-        rank++;
-    return rank;
-}
-
 /* Reads one tensor's file into out, which has room for the tensor. */
 static bool load_tensor(const char *folder, const struct tensor *spec, float *out, struct err *err)
 {
@@ -121,7 +113,7 @@ static bool load_tensor(const char *folder, const struct tensor *spec, float *ou
         return false;
     char *bytes = text_read(path, NPY_BYTES_MAX, &size, err);
     bool ok = bytes && npy_parse((const unsigned char *)bytes, size, path, &npy, err);
-    const int rank = rank_of(spec);
+    const int rank = tensor_rank(spec);
     if (ok && (npy.rank != rank ||
                memcmp(npy.shape, spec->shape, (size_t)rank * sizeof(npy.shape[0])) != 0)) {
         char got[128], want[128];
@@ -292,7 +284,7 @@ static bool write_tensors(const struct bench_case *c, const char *folder, struct
     for (int i = 0; i < c->tensor_count; i++) {
         const struct tensor *spec = &c->tensor[i].spec;
         if (!join(folder, spec->name, ".npy", path, err) ||
-            !npy_write(path, c->tensor[i].data, rank_of(spec), spec->shape, err))
+            !npy_write(path, c->tensor[i].data, tensor_rank(spec), spec->shape, err))
             return false;
     }
     return join(folder, "case", ".json", path, err) && write_description(c, path, err);

@@ -152,19 +152,6 @@ static void make_folder(const struct peer *peer)
         fail(peer, "cannot make a folder for its tensors");
 }
 
-static bool is_result(const struct tensor *tensor)
-{
-    return tensor->role == OUTPUT || tensor->role == FINAL;
-}
-
-static int rank_of(const struct tensor *tensor)
-{
-    int rank = 0;
-    while (rank < RANK_MAX && tensor->shape[rank] > 0)
-        rank++;
-    return rank;
-}
-
 /* Floats of a file that the program has written; the caller frees them. */
 static float *read_floats(const struct peer *peer, const char *name, int64_t *count)
 {
@@ -192,7 +179,7 @@ static void fetch(const struct peer *peer, const struct instance *in)
     cJSON_Delete(ask(peer, request("outputs")));
     for (int i = 0; i < count; i++) {
         int64_t floats = 0;
-        if (!is_result(&tensors[i]))
+        if (!tensor_is_result(&tensors[i]))
             continue;
         float *result = read_floats(peer, tensors[i].name, &floats);
         if (floats != tensor_elements(&tensors[i]))
@@ -215,8 +202,8 @@ static void prepare(struct instance *in)
     for (int i = 0; i < count; i++) {
         char path[PATH_MAX];
         path_of(peer->program, tensors[i].name, path);
-        if (!is_result(&tensors[i]) &&
-            !npy_write(path, in->t[i], rank_of(&tensors[i]), tensors[i].shape, &err))
+        if (!tensor_is_result(&tensors[i]) &&
+            !npy_write(path, in->t[i], tensor_rank(&tensors[i]), tensors[i].shape, &err))
             fail(peer, err.text);
     }
     cJSON *load = request("load"), *sizes = cJSON_CreateObject();

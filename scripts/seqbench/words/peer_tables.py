@@ -50,6 +50,11 @@ def layer_rows(frame: pd.DataFrame) -> tuple[list[str], list]:
             f"ours {AHEAD}", LEVEL, BEHIND], rows
 
 
+def interval_text(row) -> str:
+    """Its 95 % interval, if it has one."""
+    return "-" if np.isnan(row.ci_low) else f"{row.ci_low:.2f} to {row.ci_high:.2f}"
+
+
 def cell_table(frame: pd.DataFrame) -> str:
     """Every cell: our variant and its time, and each peer over it."""
     sizes = {"seq_len": "SeqLen", "hid_size": "HidSize",
@@ -60,11 +65,6 @@ def cell_table(frame: pd.DataFrame) -> str:
              row.engine, wording.times(row.ratio), interval_text(row)]
             for row in frame.sort_values([*peer_ratios.CELL, "engine"]).itertuples()]
     return wording.text_table(header, rows)
-
-
-def interval_text(row) -> str:
-    """Its 95 % interval, if it has one."""
-    return "-" if np.isnan(row.ci_low) else f"{row.ci_low:.2f} to {row.ci_high:.2f}"
 
 
 def mean_table(groups: pd.DataFrame) -> str:
